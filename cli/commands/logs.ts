@@ -1,0 +1,108 @@
+/** `logs`: the transcript of an attempt, sanitised or raw, to its present end or on until the attempt ends. */
+
+import { once } from 'node:events';
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { failure } from '../../src/errors.ts';
+import type { AttemptRecord } from '../../src/state/records.ts';
+import type { State } from '../../src/state/state.ts';
+import { attemptOf, someState } from '../attempt-of.ts';
+import type { Context } from '../context.ts';
+import type { LogsOptions } from '../options.ts';
+import { safeJson, sanitise } from '../render/sanitise.ts';
+
+const POLL_MS = 250;
+const CHUNK_BYTES = 64 * 1024;
+/** A line longer than this is shown in pieces: memory stays bounded whatever the agent writes. */
+const MAX_LINE = 256 * 1024;
+
+export async function logs(context: Context, typed: string, options: LogsOptions): Promise<number> {
+  const state = someState(await context.readState(), typed);
+  const attempt = attemptOf(state, typed);
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  if (options.follow) process.once('SIGINT', onSignal);
+  try {
+    const show = options.raw && !context.json ? null : lineWriter(context, attempt);
+    for await (const chunk of transcript(state, attempt, options.follow ? stop.signal : null)) {
+      await write(context, show === null ? chunk : show.take(chunk));
+    }
+    if (show !== null) await write(context, show.end());
+  } finally {
+    process.off('SIGINT', onSignal);
+  }
+  return stop.signal.aborted ? 130 : 0;
+}
+
+/** The bytes of the transcript; with a signal: also those to come, until the attempt has ended or the signal came. */
+async function* transcript(state: State, attempt: AttemptRecord, following: AbortSignal | null): AsyncGenerator<Buffer> {
+  const path = join(state.directory, 'transcripts', `${attempt.id}.log`);
+  let file: FileHandle | null = null;
+  try {
+    for (;;) {
+      // Asked before the last read, so that what was written until the end is not missed.
+      const isOver = following === null || following.aborted || hasEnded(state, attempt);
+      file ??= await openIfThere(path);
+      if (file !== null) yield* rest(file);
+      if (isOver) break;
+      await sleep(POLL_MS, undefined, { signal: following }).catch(() => {});
+    }
+    if (file === null && attempt.state === 'ended' && attempt.startedAt !== null) {
+      throw failure('NO_TRANSCRIPT', `the transcript of ${attempt.id} is gone`, { hint: '`orchestrate cleanup` removes old ones' });
+    }
+  } finally {
+    await file?.close();
+  }
+}
+
+async function* rest(file: FileHandle): AsyncGenerator<Buffer> {
+  for (;;) {
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(CHUNK_BYTES), 0, CHUNK_BYTES);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+function hasEnded(state: State, attempt: AttemptRecord): boolean {
+  return state.attemptsOf(attempt.task).find((each) => each.id === attempt.id)?.state === 'ended';
+}
+
+async function openIfThere(path: string): Promise<FileHandle | null> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** Cuts bytes into lines and makes each fit to be shown, or an event. Escape sequences never reach across lines. */
+function lineWriter(context: Context, attempt: AttemptRecord): { take(chunk: Buffer): string; end(): string } {
+  const decoder = new StringDecoder('utf8');
+  let unfinished = '';
+  const show = (line: string): string =>
+    context.json
+      ? `${safeJson({ type: 'agent.output', task: attempt.task, attempt: attempt.id, text: line })}\n`
+      : `${sanitise(line)}\n`;
+  return {
+    take(chunk) {
+      const lines = (unfinished + decoder.write(chunk)).split('\n');
+      unfinished = lines.pop() ?? '';
+      if (unfinished.length > MAX_LINE) {
+        lines.push(unfinished);
+        unfinished = '';
+      }
+      return lines.map(show).join('');
+    },
+    end() {
+      const last = unfinished + decoder.end();
+      return last === '' ? '' : show(last);
+    },
+  };
+}
+
+async function write(context: Context, data: string | Buffer): Promise<void> {
+  if (data.length > 0 && !context.out.write(data)) await once(context.out, 'drain');
+}

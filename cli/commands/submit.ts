@@ -1,0 +1,137 @@
+/** `submit`: queues one task, or a batch of them, all or none. */
+
+import { readFile, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { environmentError, usageError } from '../../src/errors.ts';
+import { checkRole, DEFAULT_ROLE } from '../../src/roles/catalogue.ts';
+import type { NewTask, TaskRecord } from '../../src/state/records.ts';
+import type { State } from '../../src/state/state.ts';
+import { titleOf } from '../../src/tasks/slug.ts';
+import type { Context } from '../context.ts';
+import type { SubmitOptions } from '../options.ts';
+import { taskJsonOf } from '../render/json.ts';
+import { sanitiseLine } from '../render/sanitise.ts';
+import { tableOf } from '../render/text.ts';
+
+/** Of one description, in bytes of UTF-8. */
+export const DESCRIPTION_LIMIT = 1024 ** 2;
+const BATCH_LIMIT = 64 * 1024 ** 2;
+
+export async function submit(context: Context, options: SubmitOptions): Promise<number> {
+  const wanted = options.batch === null ? await single(context, options) : await batch(context, options, options.batch);
+  if (options.dryRun) return dryRun(context, wanted);
+  const state = await context.state();
+  const added = state.addTasks(wanted);
+  if (context.json) context.printJson({ tasks: added.map((task) => taskJsonOf(state, task, false)) });
+  else context.print(await report(added));
+  return 0;
+}
+
+async function single(context: Context, options: SubmitOptions): Promise<NewTask[]> {
+  if (options.description !== null && options.file !== null) {
+    throw usageError('BAD_USAGE', 'give the description either as an argument or with --file');
+  }
+  const description = options.file === null ? options.description : await readInput(context, options.file, DESCRIPTION_LIMIT);
+  const task = {
+    title: (options.title ?? '').trim() || titleOf(description ?? ''),
+    description: description ?? '',
+    agent: checkRole(options.agent ?? DEFAULT_ROLE),
+    priority: options.priority,
+  };
+  const problem = problemOf(task);
+  if (problem !== null) throw usageError('BAD_DESCRIPTION', problem, { hint: 'orchestrate submit "<what to do>"' });
+  const resolve = resolverOf(await context.readState());
+  return [{ ...task, dependsOn: options.dependsOn.map(resolve) }];
+}
+
+async function batch(context: Context, options: SubmitOptions, file: string): Promise<NewTask[]> {
+  const alone = [options.description, options.file, options.title, options.agent].every((value) => value === null);
+  if (!alone || options.dependsOn.length > 0) {
+    const others = 'leave out the description, --file, --title, --agent and --depends-on';
+    throw usageError('BAD_USAGE', `--batch takes everything from its file; ${others}`);
+  }
+  const { parseBatch, refuseProblems, resolveDependencies } = await import('./submit-batch.ts');
+  const { drafts, problems } = parseBatch(await readInput(context, file, BATCH_LIMIT), options.priority);
+  const name = file === '-' ? 'standard input' : file;
+  // With problems at hand a missing repository is not the news; without, it is.
+  const state = await context.readState().catch((error) => {
+    refuseProblems(name, problems);
+    throw error;
+  });
+  const resolved = resolveDependencies(drafts, resolverOf(state));
+  refuseProblems(name, [...problems, ...resolved.problems]);
+  return resolved.tasks;
+}
+
+/** From what was typed to the id of a task that is in the state; throws UNKNOWN_TASK and AMBIGUOUS_ID. */
+function resolverOf(state: State | null): (typed: string) => string {
+  return (typed) => {
+    if (state !== null) return state.resolveTask(typed);
+    throw usageError('UNKNOWN_TASK', `There is no task ${typed}.`, { hint: 'Nothing was queued here yet.' });
+  };
+}
+
+/** Why a task cannot be queued, or null. */
+export function problemOf(task: Pick<NewTask, 'title' | 'description'>): string | null {
+  if (task.description.trim() === '') return 'the description is empty';
+  if (Buffer.byteLength(task.description) > DESCRIPTION_LIMIT) return 'the description is larger than 1 MiB';
+  if (task.title.length > 500) return 'the title is longer than 500 characters';
+  return null;
+}
+
+async function readInput(context: Context, file: string, limit: number): Promise<string> {
+  if (file === '-') return readStdin(context, limit);
+  const path = resolve(context.cwd, file);
+  try {
+    if ((await stat(path)).size > limit) throw usageError('TOO_LARGE', `${file} is larger than ${limit / 1024 ** 2} MiB`);
+    return decode(file, await readFile(path));
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
+    if (error.code === 'ENOENT') throw usageError('NO_FILE', `there is no file ${file}`);
+    throw environmentError('UNREADABLE_FILE', `${file} cannot be read (${String(error.code)})`, { cause: error });
+  }
+}
+
+async function readStdin(context: Context, limit: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of context.in) {
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > limit) throw usageError('TOO_LARGE', `the standard input is larger than ${limit / 1024 ** 2} MiB`);
+    chunks.push(bytes);
+  }
+  return decode('the standard input', Buffer.concat(chunks));
+}
+
+function decode(name: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw usageError('NOT_TEXT', `${name} is not UTF-8 text`);
+  }
+}
+
+/** Says what would be queued; writes nothing. */
+async function dryRun(context: Context, wanted: readonly NewTask[]): Promise<number> {
+  // What a run would need is told here already.
+  await context.repository();
+  if (context.json) {
+    context.printJson({ dryRun: true, tasks: wanted });
+    return 0;
+  }
+  const rows = wanted.map((task) => [task.priority, task.agent, sanitiseLine(task.title), task.dependsOn.map(sanitiseLine).join(', ')]);
+  context.print(`Would queue:\n${await tableOf([['PRIORITY', 'AGENT', 'TITLE', 'DEPENDS ON'], ...rows])}`);
+  return 0;
+}
+
+async function report(added: readonly TaskRecord[]): Promise<string> {
+  const next = 'Next: orchestrate run   (what runs: orchestrate run --dry-run; the queue: orchestrate status)\n';
+  if (added.length > 1) {
+    const rows = added.map((task) => [`  ${task.id}`, task.state, sanitiseLine(task.reason ?? '')]);
+    return `Queued ${added.length} tasks:\n${await tableOf(rows)}${next}`;
+  }
+  const [task] = added;
+  const why = task?.reason ? ` (${sanitiseLine(task.reason)})` : '';
+  return `Queued ${task?.id ?? ''}${why}\n${next}`;
+}

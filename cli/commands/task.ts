@@ -1,0 +1,94 @@
+/** `task`: everything about one task, and what to type next. */
+
+import type { AttemptRecord, PatchRecord, TaskRecord } from '../../src/state/records.ts';
+import { someState } from '../attempt-of.ts';
+import type { Context } from '../context.ts';
+import { liveRun } from '../live-run.ts';
+import { eventLine } from '../render/event-line.ts';
+import { attemptJson, checkVerdict, taskJsonOf } from '../render/json.ts';
+import { revealLine, sanitise, sanitiseLine } from '../render/sanitise.ts';
+import { age, clock, colourOfTask, coloursOf, cost, flagLines, sizeOf, tableOf } from '../render/text.ts';
+
+export async function task(context: Context, typed: string): Promise<number> {
+  const state = someState(await context.readState(), typed);
+  const record = state.task(state.resolveTask(typed));
+  const attempts = state.attemptsOf(record.id);
+  const json = taskJsonOf(state, record, liveRun(state) !== null);
+  if (context.json) {
+    context.printJson({ ...json, description: record.description, attempts: attempts.map(attemptJson) });
+    return 0;
+  }
+  const colours = coloursOf(context.colour);
+  const patch = state.patchOf(record.id);
+  const facts = [
+    ['state', colourOfTask(colours, record.state)(record.state) + (json.reason === null ? '' : ` (${revealLine(json.reason)})`)],
+    ['agent', sanitiseLine(record.agent)],
+    ['priority', record.priority],
+    ['phase', String(record.phase)],
+    ['depends on', record.dependsOn.join(', ') || '-'],
+    ['cost', cost(json.usage)],
+    ['denied', [...new Set(attempts.flatMap((attempt) => attempt.egressDenied))].map(revealLine).join(', ') || '-'],
+  ];
+  const timeline = state
+    .eventsOf(record.id)
+    .map((event) => {
+      const line = eventLine(event);
+      return line === null ? '' : `  ${event.at.slice(0, 10)} ${clock(event.at)} ${line}\n`;
+    })
+    .join('');
+  const sections = [
+    `${colours.bold(record.id)}  ${sanitiseLine(record.title)}\n`,
+    await tableOf(facts.map(([name = '', value = '']) => [`  ${name}`, value])),
+    section('Description', indent(sanitise(record.description))),
+    section('Attempts', attempts.map(attemptLine).join('')),
+    section('Timeline', timeline),
+    section('Patch', patch === null ? '' : patchText(patch)),
+    section('Next', nextCommands(record, patch).map((command) => `  ${command}\n`).join('')),
+  ];
+  context.print(sections.filter((text) => text !== '').join('\n'));
+  return 0;
+}
+
+function section(title: string, body: string): string {
+  return body === '' ? '' : `${title}:\n${body}`;
+}
+
+function indent(text: string): string {
+  return `${text.trimEnd().split('\n').map((line) => `  ${line}`.trimEnd()).join('\n')}\n`;
+}
+
+function attemptLine(attempt: AttemptRecord): string {
+  const length = attempt.startedAt === null || attempt.endedAt === null ? null : Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt);
+  const parts = [
+    attempt.id,
+    attempt.outcome ?? attempt.state,
+    `on ${sanitiseLine(attempt.host)}`,
+    `engine ${sanitiseLine(attempt.engine)}`,
+    attempt.exitCode === null ? null : `exit ${attempt.exitCode}`,
+    length === null ? null : age(length),
+    attempt.reason === null ? null : revealLine(attempt.reason),
+  ];
+  const summary = attempt.summary === null ? '' : indent(indent(sanitise(attempt.summary)));
+  return `  ${parts.filter((part) => part !== null).join(', ')}\n${summary}`;
+}
+
+function patchText(patch: PatchRecord): string {
+  const reason = patch.reason === null ? '' : ` (${sanitiseLine(patch.reason)})`;
+  const merged = patch.mergedAs === null ? '' : `  merged as ${patch.mergedAs.slice(0, 12)} into ${revealLine(patch.mergedInto ?? 'a detached HEAD')}\n`;
+  return `  ${patch.id}, ${patch.state}${reason}, ${sizeOf(patch.size)}, checks ${checkVerdict(patch)}\n${merged}${flagLines(patch.flags)}`;
+}
+
+/** What a person would most likely type next; empty where nothing is left to do. */
+export function nextCommands(record: TaskRecord, patch: PatchRecord | null): string[] {
+  if (record.state === 'queued') return ['orchestrate run'];
+  if (record.state === 'running') return [`orchestrate logs -f ${record.id}`];
+  if (record.state === 'blocked') return record.dependsOn.map((id) => `orchestrate task ${id}`);
+  if (record.state === 'failed' || record.state === 'cancelled') {
+    const salvaged = patch?.state === 'salvaged' ? [`orchestrate patch show ${patch.id}`] : [];
+    return record.attempts === 0 ? salvaged : [`orchestrate logs ${record.id}`, ...salvaged];
+  }
+  if (patch === null) return record.attempts === 0 ? [] : [`orchestrate logs ${record.id}`];
+  if (patch.state === 'pending') return [`orchestrate patch show ${patch.id}`, `orchestrate patch approve ${patch.id}`];
+  if (patch.state === 'approved') return [`orchestrate patch apply ${patch.id}`];
+  return [];
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+/** Entry: catches everything, prints it once, sets the exit code. Loads next to nothing before it knows what is asked. */
+
+import { readFileSync } from 'node:fs';
+
+const argv = process.argv.slice(2);
+
+if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
+  process.stdout.write(`${version()}\n`);
+} else {
+  // A reader that went away (`| head`) is no failure.
+  process.stdout.on('error', onStreamError);
+  process.stderr.on('error', onStreamError);
+  process.on('uncaughtException', (error) => void fail(error).finally(() => process.exit()));
+  try {
+    await main();
+  } catch (error) {
+    await fail(error);
+  }
+}
+
+async function main(): Promise<void> {
+  const terminal = { in: process.stdin, out: process.stdout, err: process.stderr, env: process.env, cwd: process.cwd() };
+  const { runProgram } = await import('./program.ts');
+  process.exitCode = await runProgram(argv, terminal, version());
+}
+
+async function fail(error: unknown): Promise<void> {
+  const { describeFailure } = await import('./failures.ts');
+  const { text, exitCode } = await describeFailure(error, argv.includes('--json'));
+  process.stderr.write(text);
+  process.exitCode = exitCode;
+}
+
+function onStreamError(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+}
+
+/** The package's version; this file is `cli/main.ts` in the sources and `dist/cli/main.js` when built. */
+function version(): string {
+  for (const place of ['../package.json', '../../package.json']) {
+    try {
+      const text = readFileSync(new URL(place, import.meta.url), 'utf8');
+      return /"version":\s*"([^"]+)"/.exec(text)?.[1] ?? 'unknown';
+    } catch {
+      // Not there: the other place.
+    }
+  }
+  return 'unknown';
+}

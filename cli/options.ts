@@ -1,0 +1,61 @@
+/** The options of each command as its action gets them, already checked. */
+
+import type { WrittenFlags } from '../src/config/load.ts';
+import type { PatchState, Priority } from '../src/types.ts';
+
+export interface SubmitOptions {
+  readonly description: string | null;
+  readonly title: string | null;
+  /** A path, or `-` for stdin. */
+  readonly file: string | null;
+  readonly batch: string | null;
+  readonly agent: string | null;
+  readonly priority: Priority;
+  readonly dependsOn: readonly string[];
+  readonly dryRun: boolean;
+}
+
+export interface RunOptions {
+  /** The flags that are settings, as typed; they have been checked. Pass them to `context.settings`. */
+  readonly settings: WrittenFlags;
+  readonly dryRun: boolean;
+  readonly trust: boolean;
+}
+
+export interface DemoOptions {
+  /** Where to make the sample repository; null: a new temporary folder. */
+  readonly directory: string | null;
+}
+
+export interface StatusOptions {
+  readonly watch: boolean;
+}
+
+export interface LogsOptions {
+  readonly raw: boolean;
+  readonly follow: boolean;
+}
+
+export interface PatchListOptions {
+  readonly status: readonly PatchState[];
+}
+
+export interface PatchShowOptions {
+  readonly stat: boolean;
+  readonly output: string | null;
+}
+
+export interface PatchApplyOptions {
+  readonly branch: string | null;
+  readonly commit: boolean;
+  readonly withDependencies: boolean;
+  readonly unreviewed: boolean;
+}
+
+export interface CleanupOptions {
+  readonly caches: boolean;
+  readonly all: boolean;
+  readonly patches: boolean;
+  readonly dryRun: boolean;
+  readonly olderThanMs: number | null;
+}

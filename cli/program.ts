@@ -1,0 +1,341 @@
+/** The commands and their flags. Every action is loaded only when its command runs. */
+
+import { Command, CommanderError, Option } from 'commander';
+import { OrchestrateError, usageError } from '../src/errors.ts';
+import { PATCH_STATES, type PatchState, PRIORITIES, type Priority } from '../src/types.ts';
+import type { Context, GlobalFlags, Terminal } from './context.ts';
+import { type SettingFlags, settingFlags, withSettingFlags } from './setting-flags.ts';
+import { createContext } from './wire.ts';
+
+/** An action gives the exit code, or nothing for 0. */
+type Action = (context: Context) => Promise<number | void>;
+
+/**
+ * Parses the arguments and runs the command. Returns the exit code; rejects with an OrchestrateError of kind usage
+ * for wrong arguments, and with whatever the command fails with.
+ */
+export async function runProgram(argv: readonly string[], terminal: Terminal, version: string): Promise<number> {
+  const program = new Command('orchestrate');
+  let exitCode = 0;
+  const act = async (action: Action): Promise<void> => {
+    const context = createContext(terminal, globalFlags(program));
+    try {
+      exitCode = (await action(context)) ?? 0;
+    } finally {
+      context.close();
+    }
+  };
+  defineGlobals(program, version, terminal);
+  defineQueueCommands(program, act);
+  defineRunCommands(program, act);
+  defineLookCommands(program, act);
+  definePatchCommands(program, act);
+  defineCareCommands(program, act);
+  try {
+    if (argv.length === 0) program.outputHelp();
+    else await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== 0) throw asUsageError(error);
+  }
+  return exitCode;
+}
+
+type Act = (action: Action) => Promise<void>;
+
+function defineGlobals(program: Command, version: string, terminal: Terminal): void {
+  program
+    .description('Runs a team of AI coding agents, each in its own isolated container, and hands you exact patches to review.')
+    .option('--repo <dir>', 'work on the repository around this folder')
+    .option('--json', 'print one JSON document on stdout (run, logs: JSON Lines)')
+    .option('--no-color', 'no colours')
+    .option('-v, --verbose', 'say more')
+    .option('-q, --quiet', 'say less')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
+    .configureHelp({ showGlobalOptions: true, helpWidth: Math.min(terminal.out.columns ?? 100, 120) })
+    .configureOutput({
+      writeOut: (text) => void terminal.out.write(text),
+      // Errors are printed once, by the entry.
+      writeErr: () => {},
+    })
+    .exitOverride()
+    .addHelpText('after', examples(['demo', 'submit "Add a health endpoint"', "run --engine-command './agent.sh'", 'status', 'patch show add-a-health-endpoint']));
+}
+
+function globalFlags(program: Command): GlobalFlags {
+  const flags = program.opts<{ repo?: string; json?: true; color: boolean; verbose?: true; quiet?: true }>();
+  return {
+    repo: flags.repo ?? null,
+    json: flags.json ?? false,
+    color: flags.color,
+    verbose: flags.verbose ?? false,
+    quiet: flags.quiet ?? false,
+  };
+}
+
+function defineQueueCommands(program: Command, act: Act): void {
+  program
+    .command('submit')
+    .summary('queue a task')
+    .description('Queue one task, or many with --batch (all or none).')
+    .argument('[description]', 'what to do')
+    .option('--title <title>', 'a short name (default: the first line of the description)')
+    .option('--file <file>', 'read the description from a file, - for stdin')
+    .option('--batch <file>', 'one task a line as JSON: {"title","description","agent","priority","dependsOn":[],"key"}')
+    .option('--agent <role>', 'the specialist that does it')
+    .addOption(new Option('--priority <level>', 'how soon').choices([...PRIORITIES]).default('normal'))
+    .option('--depends-on <task>', 'start only after this task (repeatable)', collect, [])
+    .option('--dry-run', 'show what would be queued')
+    .addHelpText(
+      'after',
+      examples([
+        'submit "Add a health endpoint"',
+        'submit "Document it" --depends-on add-a-health-endpoint --agent documentation-writer',
+        'submit --file goal.md --priority high',
+        'submit --batch tasks.jsonl --dry-run',
+      ]),
+    )
+    .action(async (description: string | undefined, flags: SubmitFlags) => {
+      const { submit } = await import('./commands/submit.ts');
+      await act((context) =>
+        submit(context, {
+          description: description ?? null,
+          title: flags.title ?? null,
+          file: flags.file ?? null,
+          batch: flags.batch ?? null,
+          agent: flags.agent ?? null,
+          priority: flags.priority,
+          dependsOn: flags.dependsOn,
+          dryRun: flags.dryRun ?? false,
+        }),
+      );
+    });
+}
+
+interface SubmitFlags {
+  readonly title?: string;
+  readonly file?: string;
+  readonly batch?: string;
+  readonly agent?: string;
+  readonly priority: Priority;
+  readonly dependsOn: readonly string[];
+  readonly dryRun?: true;
+}
+
+function defineRunCommands(program: Command, act: Act): void {
+  const run = program
+    .command('run')
+    .summary('work the queue until it is empty')
+    .description('Work the queue until it is empty: each task in its own container, each result a patch to review.');
+  withSettingFlags(run)
+    .option('--dry-run', 'print what would run, where and with which limits')
+    .option('--trust', "accept the repository's own orchestrate.yaml as it is now")
+    .addHelpText(
+      'after',
+      examples([
+        "run --engine-command './agent.sh'",
+        'run --engine demo --max-agents 2',
+        'run --base main --timeout 30m --memory 2g',
+        'run --dry-run',
+      ]),
+    )
+    .action(async (flags: SettingFlags & { readonly dryRun?: true; readonly trust?: true }) => {
+      const settings = settingFlags(flags);
+      const { checkFlags } = await import('../src/config/load.ts');
+      checkFlags(settings);
+      const { run: work } = await import('./commands/run.ts');
+      await act((context) => work(context, { settings, dryRun: flags.dryRun ?? false, trust: flags.trust ?? false }));
+    });
+  program
+    .command('demo')
+    .summary('see it work in a sample repository')
+    .description('In a throw-away sample repository: three tasks in real containers with the scripted engine. No key needed.')
+    .addHelpText('after', examples(['demo']))
+    .action(async () => {
+      const { demo } = await import('./commands/demo.ts');
+      await act((context) => demo(context, { directory: null }));
+    });
+}
+
+function defineLookCommands(program: Command, act: Act): void {
+  program
+    .command('status')
+    .summary('tasks by state, and why they wait')
+    .description('Tasks by state with agent, phase, host, age, cost, patch and why they wait.')
+    .option('--watch', 'redraw every second; in a pipe: print changes')
+    .addHelpText('after', examples(['status', 'status --watch', "status --json | jq '.counts'"]))
+    .action(async (flags: { readonly watch?: true }) => {
+      const { status } = await import('./commands/status.ts');
+      await act((context) => status(context, { watch: flags.watch ?? false }));
+    });
+  program
+    .command('task')
+    .summary('one task in full')
+    .description('One task: description, attempts, timeline, result, patch, and the next command to type.')
+    .argument('<task>', 'its id, or the beginning of it')
+    .addHelpText('after', examples(['task add-login', 'task add-login --json']))
+    .action(async (id: string) => {
+      const { task } = await import('./commands/task.ts');
+      await act((context) => task(context, id));
+    });
+  program
+    .command('logs')
+    .summary("an agent's transcript")
+    .description("What a task's agent printed, newest attempt first choice; escape codes are taken out.")
+    .argument('<task>', 'a task or an attempt (add-login, add-login.1)')
+    .option('-f, --follow', 'go on until the attempt ends')
+    .option('--raw', 'the bytes as the agent wrote them')
+    .addHelpText('after', examples(['logs add-login', 'logs -f add-login', 'logs add-login.1 --raw > transcript']))
+    .action(async (id: string, flags: { readonly follow?: true; readonly raw?: true }) => {
+      const { logs } = await import('./commands/logs.ts');
+      await act((context) => logs(context, id, { raw: flags.raw ?? false, follow: flags.follow ?? false }));
+    });
+}
+
+function definePatchCommands(program: Command, act: Act): void {
+  const patch = program
+    .command('patch')
+    .summary('look at results, decide, apply them')
+    .description('List, show, approve, reject and apply patches.')
+    .addHelpText('after', examples(['patch list --status pending', 'patch show add-login', 'patch approve add-login', 'patch apply add-login']));
+  patch
+    .command('list')
+    .description('The patches with size, flags and checks.')
+    .addOption(new Option('--status <state...>', 'only patches in these states').choices([...PATCH_STATES]))
+    .addHelpText('after', examples(['patch list', 'patch list --status pending approved']))
+    .action(async (flags: { readonly status?: readonly PatchState[] }) => {
+      const { listPatches } = await import('./commands/patch-list.ts');
+      await act((context) => listPatches(context, { status: flags.status ?? [] }));
+    });
+  patch
+    .command('show')
+    .description('The diff. Into a pipe or a file it is the exact patch that `git apply` takes.')
+    .argument('<patch>', 'a patch or a task')
+    .option('--stat', 'only the size of each file’s change')
+    .option('--output <file>', 'write the exact patch to a file')
+    .addHelpText('after', examples(['patch show add-login', 'patch show add-login --stat', 'patch show add-login | git apply --check']))
+    .action(async (id: string, flags: { readonly stat?: true; readonly output?: string }) => {
+      const { showPatch } = await import('./commands/patch-show.ts');
+      await act((context) => showPatch(context, id, { stat: flags.stat ?? false, output: flags.output ?? null }));
+    });
+  patch
+    .command('approve')
+    .description('Say yes to patches, so that they can be applied.')
+    .argument('<patch...>', 'patches or tasks')
+    .addHelpText('after', examples(['patch approve add-login']))
+    .action(async (ids: readonly string[]) => {
+      const { approvePatches } = await import('./commands/patch-decide.ts');
+      await act((context) => approvePatches(context, ids));
+    });
+  patch
+    .command('reject')
+    .description('Say no to patches.')
+    .argument('<patch...>', 'patches or tasks')
+    .option('--reason <text>', 'why')
+    .addHelpText('after', examples(['patch reject add-login --reason "needs no new dependency"']))
+    .action(async (ids: readonly string[], flags: { readonly reason?: string }) => {
+      const { rejectPatches } = await import('./commands/patch-decide.ts');
+      await act((context) => rejectPatches(context, ids, flags.reason ?? null));
+    });
+  patch
+    .command('apply')
+    .description('Apply patches, now, on the current branch, each as a commit.')
+    .argument('<patch...>', 'patches or tasks')
+    .option('--branch <name>', 'on this branch, not the current one')
+    .option('--no-commit', 'change index and work tree only')
+    .option('--with-dependencies', 'apply what they stand on first')
+    .option('--unreviewed', 'apply even what is not approved')
+    .addHelpText('after', examples(['patch apply add-login', 'patch apply document-it --with-dependencies', 'patch apply add-login --branch try']))
+    .action(async (ids: readonly string[], flags: ApplyFlags) => {
+      const { apply } = await import('./commands/patch-apply.ts');
+      await act((context) =>
+        apply(context, ids, {
+          branch: flags.branch ?? null,
+          commit: flags.commit,
+          withDependencies: flags.withDependencies ?? false,
+          unreviewed: flags.unreviewed ?? false,
+        }),
+      );
+    });
+}
+
+interface ApplyFlags {
+  readonly branch?: string;
+  readonly commit: boolean;
+  readonly withDependencies?: true;
+  readonly unreviewed?: true;
+}
+
+function defineCareCommands(program: Command, act: Act): void {
+  program
+    .command('doctor')
+    .summary('is everything there that a run needs?')
+    .description('Node, git, Docker, limits, isolation, disk, images, keys; each with a fix. Exit 3 if a run could not start.')
+    .addHelpText('after', examples(['doctor', 'doctor --json']))
+    .action(async () => {
+      const { doctor } = await import('./commands/doctor.ts');
+      await act((context) => doctor(context));
+    });
+  program
+    .command('cleanup')
+    .summary('remove what finished runs left')
+    .description('Remove what finished runs left: containers, volumes, results of merged and rejected patches, old transcripts.')
+    .option('--caches', 'also the store of base trees and cached layers; the next run makes them again')
+    .option('--older-than <age>', 'only what ended this long ago, such as 7d')
+    .option('--all', 'caches and every transcript too')
+    .option('--patches', 'also patches that were never merged')
+    .option('--dry-run', 'only list')
+    .addHelpText('after', examples(['cleanup --dry-run', 'cleanup --older-than 7d', 'cleanup --caches']))
+    .action(async (flags: CleanupFlags) => {
+      const olderThanMs = await ageOf(flags.olderThan);
+      const { cleanup } = await import('./commands/cleanup.ts');
+      await act((context) =>
+        cleanup(context, {
+          caches: flags.caches ?? false,
+          all: flags.all ?? false,
+          patches: flags.patches ?? false,
+          dryRun: flags.dryRun ?? false,
+          olderThanMs,
+        }),
+      );
+    });
+}
+
+interface CleanupFlags {
+  readonly caches?: true;
+  readonly all?: true;
+  readonly patches?: true;
+  readonly dryRun?: true;
+  readonly olderThan?: string;
+}
+
+async function ageOf(written: string | undefined): Promise<number | null> {
+  if (written === undefined) return null;
+  const { parseDuration } = await import('../src/config/sizes.ts');
+  try {
+    return parseDuration(written);
+  } catch (error) {
+    if (!(error instanceof OrchestrateError)) throw error;
+    throw usageError('BAD_USAGE', `--older-than: ${error.message}`);
+  }
+}
+
+function collect(value: string, earlier: readonly string[]): readonly string[] {
+  return [...earlier, value];
+}
+
+function examples(commands: readonly string[]): string {
+  return `\nExamples:\n${commands.map((command) => `  orchestrate ${command}\n`).join('')}`;
+}
+
+/** Commander's words in our form: the sentence, and the rest (a suggestion) as the hint. */
+function asUsageError(error: CommanderError): Error {
+  const [sentence = '', ...rest] = error.message.replace(/^error: /, '').trim().split('\n');
+  const meant = /\((Did you mean .+)\)/.exec(rest.join(' '))?.[1];
+  const code = error.code === 'commander.unknownCommand' ? 'UNKNOWN_COMMAND' : 'BAD_USAGE';
+  if (error.code === 'commander.help') return usageError('BAD_USAGE', 'a sub-command is missing', { hint: HELP_HINT });
+  return usageError(code, sentence.replace(/\.$/, ''), { hint: meant === undefined ? HELP_HINT : meant.replace(/^D/, 'd') });
+}
+
+const HELP_HINT = 'orchestrate --help, or --help after a command';

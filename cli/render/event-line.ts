@@ -1,0 +1,48 @@
+/** An event of a run as one line for people, without the time. */
+
+import type { OrchestrateEvent } from '../../src/events.ts';
+import { revealLine, sanitiseLine } from './sanitise.ts';
+import { age, count, sizeOf } from './text.ts';
+
+/** Null for events that are no news to a person (usage, output, tool calls). */
+export function eventLine(event: OrchestrateEvent): string | null {
+  switch (event.type) {
+    case 'run.started':
+      return `run ${event.run}  ${count(event.tasks, 'task')}, isolation ${event.isolation}, base ${event.base.slice(0, 12)}`;
+    case 'task.started':
+      return `${event.task}  started (attempt ${numberOf(event.attempt)}, ${sanitiseLine(event.agent)}, ${sanitiseLine(event.host)}): ${sanitiseLine(event.title)}`;
+    case 'task.paused':
+      return `${event.task}  paused: ${sanitiseLine(event.reason)}`;
+    case 'task.blocked':
+      return `${event.task}  blocked: ${revealLine(event.reason)}`;
+    case 'task.ended':
+      return `${event.task}  ${endOf(event)} after ${age(event.durationMs)}${event.reason === null ? '' : `: ${revealLine(event.reason)}`}`;
+    case 'patch.created':
+      return `${event.task}  patch ${event.patch}: ${sizeOf(event)}${event.salvaged ? ', salvaged' : ''}${flagsOf(event.flags)}`;
+    case 'check.ended':
+      return `${event.task}  check ${event.exitCode === 0 ? 'passed' : `failed (${event.exitCode})`}: ${revealLine(event.command)}`;
+    case 'egress.denied':
+      return `${event.task}  refused to reach ${revealLine(event.host)}: ${sanitiseLine(event.reason)}`;
+    case 'warning':
+      return `${event.task === undefined ? '' : `${event.task}  `}warning: ${revealLine(event.message)}`;
+    case 'run.ended':
+      return `run ${event.run}  ended: ${event.succeeded} succeeded, ${event.failed} failed, ${event.blocked} blocked${event.reason === null ? '' : ` (${sanitiseLine(event.reason)})`}`;
+    case 'agent.output':
+    case 'agent.tool':
+    case 'usage':
+      return null;
+  }
+}
+
+function endOf(event: OrchestrateEvent & { readonly type: 'task.ended' }): string {
+  const name = event.outcome === 'no-changes' ? 'succeeded without changes' : event.outcome;
+  return event.status === 'queued' ? `${name}, queued again` : name;
+}
+
+function numberOf(attempt: string): string {
+  return attempt.slice(attempt.lastIndexOf('.') + 1);
+}
+
+function flagsOf(flags: readonly { readonly code: string }[]): string {
+  return flags.length === 0 ? '' : `, look at: ${[...new Set(flags.map((flag) => flag.code))].join(', ')}`;
+}

@@ -1,0 +1,9 @@
+/** `run --json`: one event a line. */
+
+import type { EventBus } from '../../src/events.ts';
+import { safeJson } from './sanitise.ts';
+
+/** Writes every event of the bus to `out` until closed. */
+export function createJsonLines(bus: EventBus, out: { write(text: string): unknown }): { close(): void } {
+  return { close: bus.on((event) => void out.write(`${safeJson(event)}\n`)) };
+}

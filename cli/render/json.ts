@@ -1,0 +1,150 @@
+/** The stable JSON shapes of the command line. Fields may be added, never changed or taken away. */
+
+import type { AttemptRecord, PatchRecord, RunRecord, TaskRecord } from '../../src/state/records.ts';
+import type { State } from '../../src/state/state.ts';
+import { type CheckVerdict, type Flag, NO_USAGE, type Usage } from '../../src/types.ts';
+
+export interface TaskJson {
+  readonly id: string;
+  readonly title: string;
+  readonly agent: string;
+  readonly priority: string;
+  readonly status: string;
+  /** From 1. */
+  readonly phase: number;
+  readonly dependsOn: readonly string[];
+  /** Id of the newest attempt. */
+  readonly attempt: string | null;
+  readonly host: string | null;
+  readonly startedAt: string | null;
+  readonly endedAt: string | null;
+  readonly usage: Usage;
+  readonly patch: TaskPatchJson | null;
+  /** Why it waits or failed. */
+  readonly reason: string | null;
+}
+
+export interface TaskPatchJson {
+  readonly id: string;
+  readonly status: string;
+  readonly files: number;
+  readonly insertions: number;
+  readonly deletions: number;
+  readonly flags: readonly Flag[];
+  readonly checks: CheckVerdict;
+}
+
+/** What a task's JSON is made of besides the task. */
+export interface TaskContext {
+  readonly attempt: AttemptRecord | null;
+  readonly usage: Usage;
+  readonly patch: PatchRecord | null;
+  /** Whether a run works the queue now. */
+  readonly isRunning: boolean;
+}
+
+export function taskJson(task: TaskRecord, context: TaskContext): TaskJson {
+  return {
+    id: task.id,
+    title: task.title,
+    agent: task.agent,
+    priority: task.priority,
+    status: task.state,
+    phase: task.phase,
+    dependsOn: task.dependsOn,
+    attempt: context.attempt?.id ?? null,
+    host: context.attempt?.host ?? null,
+    startedAt: task.startedAt,
+    endedAt: task.endedAt,
+    usage: context.usage,
+    patch: context.patch === null ? null : taskPatchJson(context.patch),
+    reason: task.reason ?? whyItWaits(task, context.isRunning),
+  };
+}
+
+/** JSON of one task, with all that belongs to it read from the state. */
+export function taskJsonOf(state: State, task: TaskRecord, isRunning: boolean): TaskJson {
+  const attempts = state.attemptsOf(task.id);
+  return taskJson(task, {
+    attempt: attempts.at(-1) ?? null,
+    usage: attempts.map((attempt) => attempt.usage).reduce(addUsage, NO_USAGE),
+    patch: state.patchOf(task.id),
+    isRunning,
+  });
+}
+
+/** A queued task waits for a run, or for its turn in one. */
+function whyItWaits(task: TaskRecord, isRunning: boolean): string | null {
+  if (task.state !== 'queued') return null;
+  return isRunning ? 'waits for a free agent' : 'waits for `orchestrate run`';
+}
+
+export function taskPatchJson(patch: PatchRecord): TaskPatchJson {
+  return { id: patch.id, status: patch.state, ...patch.size, flags: patch.flags, checks: checkVerdict(patch) };
+}
+
+/** No check is not a passed check. */
+export function checkVerdict(patch: PatchRecord): CheckVerdict {
+  if (patch.checks.length === 0) return 'none';
+  return patch.checks.every((check) => check.exitCode === 0) ? 'passed' : 'failed';
+}
+
+export function attemptJson(attempt: AttemptRecord) {
+  return {
+    id: attempt.id,
+    outcome: attempt.outcome,
+    host: attempt.host,
+    startedAt: attempt.startedAt,
+    endedAt: attempt.endedAt,
+    exitCode: attempt.exitCode,
+    usage: attempt.usage,
+    egressDenied: attempt.egressDenied,
+    engine: attempt.engine,
+    reason: attempt.reason,
+    summary: attempt.summary,
+  };
+}
+
+/** `conflictsWith`: ids of patches that touch the same lines; empty where that was not looked at. */
+export function patchJson(patch: PatchRecord, conflictsWith: readonly string[] = []) {
+  return {
+    id: patch.id,
+    task: patch.task,
+    status: patch.state,
+    base: patch.baseTree,
+    tree: patch.tree,
+    ...patch.size,
+    flags: patch.flags,
+    checks: patch.checks,
+    conflictsWith,
+    reason: patch.reason,
+    createdAt: patch.createdAt,
+    mergedAs: patch.mergedAs,
+    mergedInto: patch.mergedInto,
+  };
+}
+
+export function runJson(run: RunRecord, spent: Usage) {
+  return {
+    id: run.id,
+    pid: run.pid,
+    startedAt: run.startedAt,
+    deadline: run.deadline,
+    budget: { usd: run.budgetUsd, tokens: run.budgetTokens },
+    spent: { usd: spent.usd, tokens: tokensOf(spent) },
+  };
+}
+
+export function tokensOf(usage: Usage): number {
+  return usage.inputTokens + usage.outputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
+}
+
+function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    inputTokens: a.inputTokens + b.inputTokens,
+    outputTokens: a.outputTokens + b.outputTokens,
+    cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
+    cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
+    usd: a.usd === null ? b.usd : a.usd + (b.usd ?? 0),
+  };
+}

@@ -1,0 +1,107 @@
+/** Text for people: tables, ages, sizes, colours. Everything that others wrote goes through the sanitiser first. */
+
+import pc from 'picocolors';
+import type { PatchState, TaskState, Usage } from '../../src/types.ts';
+import { reveal, revealLine } from './sanitise.ts';
+
+export type Colours = ReturnType<typeof pc.createColors>;
+
+export function coloursOf(enabled: boolean): Colours {
+  return pc.createColors(enabled);
+}
+
+/** Cells in columns, two spaces apart; `widthOf` measures a cell on the terminal. The last column is not padded. */
+export function table(rows: readonly (readonly string[])[], widthOf: (text: string) => number): string {
+  const widths: number[] = [];
+  const measured = rows.map((row) =>
+    row.map((text, column) => {
+      const width = widthOf(text);
+      widths[column] = Math.max(widths[column] ?? 0, width);
+      return { text, width };
+    }),
+  );
+  return measured
+    .map((row) => {
+      const cells = row.map(({ text, width }, column) => text + ' '.repeat((widths[column] ?? 0) - width));
+      return `${cells.join('  ').trimEnd()}\n`;
+    })
+    .join('');
+}
+
+/** How to measure these texts; the wide-character tables are loaded only where a text needs them. */
+export async function widthFor(rows: readonly (readonly string[])[]): Promise<(text: string) => number> {
+  const isPlain = rows.every((row) => row.every((text) => /^[\x20-\x7e]*$/.test(text)));
+  return isPlain ? (text) => text.length : (await import('string-width')).default;
+}
+
+/** `widthFor` and `table` in one. */
+export async function tableOf(rows: readonly (readonly string[])[]): Promise<string> {
+  return table(rows, await widthFor(rows));
+}
+
+/** A duration as people say it: `45s`, `12m`, `3h 5m`, `2d 4h`. */
+export function age(milliseconds: number): string {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  if (seconds < 60) return `${seconds}s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes}m`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return minutes % 60 === 0 ? `${hours}h` : `${hours}h ${minutes % 60}m`;
+  return hours % 24 === 0 ? `${Math.floor(hours / 24)}d` : `${Math.floor(hours / 24)}d ${hours % 24}h`;
+}
+
+/** `19:02:11`, local time. */
+export function clock(at: string): string {
+  const time = new Date(at);
+  return [time.getHours(), time.getMinutes(), time.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
+}
+
+/** `$1.20`, or `-` where the price is not known or nothing was used. */
+export function cost(usage: Usage): string {
+  return usage.usd === null ? '-' : `$${usage.usd.toFixed(2)}`;
+}
+
+/** `3 files, +10 −2`. */
+export function sizeOf(size: { readonly files: number; readonly insertions: number; readonly deletions: number }): string {
+  return `${count(size.files, 'file')} +${size.insertions} -${size.deletions}`;
+}
+
+export function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`;
+}
+
+export function colourOfTask(colours: Colours, state: TaskState): (text: string) => string {
+  if (state === 'succeeded') return colours.green;
+  if (state === 'failed') return colours.red;
+  if (state === 'running') return colours.cyan;
+  if (state === 'blocked' || state === 'paused') return colours.yellow;
+  return (text) => text;
+}
+
+export function colourOfPatch(colours: Colours, state: PatchState): (text: string) => string {
+  if (state === 'approved' || state === 'merged') return colours.green;
+  if (state === 'rejected' || state === 'conflict' || state === 'set-aside') return colours.red;
+  if (state === 'pending') return colours.cyan;
+  return colours.yellow;
+}
+
+/** A diff for the eye: what cannot be seen is spelled out, then coloured. */
+export function diffText(diff: string, colours: Colours): string {
+  return reveal(diff)
+    .split('\n')
+    .map((line) => colourOfDiffLine(line, colours))
+    .join('\n');
+}
+
+function colourOfDiffLine(line: string, colours: Colours): string {
+  if (/^(diff|index|new file|deleted file|old mode|new mode|similarity|rename|copy|---|\+\+\+) ?/.test(line)) return colours.bold(line);
+  if (line.startsWith('@@')) return colours.cyan(line);
+  if (line.startsWith('+')) return colours.green(line);
+  if (line.startsWith('-')) return colours.red(line);
+  return line;
+}
+
+/** One line for each flag of a patch: `executable  bin/tool  is executable now`. */
+export function flagLines(flags: readonly { readonly code: string; readonly path: string; readonly detail: string }[]): string {
+  return flags.map((flag) => `  ${flag.code}  ${revealLine(flag.path)}  ${revealLine(flag.detail)}\n`).join('');
+}

@@ -1,0 +1,129 @@
+/** Composition root: makes the context of a command out of the process and the global flags. */
+
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Trust } from '../src/config/trust.ts';
+import type { Repository } from '../src/git/repository.ts';
+import type { State } from '../src/state/state.ts';
+import type { Context, GlobalFlags, Terminal } from './context.ts';
+import { locateState } from './locate.ts';
+import { revealLine, safeJson, sanitise } from './render/sanitise.ts';
+
+export function createContext(terminal: Terminal, flags: GlobalFlags): Context {
+  return new Wired(terminal, flags);
+}
+
+class Wired implements Context {
+  readonly in: Context['in'];
+  readonly out: Context['out'];
+  readonly err: Context['err'];
+  readonly env: Context['env'];
+  readonly cwd: string;
+  readonly json: boolean;
+  readonly verbose: boolean;
+  readonly quiet: boolean;
+  readonly colour: boolean;
+  readonly directory: string;
+  readonly configDirectory: string;
+  #repository: Promise<Repository> | null = null;
+  readonly #opened: State[] = [];
+
+  constructor(terminal: Terminal, flags: GlobalFlags) {
+    this.in = terminal.in;
+    this.out = terminal.out;
+    this.err = terminal.err;
+    this.env = terminal.env;
+    this.cwd = terminal.cwd;
+    this.json = flags.json;
+    this.verbose = flags.verbose;
+    this.quiet = flags.quiet;
+    this.colour = flags.color && this.out.isTTY === true && !this.env['NO_COLOR'] && this.env['TERM'] !== 'dumb';
+    this.directory = resolve(terminal.cwd, flags.repo ?? '.');
+    this.configDirectory = join(this.env['XDG_CONFIG_HOME'] || join(this.env['HOME'] || homedir(), '.config'), 'orchestrate');
+  }
+
+  repository(): Promise<Repository> {
+    this.#repository ??= import('../src/git/repository.ts').then(({ findRepository }) =>
+      findRepository(this.directory, this.env),
+    );
+    return this.#repository;
+  }
+
+  async stateDirectory(): Promise<string> {
+    const located = locateState(this.directory, this.env);
+    return located !== null && existsSync(located) ? located : (await this.repository()).stateDir;
+  }
+
+  async state(): Promise<State> {
+    const { stateDir } = await this.repository();
+    const { openState } = await import('../src/state/state.ts');
+    return this.#keep(openState(stateDir));
+  }
+
+  async readState(): Promise<State | null> {
+    const [directory, { openStateForReading }] = await Promise.all([
+      this.stateDirectory(),
+      import('../src/state/state.ts'),
+    ]);
+    const state = openStateForReading(directory);
+    return state === null ? null : this.#keep(state);
+  }
+
+  async settings(flags: Parameters<Context['settings']>[0], options: { readonly trust: boolean }) {
+    const repository = await this.repository();
+    const [{ loadSettings }, { rememberedTrust }] = await Promise.all([
+      import('../src/config/load.ts'),
+      import('../src/config/trust.ts'),
+    ]);
+    const loaded = await loadSettings({
+      repositoryFile: join(repository.root, 'orchestrate.yaml'),
+      userFile: join(this.configDirectory, 'config.yaml'),
+      trust: rememberedTrust(repository.stateDir, options.trust ? async () => true : this.#ask),
+      environment: this.env,
+      flags,
+    });
+    for (const warning of loaded.warnings) this.warn(warning);
+    return loaded;
+  }
+
+  note(line: string): void {
+    if (!this.quiet) this.err.write(`${sanitise(line)}\n`);
+  }
+
+  warn(line: string): void {
+    this.err.write(`orchestrate: warning: ${sanitise(line)}\n`);
+  }
+
+  printJson(value: unknown): void {
+    this.out.write(`${safeJson(value, this.out.isTTY ? 2 : 0)}\n`);
+  }
+
+  print(text: string): void {
+    this.out.write(text);
+  }
+
+  close(): void {
+    for (const state of this.#opened.splice(0)) state.close();
+  }
+
+  #keep(state: State): State {
+    this.#opened.push(state);
+    return state;
+  }
+
+  readonly #ask: Trust = async (file) => {
+    if (!this.in.isTTY || !this.err.isTTY || this.json) return false;
+    const { createInterface } = await import('node:readline/promises');
+    const lines = createInterface({ input: this.in, output: this.err });
+    try {
+      this.err.write(`${revealLine(file.path)} sets ${file.keys.join(', ')}, which run or loosen something.\n`);
+      // At the end of the input there is no answer, which is a no.
+      const ended = new Promise<string>((resolve) => lines.once('close', () => resolve('')));
+      const answer = await Promise.race([lines.question('Accept this file as it is now? [y/N] '), ended]);
+      return /^y(es)?$/i.test(answer.trim());
+    } finally {
+      lines.close();
+    }
+  };
+}

@@ -1,0 +1,137 @@
+/** Puts the settings together: defaults < the user's file < the repository's own < environment < flags. */
+
+import { open } from 'node:fs/promises';
+import { usageError } from '../errors.ts';
+import { type ParsedLayer, type Problem, parseSettingsFile, parseSettingsValues } from './parse.ts';
+import {
+  BUILT_IN_ENGINES,
+  DEFAULTS,
+  type Layer,
+  looseningKeys,
+  overlay,
+  type SettingName,
+  type Settings,
+  settingsOf,
+  WRITTEN_NAMES,
+  without,
+} from './settings.ts';
+import { hashOf, type Trust } from './trust.ts';
+
+/** Flags by their written name without dashes, as they were typed. */
+export type WrittenFlags = Readonly<Partial<Record<SettingName, string | boolean>>>;
+
+export interface SettingsSources {
+  /** `orchestrate.yaml` of the repository; need not exist. Null where there is no repository. */
+  readonly repositoryFile: string | null;
+  /** The user's own `config.yaml`; need not exist. */
+  readonly userFile: string;
+  readonly trust: Trust;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly flags: WrittenFlags;
+}
+
+export interface LoadedSettings {
+  readonly settings: Settings;
+  /** Sentences for the person, such as which keys of the repository's file were left out. */
+  readonly warnings: readonly string[];
+}
+
+interface SettingsFile extends ParsedLayer {
+  readonly hash: string;
+}
+
+const FILE_LIMIT = 1024 ** 2;
+const NO_FILE: SettingsFile = { layer: {}, problems: [], hash: '' };
+
+/**
+ * Reads all layers and makes one set of settings of them.
+ * Throws usage `BAD_SETTINGS` with every problem of every source, each with file and line, variable or flag.
+ */
+export async function loadSettings(sources: SettingsSources): Promise<LoadedSettings> {
+  const user = await readSettingsFile(sources.userFile);
+  const repository = sources.repositoryFile === null ? NO_FILE : await readSettingsFile(sources.repositoryFile);
+  const environment = parseEnvironment(sources.environment);
+  const flags = parseFlags(sources.flags);
+  refuseProblems([...user.problems, ...repository.problems, ...environment.problems, ...flags.problems]);
+
+  const below = overlay(DEFAULTS, user.layer);
+  const loosening = looseningKeys(repository.layer, below);
+  const keys = loosening.map((key) => WRITTEN_NAMES[key]);
+  const path = sources.repositoryFile ?? '';
+  const accepted = loosening.length === 0 || (await sources.trust({ path, hash: repository.hash, keys }));
+  const own = accepted ? repository.layer : without(repository.layer, loosening);
+
+  const merged = [own, environment.layer, flags.layer].reduce(overlay, below);
+  refuseProblems(engineProblems(merged, { path, wasIgnored: !accepted, sources }));
+  return { settings: settingsOf(merged), warnings: accepted ? [] : [ignoredWarning(path, keys)] };
+}
+
+/** Checks flags alone, before anything else is looked at. Throws usage `BAD_SETTINGS` naming every wrong flag. */
+export function checkFlags(flags: WrittenFlags): void {
+  refuseProblems(parseFlags(flags).problems);
+}
+
+function parseFlags(flags: WrittenFlags): ParsedLayer {
+  const said = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
+  return parseSettingsValues(said, (name) => `--${name}`);
+}
+
+function parseEnvironment(environment: Readonly<Record<string, string | undefined>>): ParsedLayer {
+  const values: Record<string, string> = {};
+  for (const name of Object.values(WRITTEN_NAMES)) {
+    const value = environment[variableOf(name)];
+    if (name !== 'engines' && value !== undefined && value !== '') values[name] = value;
+  }
+  return parseSettingsValues(values, variableOf);
+}
+
+function variableOf(name: string): string {
+  return `ORCHESTRATE_${name.toUpperCase().replaceAll('-', '_')}`;
+}
+
+/** A file that is missing says nothing; one that cannot be read, is no ordinary file or is huge is a problem. */
+async function readSettingsFile(path: string): Promise<SettingsFile> {
+  try {
+    const file = await open(path, 'r');
+    try {
+      const stat = await file.stat();
+      if (!stat.isFile()) return unreadable(path, 'is not a file');
+      if (stat.size > FILE_LIMIT) return unreadable(path, 'is larger than 1 MiB');
+      const content = await file.readFile();
+      return { ...parseSettingsFile(path, content.toString('utf8')), hash: hashOf(content) };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    if (code === 'ENOENT' || code === 'ENOTDIR') return NO_FILE;
+    return unreadable(path, `cannot be read (${code})`);
+  }
+}
+
+function unreadable(path: string, message: string): SettingsFile {
+  return { layer: {}, problems: [{ where: `${path}:1`, message }], hash: '' };
+}
+
+function refuseProblems(problems: readonly Problem[]): void {
+  if (problems.length === 0) return;
+  const lines = problems.map((problem) => `${problem.where}: ${problem.message}`);
+  const message = lines.length === 1 ? lines.join('') : [`${lines.length} problems in the settings`, ...lines].join('\n');
+  throw usageError('BAD_SETTINGS', message);
+}
+
+function engineProblems(
+  merged: Layer,
+  repository: { readonly path: string; readonly wasIgnored: boolean; readonly sources: SettingsSources },
+): Problem[] {
+  const { engine } = merged;
+  const known = [...BUILT_IN_ENGINES, ...Object.keys(merged.engines ?? {})];
+  if (engine === undefined || known.includes(engine)) return [];
+  const where = repository.sources.flags.engine === undefined ? 'engine' : '--engine';
+  const trust = repository.wasIgnored ? `; engines of ${repository.path} count once you accept it with --trust` : '';
+  return [{ where, message: `unknown engine "${engine}", expected one of ${known.join(', ')}${trust}` }];
+}
+
+function ignoredWarning(path: string, keys: readonly string[]): string {
+  return `${path} was not accepted, so these settings of it are ignored: ${keys.join(', ')} (accept the file with --trust)`;
+}

@@ -1,0 +1,92 @@
+/** Written settings → one layer and all of its problems, each with the place where a person can put it right. */
+
+import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { KNOWN_KEYS, normalise, writtenSettings } from './schema.ts';
+import type { Layer } from './settings.ts';
+import { suggest } from './suggest.ts';
+
+export interface Problem {
+  /** `<file>:<line>`, `--memory` or `ORCHESTRATE_MEMORY`. */
+  readonly where: string;
+  readonly message: string;
+}
+
+export interface ParsedLayer {
+  readonly layer: Layer;
+  readonly problems: readonly Problem[];
+}
+
+/** Reads a settings file's text. An empty file says nothing; a file with problems gives an empty layer. */
+export function parseSettingsFile(file: string, text: string): ParsedLayer {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const at = (offset: number) => `${file}:${lines.linePos(offset).line}`;
+  if (document.errors.length > 0) {
+    return refused(document.errors.map((error) => ({ where: at(error.pos[0]), message: error.message })));
+  }
+  if (document.contents === null) return { layer: {}, problems: [] };
+  if (!isMap(document.contents)) {
+    return refused([{ where: at(document.contents.range?.[0] ?? 0), message: 'expected settings, each as `name: value`' }]);
+  }
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 20 });
+  } catch (error) {
+    return refused([{ where: at(0), message: error instanceof Error ? error.message : 'not readable as YAML' }]);
+  }
+  return check(value, { where: (path) => at(offsetOf(document, path)), namesSetting: false });
+}
+
+/** Reads what variables or flags say; `where` names the variable or flag of a setting. */
+export function parseSettingsValues(values: Readonly<Record<string, string | boolean>>, where: (name: string) => string): ParsedLayer {
+  return check(values, { where: (path) => where(String(path[0] ?? '')), namesSetting: true });
+}
+
+interface Place {
+  readonly where: (path: readonly PropertyKey[]) => string;
+  /** Whether `where` says already which setting it is. */
+  readonly namesSetting: boolean;
+}
+
+function check(value: unknown, place: Place): ParsedLayer {
+  const result = writtenSettings.safeParse(value);
+  if (!result.success) return refused(result.error.issues.flatMap((issue) => problemsOf(issue, place)));
+  const layer = normalise(result.data);
+  if (layer.engine !== undefined && layer.engineCommand !== undefined) {
+    return refused([{ where: place.where(['engine-command']), message: 'engine and engine-command exclude each other' }]);
+  }
+  return { layer, problems: [] };
+}
+
+function problemsOf(issue: z.core.$ZodIssue, { where, namesSetting }: Place): Problem[] {
+  const name = issue.path.map(String).join('.');
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const meant = issue.path.length === 0 ? suggest(key, KNOWN_KEYS) : null;
+      const did = meant === null ? '' : `; did you mean ${meant}?`;
+      const full = name === '' ? key : `${name}.${key}`;
+      return { where: where([...issue.path, key]), message: `unknown setting ${full}${did}` };
+    });
+  }
+  const message = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
+  return [{ where: where(issue.path), message: namesSetting ? message : `${name}: ${message}` }];
+}
+
+function refused(problems: readonly Problem[]): ParsedLayer {
+  return { layer: {}, problems };
+}
+
+/** Where the deepest node that is really there begins: the key of the last step, so that unknown keys are found too. */
+function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
+  let node: unknown = document.contents;
+  let offset = 0;
+  for (const step of path) {
+    if (!isMap(node)) break;
+    const pair = node.items.find((item) => isNode(item.key) && String(item.key) === String(step));
+    if (pair === undefined) break;
+    if (isNode(pair.key)) offset = pair.key.range?.[0] ?? offset;
+    node = pair.value;
+  }
+  return offset;
+}

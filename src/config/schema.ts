@@ -1,0 +1,71 @@
+/** The written form of the settings (a YAML document, environment variables, flags) as a strict schema. */
+
+import { z } from 'zod';
+import { OrchestrateError } from '../errors.ts';
+import { BUILT_IN_ENGINES, type EngineDefinition, type Layer } from './settings.ts';
+import { DAY_MS, MEBIBYTE, parseCount, parseDuration, parseNumber, parseSize, SECOND_MS } from './sizes.ts';
+
+/** A value as it stands in YAML (string or number), in a variable or in a flag (string), read by one of our readers. */
+function written<T>(read: (text: string) => T) {
+  return z
+    .unknown()
+    .transform((value, context): T => {
+      try {
+        if (typeof value !== 'string' && typeof value !== 'number') throw new TypeError('expected one value');
+        return read(String(value));
+      } catch (error) {
+        const known = error instanceof OrchestrateError || error instanceof TypeError;
+        if (!known) throw error;
+        context.addIssue({ code: 'custom', message: error.message });
+        return z.NEVER;
+      }
+    })
+    .optional();
+}
+
+const text = z.string('expected text').trim().min(1, 'is empty');
+const truth = z
+  .union([z.boolean(), z.enum(['true', 'false'])], 'expected true or false')
+  .transform((value) => value === true || value === 'true');
+
+const engineName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, 'an engine has a name of lower case letters, digits, - and _')
+  .refine((name) => !BUILT_IN_ENGINES.includes(name) && name !== 'command', 'this name belongs to a built-in engine');
+
+export const writtenSettings = z.strictObject({
+  'max-agents': written((value) => parseCount(value, { least: 1, most: 256 })),
+  engine: text.optional(),
+  'engine-command': text.optional(),
+  engines: z.record(engineName, z.strictObject({ command: text }, 'expected a command')).optional(),
+  base: text.optional(),
+  'include-dirty': truth.optional(),
+  image: text.optional(),
+  timeout: written((value) => parseDuration(value, { least: SECOND_MS, most: 30 * DAY_MS })),
+  memory: written((value) => parseSize(value, { least: 64 * MEBIBYTE, most: 1024 ** 5 })),
+  cpus: written((value) => parseNumber(value, { least: 0.1, most: 1024 })),
+  pids: written((value) => parseCount(value, { least: 16, most: 4_194_304 })),
+  disk: written((value) => parseSize(value, { least: 64 * MEBIBYTE, most: 1024 ** 5 })),
+});
+
+/** The names that a settings file may use. */
+export const KNOWN_KEYS: readonly string[] = Object.keys(writtenSettings.shape);
+
+/** Turns the written names into ours. */
+export function normalise(settings: z.output<typeof writtenSettings>): Layer {
+  const engines: Readonly<Record<string, EngineDefinition>> | undefined = settings.engines;
+  return {
+    maxAgents: settings['max-agents'],
+    engine: settings.engine,
+    engineCommand: settings['engine-command'],
+    engines,
+    base: settings.base,
+    includeDirty: settings['include-dirty'],
+    image: settings.image,
+    timeoutMs: settings.timeout,
+    memoryBytes: settings.memory,
+    cpus: settings.cpus,
+    pids: settings.pids,
+    diskBytes: settings.disk,
+  };
+}

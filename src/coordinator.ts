@@ -1,0 +1,250 @@
+/** One `orchestrate run`, read like a sentence: base → host → queue → sandbox → patch → end. */
+
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import { ulid } from 'ulid';
+import type { Engine } from './engine/engine.ts';
+import { OrchestrateError } from './errors.ts';
+import type { EventBody, EventBus } from './events.ts';
+import { type Base, resolveBase } from './git/base.ts';
+import { nameSome } from './git/bytes.ts';
+import { rootCommit } from './git/commits.ts';
+import { packOfTree } from './git/objects.ts';
+import type { Repository } from './git/repository.ts';
+import type { SandboxHost } from './sandbox/sandbox.ts';
+import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from './state/records.ts';
+import type { State } from './state/state.ts';
+import { type AttemptBounds, type AttemptContext, lostEnd, runAttempt, type StartTurn } from './tasks/attempt.ts';
+import { recover } from './tasks/recovery.ts';
+import { workQueue } from './tasks/scheduler.ts';
+import { type StartConflict, type StartTree, startTreeOf } from './tasks/start-tree.ts';
+import { NO_USAGE, type ObjectId, type RunId } from './types.ts';
+
+/** What a host asks of the coordinator while it is used. */
+export interface HostServices {
+  readonly run: RunId;
+  packOf(tree: ObjectId, without: ObjectId | null): Promise<{ commit: ObjectId; pack: Readable }>;
+  onProgress(line: string): void;
+  onWarning(line: string): void;
+}
+
+export interface RunOptions {
+  readonly maxAgents: number;
+  readonly engine: Engine;
+  readonly bounds: AttemptBounds;
+  /** What agents start from; undefined: HEAD. */
+  readonly baseRef?: string | undefined;
+  readonly includeDirty: boolean;
+  /** Aborted: agents are stopped, their work is salvaged, the run ends. */
+  readonly signal: AbortSignal;
+  readonly pid: number;
+}
+
+export interface CoordinatorParts {
+  readonly repository: Repository;
+  readonly state: State;
+  readonly bus: EventBus;
+  openHost(services: HostServices): Promise<SandboxHost>;
+  /** Deterministic name of an attempt's container. */
+  containerName(task: TaskRecord['id'], n: number): string;
+}
+
+export interface RunSummary {
+  readonly run: RunId;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly blocked: number;
+}
+
+/**
+ * Works the queue to its end. The caller holds the repository's coordinator lock.
+ * Rejects with an OrchestrateError when the run could not be done at all; a task's failure is in the summary.
+ */
+export async function runQueue(parts: CoordinatorParts, options: RunOptions): Promise<RunSummary> {
+  const { repository, state, bus } = parts;
+  const base = await resolveBase(repository, {
+    ...(options.baseRef === undefined ? {} : { ref: options.baseRef }),
+    includeDirty: options.includeDirty,
+  });
+  const id = ulid() as RunId;
+  await using host = await parts.openHost(hostServices(parts, id));
+  const run = state.beginRun({
+    id,
+    pid: options.pid,
+    base: base.commit,
+    deadline: null,
+    budgetUsd: null,
+    budgetTokens: null,
+  });
+  const coordinator = new Run({ parts, options, run, base, host });
+  try {
+    return await coordinator.work();
+  } finally {
+    state.endRun(run.id);
+    bus.emit({
+      type: 'run.ended',
+      run: run.id,
+      ...coordinator.tally,
+      reason: options.signal.aborted ? 'interrupted' : null,
+    });
+  }
+}
+
+function hostServices(parts: CoordinatorParts, run: RunId): HostServices {
+  const { repository, bus } = parts;
+  const warn = (message: string): void => bus.emit({ type: 'warning', message });
+  return {
+    run,
+    onProgress: warn,
+    onWarning: warn,
+    // The agent's own repository has one commit without the user's history, the same for the same tree.
+    async packOf(tree, without) {
+      const commit = await rootCommit(repository, tree);
+      const pack = packOfTree(repository, tree, { commit, ...(without === null ? {} : { without }) });
+      return { commit, pack };
+    },
+  };
+}
+
+interface RunParts {
+  readonly parts: CoordinatorParts;
+  readonly options: RunOptions;
+  readonly run: RunRecord;
+  readonly base: Base;
+  readonly host: SandboxHost;
+}
+
+/** An attempt that had nothing to start from. */
+const NOT_STARTED: Omit<AttemptEnd, 'reason'> = {
+  outcome: 'failed',
+  taskState: 'queued',
+  exitCode: null,
+  usage: NO_USAGE,
+  egressDenied: [],
+  summary: null,
+  patch: null,
+};
+
+interface Performed {
+  readonly end: AttemptEnd;
+  readonly conflict: string | null;
+}
+
+class Run {
+  readonly #the: RunParts;
+  readonly #tally = { succeeded: 0, failed: 0 };
+  #line: Promise<void> = Promise.resolve();
+
+  constructor(the: RunParts) {
+    this.#the = the;
+  }
+
+  get tally(): Omit<RunSummary, 'run'> {
+    return { ...this.#tally, blocked: this.#the.parts.state.counts().blocked };
+  }
+
+  async work(): Promise<RunSummary> {
+    const { parts, options, run, base, host } = this.#the;
+    const counts = parts.state.counts();
+    this.#emit({
+      type: 'run.started',
+      run: run.id,
+      tasks: counts.queued + counts.blocked,
+      isolation: host.isolation,
+      base: base.commit,
+    });
+    const lost = recover(parts.state, run);
+    if (lost > 0) this.#emit({ type: 'warning', message: `${lost} attempts of a run that was cut off wait again` });
+    for (const message of base.warnings) this.#emit({ type: 'warning', message });
+    if (base.leftOut.length > 0 && options.baseRef === undefined) {
+      const message = `Agents start from the last commit: ${nameSome(base.leftOut)} left out (--include-dirty takes local changes in).`;
+      this.#emit({ type: 'warning', message });
+    }
+    // Laid out while the first tasks are being claimed; they wait for the same work.
+    host.prepareTree({ tree: base.tree, near: null }).catch(() => {});
+    await workQueue({
+      state: parts.state,
+      run,
+      maxAgents: options.maxAgents,
+      signal: options.signal,
+      host: host.name,
+      engine: options.engine.name,
+      container: parts.containerName,
+      attempt: (task, attempt) => this.#attempt(task, attempt),
+    });
+    return { run: run.id, ...this.tally };
+  }
+
+  async #attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void> {
+    const { parts, run } = this.#the;
+    const began = performance.now();
+    const turn = this.#turn();
+    const { end, conflict } = await this.#perform(task, attempt, turn).finally(turn.pass);
+    if (!parts.state.endAttempt(attempt.id, run.fence, end)) {
+      throw new OrchestrateError('failure', 'FENCED', `another coordinator has taken over ${attempt.id}`);
+    }
+    if (conflict !== null) {
+      parts.state.blockTask(task.id, run.fence, conflict);
+      this.#emit({ type: 'task.blocked', task: task.id, reason: conflict });
+      return;
+    }
+    if (end.taskState === 'succeeded') this.#tally.succeeded += 1;
+    else if (end.taskState === 'failed') this.#tally.failed += 1;
+    this.#emit({
+      type: 'task.ended',
+      task: task.id,
+      attempt: attempt.id,
+      outcome: end.outcome,
+      status: end.taskState,
+      exitCode: end.exitCode,
+      durationMs: Math.round(performance.now() - began),
+      reason: end.reason,
+    });
+  }
+
+  /** The attempt's end, and why its task cannot start where the results it builds on do not merge. */
+  async #perform(task: TaskRecord, attempt: AttemptRecord, turn: StartTurn): Promise<Performed> {
+    const { parts, options, run, base, host } = this.#the;
+    const { repository, state } = parts;
+    let start: StartTree | StartConflict;
+    try {
+      start = await startTreeOf(repository, state, base, task.dependsOn);
+    } catch (error) {
+      return { end: lostEnd(attempt, error), conflict: null };
+    }
+    if ('with' in start) {
+      const conflict = `the result of ${start.with} conflicts with the others it depends on in ${nameSome(start.paths)}`;
+      return { end: { ...NOT_STARTED, reason: conflict }, conflict };
+    }
+    const context: AttemptContext = {
+      host,
+      engine: options.engine,
+      bounds: options.bounds,
+      transcripts: path.join(repository.stateDir, 'transcripts'),
+      signal: options.signal,
+      repository,
+      turn,
+      emit: (event) => this.#emit(event),
+      onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
+      onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
+    };
+    return { end: await runAttempt(context, task, attempt, start), conflict: null };
+  }
+
+  /** The next place in the line of starting agents; taken in the order of claiming. */
+  #turn(): StartTurn {
+    const come = this.#line;
+    let pass = (): void => {};
+    this.#line = new Promise((resolve) => {
+      pass = resolve;
+    });
+    return { come, pass: () => pass() };
+  }
+
+  /** Tells the listeners; what belongs to the timeline is written down as well. */
+  #emit(event: EventBody): void {
+    const { parts, run } = this.#the;
+    parts.bus.emit(event);
+    if (event.type !== 'agent.output') parts.state.appendEvent({ at: new Date().toISOString(), ...event }, run.id);
+  }
+}

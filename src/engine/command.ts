@@ -1,0 +1,54 @@
+/** Any program as the agent: run by `sh -c` in the workspace; exit code 0 means done. */
+
+import type { AgentProgram, Assignment, Engine, EngineVerdict } from './engine.ts';
+
+/** Where the agent finds its home, and below it what was laid there for it. */
+const HOME = '/home/agent';
+const CONTEXT_FOLDER = '.orchestrate';
+const PROMPT_FILE = `${CONTEXT_FOLDER}/prompt.md`;
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** A command engine; `name` is what `status` and commits show. */
+export function commandEngine(name: string, command: string): Engine {
+  return {
+    name,
+    program: (assignment) => shellProgram(command, assignment),
+    verdict: exitCodeVerdict,
+  };
+}
+
+/** `sh -c command` with the environment that `--engine-command` promises. */
+export function shellProgram(command: string, assignment: Assignment): AgentProgram {
+  return {
+    argv: ['/bin/sh', '-c', command],
+    env: {
+      ORCHESTRATE_TASK_ID: assignment.task,
+      ORCHESTRATE_ATTEMPT: String(assignment.attempt),
+      ORCHESTRATE_ROLE: assignment.role,
+      ORCHESTRATE_PROMPT_FILE: `${HOME}/${PROMPT_FILE}`,
+      ORCHESTRATE_CONTEXT_DIR: `${HOME}/${CONTEXT_FOLDER}/context`,
+      HOME,
+      PATH,
+    },
+    homeFiles: [
+      { path: PROMPT_FILE, content: Buffer.from(promptOf(assignment)), mode: 0o644 },
+      { path: `${CONTEXT_FOLDER}/context/task.md`, content: Buffer.from(promptOf(assignment)), mode: 0o644 },
+    ],
+  };
+}
+
+export function exitCodeVerdict(exitCode: number): EngineVerdict {
+  if (exitCode === 0) return { done: true, summary: null };
+  return { done: false, reason: exitReason(exitCode) };
+}
+
+function exitReason(exitCode: number): string {
+  if (exitCode === 127) return 'the command was not found in the image (exit code 127)';
+  if (exitCode > 128 && exitCode < 160) return `the command was ended by signal ${exitCode - 128}`;
+  return `the command ended with exit code ${exitCode}`;
+}
+
+function promptOf(assignment: Assignment): string {
+  const { title, description } = assignment;
+  return description.startsWith(title) ? `${description}\n` : `# ${title}\n\n${description}\n`;
+}

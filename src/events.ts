@@ -1,0 +1,61 @@
+/** The one union of events that the core emits; text, JSON Lines and the live screen are listeners. */
+
+import type { AttemptId, AttemptOutcome, Flag, PatchSize, RunId, TaskId, Usage } from './types.ts';
+
+interface At {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+}
+
+interface OfAttempt {
+  readonly task: TaskId;
+  readonly attempt: AttemptId;
+}
+
+export type EventBody =
+  | { readonly type: 'run.started'; readonly run: RunId; readonly tasks: number; readonly isolation: string; readonly base: string }
+  | ({ readonly type: 'task.started'; readonly title: string; readonly agent: string; readonly host: string } & OfAttempt)
+  | ({ readonly type: 'agent.output'; readonly stream: 'stdout' | 'stderr'; readonly text: string } & OfAttempt)
+  | ({ readonly type: 'agent.tool'; readonly tool: string; readonly detail: string } & OfAttempt)
+  | ({ readonly type: 'usage'; readonly usage: Usage } & OfAttempt)
+  | ({ readonly type: 'egress.denied'; readonly host: string; readonly reason: string } & OfAttempt)
+  | ({ readonly type: 'task.paused'; readonly reason: string; readonly until: string | null } & OfAttempt)
+  | ({
+      readonly type: 'task.ended';
+      readonly outcome: AttemptOutcome;
+      readonly status: 'succeeded' | 'failed' | 'queued' | 'cancelled';
+      readonly exitCode: number | null;
+      readonly durationMs: number;
+      readonly reason: string | null;
+    } & OfAttempt)
+  | ({ readonly type: 'task.blocked'; readonly task: TaskId; readonly reason: string })
+  | ({
+      readonly type: 'patch.created';
+      readonly patch: AttemptId;
+      readonly salvaged: boolean;
+      readonly flags: readonly Flag[];
+    } & PatchSize &
+      OfAttempt)
+  | ({ readonly type: 'check.ended'; readonly command: string; readonly exitCode: number; readonly durationMs: number } & OfAttempt)
+  | { readonly type: 'warning'; readonly message: string; readonly task?: TaskId; readonly attempt?: AttemptId }
+  | { readonly type: 'run.ended'; readonly run: RunId; readonly succeeded: number; readonly failed: number; readonly blocked: number; readonly reason: string | null };
+
+export type OrchestrateEvent = EventBody & At;
+
+export type Listener = (event: OrchestrateEvent) => void;
+
+/** Fans events out to listeners, in order; a listener that throws is the listener's bug and ends the process. */
+export class EventBus {
+  readonly #listeners = new Set<Listener>();
+
+  /** Adds a listener; the returned function takes it away. */
+  on(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  emit(body: EventBody): void {
+    const event: OrchestrateEvent = { at: new Date().toISOString(), ...body };
+    for (const listener of this.#listeners) listener(event);
+  }
+}

@@ -1,0 +1,103 @@
+/** Commit objects: made without porcelain, with an identity that is given or is the user's own. */
+
+import { environmentError } from '../errors.ts';
+import type { ObjectId } from '../types.ts';
+import { git, gitError } from './git.ts';
+import { privateGit } from './private-dir.ts';
+import { type Repository, userGit } from './repository.ts';
+
+export interface Identity {
+  readonly name: string;
+  readonly email: string;
+}
+
+export interface NewCommit {
+  readonly tree: ObjectId;
+  readonly parents: readonly ObjectId[];
+  /** UTF-8; ends with one newline in the object. */
+  readonly message: string;
+  readonly author?: Identity;
+  /** Not given: the author. */
+  readonly committer?: Identity;
+  /** ISO 8601 with its zone; not given: now, in the local zone. */
+  readonly date?: string;
+}
+
+const OURSELVES: Identity = { name: 'orchestrate', email: 'orchestrate@localhost' };
+const EPOCH = '1970-01-01T00:00:00Z';
+
+/** Writes a commit object into the user's object store (flushed to the disk) and returns its id. No ref moves. */
+export async function commitTree(repo: Repository, commit: NewCommit): Promise<ObjectId> {
+  const written = await git(await privateGit(repo), ['hash-object', '-t', 'commit', '-w', '--stdin'], {
+    input: commitText(commit),
+    config: ['core.fsync=committed'],
+  });
+  return written.stdout.toString('latin1').trim() as ObjectId;
+}
+
+/** The synthetic commit without parents for a tree; the same tree always gives the same commit. */
+export function rootCommitText(tree: ObjectId, parents: readonly ObjectId[] = []): Buffer {
+  return commitText({ tree, parents, message: 'base', author: OURSELVES, date: EPOCH });
+}
+
+/** Writes the synthetic root commit of a tree (see `packOfTree`); the same tree always gives the same id. */
+export async function rootCommit(repo: Repository, tree: ObjectId): Promise<ObjectId> {
+  return commitTree(repo, { tree, parents: [], message: 'base', author: OURSELVES, date: EPOCH });
+}
+
+function commitText(commit: NewCommit): Buffer {
+  const author = commit.author ?? OURSELVES;
+  const when = stamp(commit.date);
+  return Buffer.from(
+    [
+      `tree ${commit.tree}`,
+      ...commit.parents.map((parent) => `parent ${parent}`),
+      `author ${person(author)} ${when}`,
+      `committer ${person(commit.committer ?? author)} ${when}`,
+      '',
+      `${commit.message.replaceAll('\0', '').replace(/\n*$/, '')}\n`,
+    ].join('\n'),
+  );
+}
+
+/** Name and address as ident.c writes them: nothing that could end the field early. */
+function person(identity: Identity): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: git drops newlines and NUL here too
+  const clean = (text: string) => text.replace(/[\u0000-\u001f<>]/g, '').trim();
+  return `${clean(identity.name)} <${clean(identity.email)}>`;
+}
+
+function stamp(date: string | undefined): string {
+  const at = date === undefined ? new Date() : new Date(date);
+  const zone = date === undefined ? -at.getTimezoneOffset() : zoneOf(date);
+  const size = Math.abs(zone);
+  const digits = (value: number) => String(Math.trunc(value)).padStart(2, '0');
+  return `${Math.floor(at.getTime() / 1000)} ${zone < 0 ? '-' : '+'}${digits(size / 60)}${digits(size % 60)}`;
+}
+
+function zoneOf(date: string): number {
+  const [, sign, hours, minutes] = /([+-])(\d\d):?(\d\d)$/.exec(date) ?? [];
+  return sign === undefined ? 0 : (sign === '-' ? -1 : 1) * (Number(hours) * 60 + Number(minutes));
+}
+
+/**
+ * The user's identity as git knows it (environment and configuration, never guessed from the machine's name).
+ * Environment error NO_IDENTITY with the commands that set one.
+ */
+export async function userIdentity(repo: Repository): Promise<{ author: Identity; committer: Identity }> {
+  const [author, committer] = await Promise.all([identity(repo, 'AUTHOR'), identity(repo, 'COMMITTER')]);
+  return { author, committer };
+}
+
+async function identity(repo: Repository, role: 'AUTHOR' | 'COMMITTER'): Promise<Identity> {
+  const args = ['var', `GIT_${role}_IDENT`];
+  const answer = await git(userGit(repo, 'read'), args, { config: ['user.useConfigOnly=true'], accept: [128] });
+  const [, name, email] = /^(.*) <(.*)> \d+ [+-]\d{4}$/.exec(answer.stdout.toString('utf8').trim()) ?? [];
+  if (name !== undefined && email !== undefined) return { name, email };
+  if (!/tell me who you are|ident name|auto-detection|no (?:email|name) was given/i.test(answer.stderr)) {
+    throw gitError(args, answer);
+  }
+  throw environmentError('NO_IDENTITY', 'git does not know who you are, so no commit can be made in your name.', {
+    hint: 'git config --global user.name "Your Name" && git config --global user.email you@example.com',
+  });
+}

@@ -1,0 +1,114 @@
+/** Private bare git directories, written by hand: nothing of the user's configuration, hooks or attributes is in them. */
+
+import { randomBytes } from 'node:crypto';
+import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type OrchestrateError, environmentError } from '../errors.ts';
+import { quotePath } from './bytes.ts';
+import { type GitEnvironment, git } from './git.ts';
+import { type Repository, plainEnvironment, userGit } from './repository.ts';
+
+const ready = new WeakMap<Repository, Promise<string>>();
+
+/**
+ * How git runs on the user's objects without the user's repository: reads them, and writes new ones among them.
+ * Makes `<stateDir>/git` on first use.
+ */
+export async function privateGit(repo: Repository): Promise<GitEnvironment> {
+  const gitDir = await trustedDirectory(repo);
+  return {
+    cwd: gitDir,
+    gitDir,
+    env: { ...plainEnvironment(repo.env), GIT_OBJECT_DIRECTORY: repo.objectsDir },
+    config: [],
+  };
+}
+
+function trustedDirectory(repo: Repository): Promise<string> {
+  let directory = ready.get(repo);
+  if (directory === undefined) {
+    directory = makeTrustedDirectory(repo);
+    ready.set(repo, directory);
+    directory.catch(() => ready.delete(repo));
+  }
+  return directory;
+}
+
+async function makeTrustedDirectory(repo: Repository): Promise<string> {
+  const directory = join(repo.stateDir, 'git');
+  if (await exists(join(directory, 'HEAD'))) return directory;
+  const shared = await git(userGit(repo, 'read'), ['config', '--get', 'core.sharedRepository'], { accept: [1] });
+  const unfinished = `${directory}.${randomBytes(6).toString('hex')}`;
+  try {
+    await writeGitDirectory(repo, unfinished, shared.stdout.toString('utf8').trim());
+    await rename(unfinished, directory);
+  } catch (error) {
+    await rm(unfinished, { recursive: true, force: true }).catch(() => undefined);
+    // Another process may have been first.
+    if (!(await exists(join(directory, 'HEAD')))) throw cannotWrite(repo.stateDir, error);
+  }
+  return directory;
+}
+
+/** A private git directory of its own, with its own objects and the user's as alternates. The caller removes it. */
+export async function makeQuarantine(repo: Repository): Promise<GitEnvironment> {
+  const gitDir = join(repo.stateDir, 'quarantine', randomBytes(8).toString('hex'));
+  try {
+    await writeGitDirectory(repo, gitDir, '');
+    await mkdir(join(gitDir, 'objects', 'info'));
+    await writeFile(join(gitDir, 'objects', 'info', 'alternates'), `${quotePath(Buffer.from(repo.objectsDir))}\n`);
+  } catch (error) {
+    await rm(gitDir, { recursive: true, force: true }).catch(() => undefined);
+    throw cannotWrite(repo.stateDir, error);
+  }
+  return { cwd: gitDir, gitDir, env: plainEnvironment(repo.env), config: [] };
+}
+
+/** Removes what killed imports left. Only for the one process that imports (the holder of the repository's lock). */
+export async function removeQuarantines(repo: Repository): Promise<void> {
+  await rm(join(repo.stateDir, 'quarantine'), { recursive: true, force: true });
+}
+
+async function writeGitDirectory(repo: Repository, directory: string, shared: string): Promise<void> {
+  await mkdir(repo.stateDir, { recursive: true, mode: 0o700 });
+  await mkdir(join(directory, 'refs', 'heads'), { recursive: true });
+  await mkdir(join(directory, 'objects'));
+  const sha256 = repo.objectFormat === 'sha256';
+  // core.attributesFile has a default in the home folder that counts even without the global configuration.
+  const config = [
+    '[core]',
+    `\trepositoryFormatVersion = ${sha256 ? 1 : 0}`,
+    '\tbare = true',
+    '\tattributesFile = /dev/null',
+    '\texcludesFile = /dev/null',
+    '\thooksPath = /dev/null',
+    ...(/^[0-9a-z]+$/.test(shared) ? [`\tsharedRepository = ${shared}`] : []),
+    '[gc]',
+    '\tauto = 0',
+    ...(sha256 ? ['[extensions]', '\tobjectFormat = sha256'] : []),
+  ];
+  await writeFile(join(directory, 'config'), `${config.join('\n')}\n`);
+  await writeFile(join(directory, 'HEAD'), 'ref: refs/heads/none\n');
+}
+
+/** The OrchestrateError for a file system that did not let us write. */
+export function cannotWrite(path: string, error: unknown): OrchestrateError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return environmentError('DISK_FULL', `There is no space left on the disk for ${path}.`, {
+      hint: 'Free some space and try again.',
+      cause: error,
+    });
+  }
+  return environmentError('REPOSITORY_READ_ONLY', `${path} cannot be written${code === '' ? '' : ` (${code})`}.`, {
+    hint: 'Check the owner and the permissions of the .git folder.',
+    cause: error,
+  });
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

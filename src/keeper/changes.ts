@@ -1,0 +1,261 @@
+/**
+ * What an overlay's upper folder says was changed against a base tree: listed with lstat alone, nothing but ignore
+ * rules is read. The cost follows the change: of the base only the folders on the way are read.
+ */
+
+import type { Stats } from 'node:fs';
+import type { Flag } from '../types.ts';
+import { type FoundEntry, ReadRoot } from './files.ts';
+import type { IgnoreRules } from './ignore.ts';
+import { type BytePath, gitRefuses, isDotGit, join, printable } from './names.ts';
+import type { ObjectReader } from './objects.ts';
+import { KeeperFault } from './protocol.ts';
+import { GITLINK_MODE, isFolder, NO_ENTRIES, type Tree, type TreeEntry } from './tree.ts';
+
+/** A file or symlink that may differ from what the base has at its path. */
+export interface Candidate {
+  readonly path: BytePath;
+  readonly kind: 'file' | 'symlink';
+  readonly stat: Stats;
+  readonly known: TreeEntry | undefined;
+}
+
+export interface Listing {
+  readonly deletes: readonly BytePath[];
+  readonly candidates: readonly Candidate[];
+  readonly flags: readonly Flag[];
+  /** Ignored files and folders, a folder counting once. */
+  readonly ignored: number;
+}
+
+export interface ListOptions {
+  readonly tree: string;
+  readonly objects: ObjectReader;
+  /** Which of these upper folders are opaque. */
+  opaque(folders: readonly BytePath[]): Promise<ReadonlySet<BytePath>>;
+  /** Called when ignore rules are needed, once. */
+  rules(): IgnoreRules;
+  /** Most entries to list; more is a KeeperFault COLLECT_TOO_LARGE. */
+  readonly maxEntries: number;
+}
+
+/** Rules of more bytes than this are not applied: the skeleton lies in memory. */
+const LARGEST_RULES = 1 << 20;
+/** Folders listed between two looks at other requests. */
+const FOLDERS_AT_ONCE = 50;
+
+interface RulesFile {
+  readonly folder: BytePath;
+  readonly content: Buffer;
+}
+
+interface Folder {
+  readonly path: BytePath;
+  /** What the base tree has there, seen or not. */
+  readonly base: Tree;
+  /** The base's entries are hidden unless the upper repeats them. */
+  readonly opaque: boolean;
+  /** The `.gitignore` files that hold for it, from the root down, its own not included. */
+  readonly rules: readonly RulesFile[];
+}
+
+/** @throws KeeperFault COLLECT_TOO_LARGE, KEEPER_CHANGED_WHILE_READ, KEEPER_UNREADABLE */
+export async function listChanges(upper: string, options: ListOptions): Promise<Listing> {
+  const walk = new Walk(new ReadRoot(upper), options);
+  await walk.run();
+  return walk;
+}
+
+class Walk implements Listing {
+  readonly deletes: BytePath[] = [];
+  readonly candidates: Candidate[] = [];
+  readonly flags: Flag[] = [];
+  ignored = 0;
+  readonly #root: ReadRoot;
+  readonly #options: ListOptions;
+  readonly #waiting: Folder[] = [];
+  /** Listings of the upper folders that the base has as well. */
+  readonly #shared = new Map<BytePath, readonly FoundEntry[]>();
+  #opaque: ReadonlySet<BytePath> = new Set();
+  readonly #rulesSet = new Set<RulesFile>();
+  #ignoreRules: IgnoreRules | null = null;
+  #entries = 0;
+
+  constructor(root: ReadRoot, options: ListOptions) {
+    this.#root = root;
+    this.#options = options;
+  }
+
+  async run(): Promise<void> {
+    const base = await this.#options.objects.tree(this.#options.tree);
+    await this.#findShared(base);
+    const asked = [...this.#shared.keys()].filter((folder) => folder !== '');
+    if (asked.length > 0) this.#opaque = await this.#options.opaque(asked);
+    this.#waiting.push({ path: '', base, opaque: false, rules: [] });
+    let visited = 0;
+    for (let folder = this.#waiting.pop(); folder !== undefined; folder = this.#waiting.pop()) {
+      await this.#visit(folder);
+      visited += 1;
+      if (visited % FOLDERS_AT_ONCE === 0) await breathe();
+    }
+  }
+
+  /** Opaqueness is asked for with one program, so the folders that can have it are found first. */
+  async #findShared(base: Tree): Promise<void> {
+    const found: { readonly path: BytePath; readonly base: Tree }[] = [{ path: '', base }];
+    for (const folder of found) {
+      const entries = this.#list(folder.path);
+      this.#shared.set(folder.path, entries);
+      for (const { name, stat } of entries) {
+        const known = folder.base.get(name);
+        if (known === undefined || !isFolder(known) || !stat.isDirectory()) continue;
+        const path = join(folder.path, name);
+        if (this.#root.reaches(path)) found.push({ path, base: await this.#options.objects.tree(known.id) });
+      }
+    }
+  }
+
+  async #visit(folder: Folder): Promise<void> {
+    const entries = this.#shared.get(folder.path) ?? this.#list(folder.path);
+    const rules = await this.#rulesIn(folder, entries);
+    const inside: Folder = { ...folder, rules };
+    const seen = new Set<BytePath>();
+    const added: FoundEntry[] = [];
+    for (const entry of entries) {
+      const known = folder.base.get(entry.name);
+      if (isDotGit(entry.name)) this.#leaveOutDotGit(folder, entry);
+      else if (isWhiteout(entry.stat)) this.#delete(known, join(folder.path, entry.name));
+      else if (known === undefined) added.push(entry);
+      else await this.#take(inside, entry, known);
+      seen.add(entry.name);
+    }
+    await this.#takeAdded(inside, added);
+    if (!folder.opaque) return;
+    for (const [name, known] of folder.base) if (!seen.has(name)) this.#delete(known, join(folder.path, name));
+  }
+
+  async #takeAdded(folder: Folder, added: readonly FoundEntry[]): Promise<void> {
+    const asked = added.map(({ name, stat }) => ({ path: join(folder.path, name), folder: stat.isDirectory() }));
+    const ignored = folder.rules.length > 0 && asked.length > 0 ? await this.#ask(folder.rules, asked) : [];
+    for (const [at, entry] of added.entries()) {
+      if (ignored[at] === true) this.ignored += 1;
+      else await this.#take(folder, entry, undefined);
+    }
+  }
+
+  async #take(folder: Folder, { name, stat }: FoundEntry, known: TreeEntry | undefined): Promise<void> {
+    const path = join(folder.path, name);
+    if (!this.#root.reaches(path)) return this.#flag('unsupported-path', path, 'the path is too long: left out');
+    if (gitRefuses(name, stat.isSymbolicLink())) {
+      return this.#flag('unsupported-path', path, 'git refuses this name: left out');
+    }
+    if (stat.isDirectory()) return this.#takeFolder(folder, path, known);
+    if (stat.isFile() || stat.isSymbolicLink()) {
+      if (isFolder(known)) this.#delete(known, path);
+      this.candidates.push({ path, kind: stat.isFile() ? 'file' : 'symlink', stat, known });
+      return;
+    }
+    this.#flag('special-file', path, `${specialKind(stat)}: left out`);
+    this.#delete(known, path);
+  }
+
+  async #takeFolder(folder: Folder, path: BytePath, known: TreeEntry | undefined): Promise<void> {
+    if (known?.mode === GITLINK_MODE) {
+      const inside = this.#list(path).some(({ name, stat }) => !isDotGit(name) && !isWhiteout(stat));
+      if (inside) this.#flag('submodule', path, 'files inside a submodule are left out');
+      return;
+    }
+    if (known !== undefined && isFolder(known)) {
+      const base = await this.#options.objects.tree(known.id);
+      const opaque = folder.opaque || this.#opaque.has(path);
+      this.#waiting.push({ path, base, opaque, rules: folder.rules });
+      return;
+    }
+    this.#delete(known, path);
+    this.#waiting.push({ path, base: NO_ENTRIES, opaque: false, rules: folder.rules });
+  }
+
+  #delete(known: TreeEntry | undefined, path: BytePath): void {
+    if (known !== undefined) this.deletes.push(path);
+  }
+
+  #leaveOutDotGit(folder: Folder, { name, stat }: FoundEntry): void {
+    if (isWhiteout(stat)) return;
+    if (name !== '.git') this.#flag('unsupported-path', join(folder.path, name), 'git refuses this name: left out');
+    else if (folder.path !== '') {
+      this.#flag('nested-repository', folder.path, 'taken as ordinary files, without its own history');
+    }
+  }
+
+  /** The rules that hold inside a folder, its own as the agent sees them included. */
+  async #rulesIn(folder: Folder, entries: readonly FoundEntry[]): Promise<readonly RulesFile[]> {
+    const content = await this.#ownRules(folder, entries);
+    return content === null ? folder.rules : [...folder.rules, { folder: folder.path, content }];
+  }
+
+  async #ownRules(folder: Folder, entries: readonly FoundEntry[]): Promise<Buffer | null> {
+    const path = join(folder.path, '.gitignore');
+    const own = entries.find(({ name }) => name === '.gitignore');
+    if (own !== undefined) {
+      // git does not follow a `.gitignore` that is a symlink.
+      if (!own.stat.isFile() || !this.#root.reaches(path) || this.#rulesTooLarge(path, own.stat.size)) return null;
+      const chunks: Buffer[] = [];
+      await this.#root.read(path, own.stat, (chunk) => {
+        chunks.push(chunk);
+      });
+      return Buffer.concat(chunks);
+    }
+    const known = folder.opaque ? undefined : folder.base.get('.gitignore');
+    if (known === undefined || !known.mode.startsWith('100')) return null;
+    if (this.#rulesTooLarge(path, await this.#options.objects.size(known.id))) return null;
+    return this.#options.objects.content(known.id);
+  }
+
+  #rulesTooLarge(path: BytePath, bytes: number): boolean {
+    if (bytes <= LARGEST_RULES) return false;
+    this.#flag('ignore-rules', path, 'more than 1 MiB of ignore rules: not applied');
+    return true;
+  }
+
+  #ask(rules: readonly RulesFile[], asked: readonly { path: BytePath; folder: boolean }[]): Promise<boolean[]> {
+    this.#ignoreRules ??= this.#options.rules();
+    for (const one of rules) {
+      if (this.#rulesSet.has(one)) continue;
+      this.#ignoreRules.setRules(one.folder, one.content);
+      this.#rulesSet.add(one);
+    }
+    return this.#ignoreRules.ignored(asked);
+  }
+
+  #list(folder: BytePath): readonly FoundEntry[] {
+    return this.#root.list(folder, () => {
+      this.#entries += 1;
+      if (this.#entries <= this.#options.maxEntries) return;
+      throw tooLarge('entries', this.#options.maxEntries);
+    });
+  }
+
+  #flag(code: string, path: BytePath, detail: string): void {
+    this.flags.push({ code, path: printable(path), detail });
+  }
+}
+
+/** @param limit in entries or bytes */
+export function tooLarge(cap: 'entries' | 'bytes', limit: number): KeeperFault {
+  return new KeeperFault('COLLECT_TOO_LARGE', `more than ${limit} ${cap} were changed`, { cap, limit });
+}
+
+/** Lets other requests of the session have their turn. */
+export function breathe(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Overlay marks a deleted path by a character device 0:0. */
+function isWhiteout(stat: Stats): boolean {
+  return stat.isCharacterDevice() && stat.rdev === 0;
+}
+
+function specialKind(stat: Stats): string {
+  if (stat.isFIFO()) return 'a named pipe';
+  return stat.isSocket() ? 'a socket' : 'a device';
+}

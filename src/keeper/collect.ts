@@ -1,0 +1,162 @@
+/** Collecting an attempt: list, leave out what did not really change, stream the rest, compute the resulting tree. */
+
+import { createHash } from 'node:crypto';
+import type { Flag } from '../types.ts';
+import { breathe, type Candidate, listChanges, type Listing, type ListOptions, tooLarge } from './changes.ts';
+import { ReadRoot } from './files.ts';
+import { type BytePath, pathBytes, printable } from './names.ts';
+import type { Outbound } from './streams.ts';
+import { RECORD, RecordWriter } from './records.ts';
+import { hashObject, type ObjectFormat, resultingTree, SYMLINK_MODE, type TreeEdit, type TreeEntry } from './tree.ts';
+
+export interface CollectOptions extends ListOptions {
+  readonly format: ObjectFormat;
+  /** Most bytes of changed files, by their apparent size. */
+  readonly maxBytes: number;
+}
+
+/** What is known before content is streamed. */
+export interface CollectedChanges {
+  readonly deletes: readonly BytePath[];
+  readonly changed: readonly Candidate[];
+  readonly flags: readonly Flag[];
+  readonly ignored: number;
+  readonly bytes: number;
+}
+
+/** Files looked into between two looks at other requests. */
+const FILES_AT_ONCE = 50;
+const NOTHING = Buffer.alloc(0);
+const SETUID_OR_SETGID = 0o6000;
+
+/**
+ * Lists, checks the caps, then reads only files that could be as they were in the base (same mode and size).
+ * @throws KeeperFault COLLECT_TOO_LARGE before any file was read
+ */
+export async function findChanges(upper: string, options: CollectOptions): Promise<CollectedChanges> {
+  const listing = await listChanges(upper, options);
+  const doubtful: Candidate[] = [];
+  const changed: Candidate[] = [];
+  const same = await Promise.all(listing.candidates.map((one) => couldBeAsBefore(one, options)));
+  for (const [at, one] of listing.candidates.entries()) (same[at] === true ? doubtful : changed).push(one);
+  requireBytes(changed, options.maxBytes);
+  const root = new ReadRoot(upper);
+  for (const [at, one] of doubtful.entries()) {
+    if ((await blobId(root, one, options.format)) !== one.known?.id) changed.push(one);
+    if (at % FILES_AT_ONCE === 0) await breathe();
+  }
+  const bytes = requireBytes(changed, options.maxBytes);
+  return {
+    deletes: [...listing.deletes].sort(),
+    changed: changed.sort((a, b) => (a.path < b.path ? -1 : 1)),
+    flags: flagsOf(listing, changed),
+    ignored: listing.ignored,
+    bytes,
+  };
+}
+
+/** Streams the flags: there may be more of them than fit into one answer. */
+export async function sendFlags(flags: readonly Flag[], out: Pick<Outbound, 'write'>): Promise<void> {
+  const writer = new RecordWriter(out);
+  for (const flag of flags) {
+    const body = Buffer.from(JSON.stringify(flag));
+    await writer.head(RECORD.flag, NOTHING, body.length);
+    await writer.body(body);
+  }
+  await writer.flush();
+}
+
+/**
+ * Streams deletes, then files and symlinks, then the id of the resulting tree.
+ * @throws KeeperFault KEEPER_CHANGED_WHILE_READ when a file is not what was listed any more
+ */
+export async function sendChanges(
+  upper: string,
+  found: CollectedChanges,
+  options: CollectOptions,
+  out: Pick<Outbound, 'write'>,
+): Promise<void> {
+  const writer = new RecordWriter(out);
+  const root = new ReadRoot(upper);
+  const edits: TreeEdit[] = found.deletes.map((path) => ({ path, kind: 'delete' }));
+  for (const path of found.deletes) await writer.head(RECORD.delete, pathBytes(path), 0);
+  for (const [at, one] of found.changed.entries()) {
+    const id = one.kind === 'symlink' ? await sendSymlink(root, one, { writer, format: options.format }) : await sendFile(root, one, { writer, format: options.format });
+    edits.push({ path: one.path, kind: 'put', mode: gitMode(one), id });
+    if (at % FILES_AT_ONCE === 0) await breathe();
+  }
+  const tree = await resultingTree(options.tree, edits, {
+    read: (id) => options.objects.tree(id),
+    format: options.format,
+  });
+  const body = Buffer.from(tree);
+  await writer.head(RECORD.tree, NOTHING, body.length);
+  await writer.body(body);
+  await writer.flush();
+}
+
+interface Sending {
+  readonly writer: RecordWriter;
+  readonly format: ObjectFormat;
+}
+
+async function sendSymlink(root: ReadRoot, one: Candidate, { writer, format }: Sending): Promise<string> {
+  const target = root.target(one.path);
+  await writer.head(RECORD.symlink, pathBytes(one.path), target.length);
+  await writer.body(target);
+  return hashObject('blob', target, format);
+}
+
+async function sendFile(root: ReadRoot, one: Candidate, { writer, format }: Sending): Promise<string> {
+  const kind = gitMode(one) === '100755' ? RECORD.executable : RECORD.file;
+  await writer.head(kind, pathBytes(one.path), one.stat.size);
+  const hash = createHash(format).update(`blob ${one.stat.size}\0`);
+  await root.read(one.path, one.stat, (chunk) => {
+    hash.update(chunk);
+    return writer.body(chunk);
+  });
+  return hash.digest('hex');
+}
+
+async function blobId(root: ReadRoot, one: Candidate, format: ObjectFormat): Promise<string> {
+  if (one.kind === 'symlink') return hashObject('blob', root.target(one.path), format);
+  const hash = createHash(format).update(`blob ${one.stat.size}\0`);
+  await root.read(one.path, one.stat, (chunk) => {
+    hash.update(chunk);
+  });
+  return hash.digest('hex');
+}
+
+async function couldBeAsBefore(one: Candidate, options: CollectOptions): Promise<boolean> {
+  const { known } = one;
+  if (known === undefined || !sameKind(one, known)) return false;
+  return one.kind === 'symlink' || (await options.objects.size(known.id)) === one.stat.size;
+}
+
+/** Old trees hold modes like 100664: for git only the owner's x bit counts. */
+function sameKind(one: Candidate, known: TreeEntry): boolean {
+  if (one.kind === 'symlink') return known.mode === SYMLINK_MODE;
+  return known.mode.startsWith('100') && isExecutable(Number.parseInt(known.mode, 8)) === isExecutable(one.stat.mode);
+}
+
+function gitMode(one: Candidate): string {
+  if (one.kind === 'symlink') return SYMLINK_MODE;
+  return isExecutable(one.stat.mode) ? '100755' : '100644';
+}
+
+function isExecutable(mode: number): boolean {
+  return (mode & 0o100) !== 0;
+}
+
+function requireBytes(candidates: readonly Candidate[], maxBytes: number): number {
+  const bytes = candidates.reduce((sum, one) => sum + one.stat.size, 0);
+  if (bytes > maxBytes) throw tooLarge('bytes', maxBytes);
+  return bytes;
+}
+
+function flagsOf(listing: Listing, changed: readonly Candidate[]): readonly Flag[] {
+  const setuid = changed
+    .filter((one) => one.kind === 'file' && (one.stat.mode & SETUID_OR_SETGID) !== 0)
+    .map((one) => ({ code: 'setuid', path: printable(one.path), detail: 'setuid or setgid: kept as an ordinary file' }));
+  return [...listing.flags, ...setuid].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+}

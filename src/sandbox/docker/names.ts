@@ -1,0 +1,35 @@
+/** Names and labels of every Docker object that is ours: how a later process finds what an earlier one left. */
+
+export type ObjectKind = 'agent' | 'keeper' | 'gateway' | 'check' | 'setup' | 'store' | 'cache';
+
+export const LABEL = 'orchestrate';
+export const KIND_LABEL = 'orchestrate.kind';
+export const RUN_LABEL = 'orchestrate.run';
+export const ATTEMPT_LABEL = 'orchestrate.attempt';
+/** Version of the labels' meaning, for newer versions that meet older objects. */
+const SCHEMA_LABEL = 'orchestrate.schema';
+
+/** Owner of what all repositories of an engine share (toolbox volume, images). */
+export const SHARED = 'shared';
+
+/** `owner` is the repository's installation id, or SHARED. */
+export function labels(
+  owner: string,
+  kind: ObjectKind,
+  more: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  return { [LABEL]: owner, [KIND_LABEL]: kind, [SCHEMA_LABEL]: '1', ...more };
+}
+
+export function storeVolumeName(installation: string): string {
+  return `orchestrate-${installation}-store`;
+}
+
+export function keeperName(installation: string, run: string): string {
+  return `orchestrate-${installation}-keeper-${run.toLowerCase()}`;
+}
+
+/** Deterministic, so that a creation whose reply was lost is met again as a name conflict. */
+export function agentName(installation: string, task: string, n: number): string {
+  return `orchestrate-${installation}-${task}.${n}`;
+}

@@ -1,0 +1,187 @@
+/** The create bodies of agent and keeper containers as plain data: every hardening field stands here and nowhere else. */
+
+import type { ContainerCreateOptions, MountSettings } from 'dockerode';
+import type { ToolboxConfig } from '../../toolbox/config.ts';
+import type { SandboxSpec } from '../sandbox.ts';
+import { ATTEMPT_LABEL, labels, RUN_LABEL } from './names.ts';
+
+/** All agents run as one fixed high uid: the layers below their overlays belong to it; rootless engines map up to 65,535. */
+export const AGENT_UID = 61_000;
+export const AGENT_USER = `${AGENT_UID}:${AGENT_UID}`;
+export const AGENT_HOME = '/home/agent';
+export const WORKSPACE = '/workspace';
+export const TOOLBOX_MOUNT = '/opt/orchestrate';
+export const STORE_MOUNT = '/store';
+
+/** Time between SIGTERM and SIGKILL, milliseconds. */
+export const STOP_GRACE_MS = 10_000;
+/** How long after the coordinator's own deadline the toolbox ends an attempt without us, milliseconds. */
+const BACKSTOP_MS = 15_000;
+
+/** The typings lack this field. */
+type HostConfig = NonNullable<ContainerCreateOptions['HostConfig']> & { readonly CgroupnsMode: 'private' };
+
+const MIB = 1024 * 1024;
+const LOG_CONFIG = { Type: 'local', Config: { 'max-size': '10m', 'max-file': '3' } };
+
+/** Where an attempt's overlay lies, all paths as the engine's host sees them. */
+export interface OverlayFolders {
+  /** Top first. */
+  readonly lower: readonly string[];
+  readonly upper: string;
+  readonly work: string;
+}
+
+export interface AgentPlacement {
+  readonly installation: string;
+  readonly run: string;
+  readonly image: string;
+  /** The image is ours: its root file system can be read-only. Others write below /go, /usr/local/cargo and the like. */
+  readonly readOnlyRoot: boolean;
+  readonly toolboxVolume: string;
+  readonly workspace: OverlayFolders;
+  readonly home: OverlayFolders;
+}
+
+/**
+ * Option string of an overlay mount. `userxattr` keeps redirects and metacopy off whatever the host's defaults are.
+ * The kernel takes less than a page of it.
+ */
+export function overlayOptions(folders: OverlayFolders): string {
+  return `lowerdir=${folders.lower.join(':')},upperdir=${folders.upper},workdir=${folders.work},userxattr,nosuid,nodev`;
+}
+
+/** Anonymous, so that `rm -v` takes it away with the container; NoCopy, or the image's folder would be copied into it. */
+function overlayMount(target: string, folders: OverlayFolders, volumeLabels: Record<string, string>): MountSettings {
+  return {
+    Type: 'volume',
+    Source: '',
+    Target: target,
+    VolumeOptions: {
+      NoCopy: true,
+      Labels: volumeLabels,
+      DriverConfig: {
+        Name: 'local',
+        Options: { type: 'overlay', device: 'overlay', o: overlayOptions(folders) },
+      },
+    },
+  };
+}
+
+/** The agent's container: no network, no capability, no new privileges, bounded, and no path of the host. */
+export function agentContainer(spec: SandboxSpec, at: AgentPlacement): ContainerCreateOptions & { name: string } {
+  const objectLabels = labels(at.installation, 'agent', { [RUN_LABEL]: at.run, [ATTEMPT_LABEL]: spec.attempt });
+  const tmpBytes = Math.min(spec.limits.memoryBytes / 2, 2048 * MIB);
+  const owner = `uid=${AGENT_UID},gid=${AGENT_UID}`;
+  const toolbox: ToolboxConfig = {
+    argv: spec.argv,
+    env: spec.env,
+    cwd: WORKSPACE,
+    folders: [],
+    deadlineMs: spec.timeoutMs + BACKSTOP_MS,
+    graceMs: STOP_GRACE_MS,
+  };
+  const hostConfig: HostConfig = {
+    NetworkMode: 'none',
+    // Without a network a container cannot resolve its own name otherwise; Java and Erlang break then.
+    ExtraHosts: ['sandbox:127.0.0.1'],
+    CapDrop: ['ALL'],
+    CapAdd: [],
+    SecurityOpt: ['no-new-privileges:true'],
+    Privileged: false,
+    UsernsMode: '',
+    PidMode: '',
+    UTSMode: '',
+    IpcMode: 'private',
+    CgroupnsMode: 'private',
+    ReadonlyRootfs: at.readOnlyRoot,
+    Init: false,
+    ShmSize: 64 * MIB,
+    Tmpfs: {
+      // `exec` written out: the engine adds noexec when it is merely left out, and test runners start programs from there.
+      '/tmp': `rw,exec,nosuid,nodev,size=${Math.floor(tmpBytes)},nr_inodes=500000,mode=1777`,
+      '/run': `rw,exec,nosuid,nodev,size=${64 * MIB},nr_inodes=50000,${owner},mode=0755`,
+    },
+    Mounts: [
+      overlayMount(WORKSPACE, at.workspace, objectLabels),
+      overlayMount(AGENT_HOME, at.home, objectLabels),
+      { Type: 'volume', Source: at.toolboxVolume, Target: TOOLBOX_MOUNT, ReadOnly: true, VolumeOptions: noCopy() },
+    ],
+    Memory: spec.limits.memoryBytes,
+    MemorySwap: spec.limits.memoryBytes,
+    NanoCpus: Math.round(spec.limits.cpus * 1e9),
+    CpuShares: 512,
+    BlkioWeight: 300,
+    PidsLimit: spec.limits.pids,
+    OomScoreAdj: 500,
+    Ulimits: [
+      { Name: 'nofile', Soft: 65_536, Hard: 65_536 },
+      { Name: 'core', Soft: 0, Hard: 0 },
+    ],
+    LogConfig: LOG_CONFIG,
+    AutoRemove: false,
+    RestartPolicy: { Name: 'no' },
+  };
+  return {
+    name: spec.containerName,
+    Image: at.image,
+    User: AGENT_USER,
+    Hostname: 'sandbox',
+    WorkingDir: WORKSPACE,
+    Entrypoint: [`${TOOLBOX_MOUNT}/bin/node`, `${TOOLBOX_MOUNT}/toolbox/main.js`],
+    Cmd: [],
+    Env: [`ORCHESTRATE_TOOLBOX=${JSON.stringify(toolbox)}`],
+    Healthcheck: { Test: ['NONE'] },
+    Tty: false,
+    OpenStdin: false,
+    AttachStdin: false,
+    AttachStdout: false,
+    AttachStderr: false,
+    StopSignal: 'SIGTERM',
+    Labels: objectLabels,
+    HostConfig: hostConfig,
+  };
+}
+
+export interface KeeperPlacement {
+  readonly installation: string;
+  readonly run: string;
+  readonly name: string;
+  readonly image: string;
+  readonly storeVolume: string;
+}
+
+/** The trusted keeper: root, but only with the three capabilities it needs to read and hand over agents' files. */
+export function keeperContainer(at: KeeperPlacement): ContainerCreateOptions & { name: string } {
+  const hostConfig: HostConfig = {
+    NetworkMode: 'none',
+    CapDrop: ['ALL'],
+    CapAdd: ['DAC_READ_SEARCH', 'CHOWN', 'FOWNER'],
+    SecurityOpt: ['no-new-privileges:true'],
+    IpcMode: 'private',
+    CgroupnsMode: 'private',
+    ReadonlyRootfs: true,
+    Tmpfs: { '/tmp': `rw,nosuid,nodev,size=${1024 * MIB},mode=1777` },
+    Mounts: [{ Type: 'volume', Source: at.storeVolume, Target: STORE_MOUNT, VolumeOptions: noCopy() }],
+    PidsLimit: 512,
+    LogConfig: LOG_CONFIG,
+    RestartPolicy: { Name: 'no' },
+  };
+  return {
+    name: at.name,
+    Image: at.image,
+    User: '0:0',
+    Hostname: 'keeper',
+    WorkingDir: '/',
+    Healthcheck: { Test: ['NONE'] },
+    Tty: false,
+    OpenStdin: false,
+    Labels: labels(at.installation, 'keeper', { [RUN_LABEL]: at.run }),
+    HostConfig: hostConfig,
+  };
+}
+
+/** dockerode's type wants every option of a volume named. */
+function noCopy(): NonNullable<MountSettings['VolumeOptions']> {
+  return { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } };
+}

@@ -1,0 +1,147 @@
+/** Queries and changes of attempts. Every change is refused when a newer run has begun or the state is not the expected one. */
+
+import { ATTEMPT_MACHINE, type AttemptEvent, next } from '../tasks/machine.ts';
+import type { AttemptId, ObjectId, TaskId, Usage } from '../types.ts';
+import type { Database } from './database.ts';
+import { insertPatch } from './patches.ts';
+import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from './records.ts';
+import { newestFence } from './runs.ts';
+import type { attempts } from './schema.ts';
+import { findTask, firstQueued, moveTask, stateOf } from './tasks.ts';
+import { type UsageRow, usageFrom } from './usage.ts';
+
+type AttemptRow = typeof attempts.$inferSelect;
+
+export interface AttemptPlace {
+  readonly host: string;
+  readonly engine: string;
+  /** The name of the container of a task's n-th attempt: known before it exists. */
+  container(task: TaskId, n: number): string;
+}
+
+export interface Claim {
+  readonly task: TaskRecord;
+  readonly attempt: AttemptRecord;
+}
+
+export function claimNext(database: Database, run: RunRecord, place: AttemptPlace): Claim | null {
+  return database.transaction(() => {
+    if (run.fence !== newestFence(database)) return null;
+    if (database.get('SELECT 1 FROM runs WHERE id = ? AND endedAt IS NULL', run.id) === null) return null;
+    const id = firstQueued(database);
+    if (id === null || !moveTask(database, id, 'running', null)) return null;
+    const task = findTask(database, id);
+    if (task === null) return null;
+    const attempt = `${id}.${task.attempts}` as AttemptId;
+    database.insert('attempts', {
+      ...{ id: attempt, task: id, n: task.attempts, run: run.id, state: 'creating' },
+      ...{ host: place.host, engine: place.engine, container: place.container(id, task.attempts) },
+    });
+    const record = findAttempt(database, attempt);
+    return record === null ? null : { task, attempt: record };
+  });
+}
+
+export function attemptStarted(
+  database: Database,
+  id: AttemptId,
+  fence: number,
+  base: { readonly tree: ObjectId; readonly commit: ObjectId },
+): boolean {
+  return database.transaction(() => {
+    if (!moveAttempt(database, id, fence, 'started')) return false;
+    const sql = 'UPDATE attempts SET baseTree = ?, baseCommit = ?, startedAt = ? WHERE id = ?';
+    return database.run(sql, base.tree, base.commit, new Date().toISOString(), id) === 1;
+  });
+}
+
+export function attemptCollecting(database: Database, id: AttemptId, fence: number): boolean {
+  return database.transaction(() => moveAttempt(database, id, fence, 'collecting'));
+}
+
+export function endAttempt(database: Database, id: AttemptId, fence: number, end: AttemptEnd): boolean {
+  const { patch } = end;
+  if (patch !== null && (patch.id !== id || (patch.state === 'pending') !== (end.outcome === 'succeeded'))) {
+    throw new Error(`${id} ended ${end.outcome} and cannot leave the ${patch.state} patch ${patch.id}`);
+  }
+  return database.transaction(() => {
+    const task = database.get<Pick<AttemptRow, 'task'>>('SELECT task FROM attempts WHERE id = ?', id)?.task;
+    if (task === undefined || !moveAttempt(database, id, fence, 'ended')) return false;
+    database.run(
+      `UPDATE attempts SET outcome = ?, endedAt = ?, exitCode = ?, reason = ?, egressDenied = ?, summary = ?,
+        inputTokens = ?, outputTokens = ?, cacheReadTokens = ?, cacheWriteTokens = ?, usd = ? WHERE id = ?`,
+      ...[
+        end.outcome,
+        new Date().toISOString(),
+        end.exitCode,
+        end.reason,
+        JSON.stringify(end.egressDenied),
+        end.summary,
+      ],
+      ...[end.usage.inputTokens, end.usage.outputTokens, end.usage.cacheReadTokens, end.usage.cacheWriteTokens],
+      ...[end.usage.usd, id],
+    );
+    if (patch !== null) insertPatch(database, patch);
+    const reason = end.taskState === 'succeeded' ? null : end.reason;
+    // An attempt under way has a running or paused task, from where every end is legal.
+    if (!moveTask(database, task, end.taskState, reason)) throw new Error(`${task} cannot become ${end.taskState}`);
+    return true;
+  });
+}
+
+export function blockTask(database: Database, id: TaskId, fence: number, reason: string): boolean {
+  return database.transaction(() => {
+    if (fence !== newestFence(database) || stateOf(database, id) === null) return false;
+    const sql = "SELECT id, state FROM attempts WHERE task = ? AND state <> 'ended'";
+    const attempt = database.get<Pick<AttemptRow, 'id' | 'state'>>(sql, id);
+    // An agent at work must be ended, and its work collected, by endAttempt; one that never started left nothing.
+    if (attempt !== null && attempt.state !== 'creating') return false;
+    if (!moveTask(database, id, 'blocked', reason)) return false;
+    if (attempt !== null) {
+      moveAttempt(database, attempt.id, fence, 'ended');
+      const end = "UPDATE attempts SET outcome = 'failed', endedAt = ?, reason = ? WHERE id = ?";
+      database.run(end, new Date().toISOString(), reason, attempt.id);
+    }
+    return true;
+  });
+}
+
+export function attemptsOf(database: Database, task: TaskId): AttemptRecord[] {
+  return database.all<AttemptRow>('SELECT * FROM attempts WHERE task = ? ORDER BY n', task).map(recordOf);
+}
+
+export function unendedAttempts(database: Database): AttemptRecord[] {
+  return database.all<AttemptRow>("SELECT * FROM attempts WHERE state <> 'ended' ORDER BY rowid").map(recordOf);
+}
+
+export function newestAttempts(database: Database): Map<TaskId, AttemptRecord> {
+  const sql = 'SELECT attempts.* FROM tasks JOIN attempts ON task = tasks.id AND n = tasks.attempts';
+  return new Map(database.all<AttemptRow>(sql).map((row) => [row.task, recordOf(row)]));
+}
+
+export function usageByTask(database: Database): Map<TaskId, Usage> {
+  const sql = `SELECT task, sum(inputTokens) AS inputTokens, sum(outputTokens) AS outputTokens,
+    sum(cacheReadTokens) AS cacheReadTokens, sum(cacheWriteTokens) AS cacheWriteTokens, sum(usd) AS usd
+    FROM attempts GROUP BY task`;
+  return new Map(database.all<UsageRow & Pick<AttemptRow, 'task'>>(sql).map((row) => [row.task, usageFrom(row)]));
+}
+
+function findAttempt(database: Database, id: AttemptId): AttemptRecord | null {
+  const row = database.get<AttemptRow>('SELECT * FROM attempts WHERE id = ?', id);
+  return row === null ? null : recordOf(row);
+}
+
+/** False when `fence` is not the newest run's or the machine has no such way. */
+function moveAttempt(database: Database, id: AttemptId, fence: number, event: AttemptEvent): boolean {
+  const from = database.get<Pick<AttemptRow, 'state'>>('SELECT state FROM attempts WHERE id = ?', id)?.state;
+  const to = from === undefined ? null : next(ATTEMPT_MACHINE, from, event);
+  if (from === undefined || to === null) return false;
+  const sql = 'UPDATE attempts SET state = ? WHERE id = ? AND state = ? AND ? = (SELECT max(fence) FROM runs)';
+  return database.run(sql, to, id, from, fence) === 1;
+}
+
+function recordOf(row: AttemptRow): AttemptRecord {
+  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, usd, egressDenied, ...attempt } = row;
+  const usage = { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, usd };
+  return { ...attempt, usage, egressDenied: JSON.parse(egressDenied) as string[] };
+}

@@ -1,0 +1,75 @@
+/** Queries and changes of patches and their checks. */
+
+import { eventBetween, PATCH_MACHINE } from '../tasks/machine.ts';
+import type { AttemptId, Flag, ObjectId, PatchState, TaskId } from '../types.ts';
+import type { Database, Value } from './database.ts';
+import type { AttemptEnd, CheckRecord, PatchRecord } from './records.ts';
+import type { checks, patches } from './schema.ts';
+
+type PatchRow = typeof patches.$inferSelect;
+type CheckRow = typeof checks.$inferSelect;
+
+export interface PatchChange {
+  readonly reason?: string;
+  readonly mergedAs?: ObjectId;
+  readonly mergedInto?: string;
+}
+
+const IN_ORDER = 'FROM patches JOIN attempts USING (id) JOIN tasks ON tasks.id = patches.task';
+
+export function allPatches(database: Database): PatchRecord[] {
+  const checked = new Map<AttemptId, CheckRecord[]>();
+  for (const row of database.all<CheckRow>('SELECT * FROM checks ORDER BY seq')) {
+    checked.set(row.patch, [...(checked.get(row.patch) ?? []), checkOf(row)]);
+  }
+  const rows = database.all<PatchRow>(`SELECT patches.* ${IN_ORDER} ORDER BY tasks.seq, n`);
+  return rows.map((row) => recordOf(row, checked.get(row.id) ?? []));
+}
+
+export function findPatch(database: Database, id: string): PatchRecord | null {
+  const row = database.get<PatchRow>('SELECT * FROM patches WHERE id = ?', id);
+  if (row === null) return null;
+  return recordOf(row, database.all<CheckRow>('SELECT * FROM checks WHERE patch = ? ORDER BY seq', id).map(checkOf));
+}
+
+/** The id of the patch of the task's newest attempt that has one. */
+export function newestPatch(database: Database, task: string): AttemptId | null {
+  const sql = 'SELECT patches.id FROM patches JOIN attempts USING (id) WHERE patches.task = ? ORDER BY n DESC LIMIT 1';
+  return database.get<Pick<PatchRow, 'id'>>(sql, task)?.id ?? null;
+}
+
+/** All ids of patches with their tasks, in the order of tasks and attempts. */
+export function patchIds(database: Database): { id: AttemptId; task: TaskId }[] {
+  return database.all(`SELECT patches.id, patches.task ${IN_ORDER} ORDER BY tasks.seq, n`);
+}
+
+export function insertPatch(database: Database, patch: NonNullable<AttemptEnd['patch']>): void {
+  const { size, flags, ...rest } = patch;
+  const row = { ...rest, ...size, flags: JSON.stringify(flags), createdAt: new Date().toISOString() };
+  database.insert('patches', row);
+}
+
+export function setPatchState(
+  database: Database,
+  id: AttemptId,
+  way: { readonly from: readonly PatchState[]; readonly to: PatchState },
+  change: PatchChange,
+): boolean {
+  return database.transaction(() => {
+    const from = database.get<Pick<PatchRow, 'state'>>('SELECT state FROM patches WHERE id = ?', id)?.state;
+    if (from === undefined || !way.from.includes(from)) return false;
+    if (eventBetween(PATCH_MACHINE, from, way.to) === null) return false;
+    const values: Value[] = [way.to, change.reason ?? null, change.mergedAs ?? null, change.mergedInto ?? null];
+    const sql = 'UPDATE patches SET state = ?, reason = ?, mergedAs = ?, mergedInto = ? WHERE id = ? AND state = ?';
+    return database.run(sql, ...values, id, from) === 1;
+  });
+}
+
+function checkOf({ command, exitCode, durationMs }: CheckRow): CheckRecord {
+  return { command, exitCode, durationMs };
+}
+
+function recordOf(row: PatchRow, checked: readonly CheckRecord[]): PatchRecord {
+  const { files, insertions, deletions, flags, ...patch } = row;
+  return { ...patch, size: { files, insertions, deletions }, flags: JSON.parse(flags) as Flag[], checks: checked };
+}

@@ -1,0 +1,125 @@
+/** What the state holds, as the rest of the program sees it. All times are ISO 8601, UTC. */
+
+import type { AttemptState } from '../tasks/machine.ts';
+import type {
+  AttemptId,
+  AttemptOutcome,
+  Flag,
+  ObjectId,
+  PatchSize,
+  PatchState,
+  Priority,
+  RunId,
+  TaskId,
+  TaskState,
+  Usage,
+} from '../types.ts';
+
+export interface TaskRecord {
+  /** Rises with the order of adding; work of one priority is taken in this order. */
+  readonly seq: number;
+  readonly id: TaskId;
+  readonly title: string;
+  readonly description: string;
+  readonly agent: string;
+  readonly priority: Priority;
+  readonly state: TaskState;
+  /** Why it waits, is blocked, failed or was cancelled. */
+  readonly reason: string | null;
+  readonly dependsOn: readonly TaskId[];
+  /** 1 + the longest chain of dependencies below it. */
+  readonly phase: number;
+  readonly plan: string | null;
+  readonly createdAt: string;
+  /** Of the newest attempt; null while it waits. */
+  readonly startedAt: string | null;
+  readonly endedAt: string | null;
+  /** How many there were so far. */
+  readonly attempts: number;
+}
+
+export interface AttemptRecord {
+  readonly id: AttemptId;
+  readonly task: TaskId;
+  readonly n: number;
+  /** The run that claimed the task. */
+  readonly run: RunId;
+  readonly state: AttemptState;
+  /** Null until it ended. */
+  readonly outcome: AttemptOutcome | null;
+  readonly host: string;
+  /** Name of its container. */
+  readonly container: string;
+  readonly engine: string;
+  readonly baseTree: ObjectId | null;
+  readonly baseCommit: ObjectId | null;
+  readonly startedAt: string | null;
+  readonly endedAt: string | null;
+  readonly exitCode: number | null;
+  readonly reason: string | null;
+  readonly usage: Usage;
+  /** Hosts that the gateway refused. */
+  readonly egressDenied: readonly string[];
+  readonly summary: string | null;
+}
+
+export interface PatchRecord {
+  readonly id: AttemptId;
+  readonly task: TaskId;
+  readonly state: PatchState;
+  readonly baseTree: ObjectId;
+  readonly baseCommit: ObjectId;
+  readonly tree: ObjectId;
+  readonly commit: ObjectId;
+  readonly size: PatchSize;
+  readonly flags: readonly Flag[];
+  /** In the order in which they ended. */
+  readonly checks: readonly CheckRecord[];
+  readonly reason: string | null;
+  readonly createdAt: string;
+  /** The commit that it became, and the branch (null: a detached HEAD). */
+  readonly mergedAs: ObjectId | null;
+  readonly mergedInto: string | null;
+}
+
+export interface CheckRecord {
+  readonly command: string;
+  readonly exitCode: number;
+  readonly durationMs: number;
+}
+
+export interface RunRecord {
+  readonly id: RunId;
+  /** Rises by one with every run; a change that comes with an older fence is refused. */
+  readonly fence: number;
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+  readonly deadline: string | null;
+  readonly budgetUsd: number | null;
+  readonly budgetTokens: number | null;
+  readonly base: ObjectId;
+}
+
+export interface NewTask {
+  readonly title: string;
+  readonly description: string;
+  readonly agent: string;
+  readonly priority: Priority;
+  /** Ids, or `key`s of the same batch (a key goes before an id of the same name). */
+  readonly dependsOn: readonly string[];
+  /** A name for this task within its batch. */
+  readonly key?: string;
+}
+
+/** How an attempt ended, and what becomes of its task. */
+export interface AttemptEnd {
+  readonly outcome: AttemptOutcome;
+  readonly taskState: 'succeeded' | 'failed' | 'queued' | 'cancelled';
+  readonly exitCode: number | null;
+  readonly reason: string | null;
+  readonly usage: Usage;
+  readonly egressDenied: readonly string[];
+  readonly summary: string | null;
+  readonly patch: Omit<PatchRecord, 'createdAt' | 'mergedAs' | 'mergedInto' | 'checks'> | null;
+}

@@ -1,0 +1,42 @@
+/** Queries and changes of runs, and the fence that keeps an older run's late results out. */
+
+import type { RunId, Usage } from '../types.ts';
+import type { Database } from './database.ts';
+import type { RunRecord } from './records.ts';
+import type { runs } from './schema.ts';
+import { type UsageRow, usageFrom } from './usage.ts';
+
+type RunRow = typeof runs.$inferSelect;
+
+export type NewRun = Omit<RunRecord, 'fence' | 'startedAt' | 'endedAt'>;
+
+export function beginRun(database: Database, run: NewRun): RunRecord {
+  return database.transaction(() => {
+    const startedAt = new Date().toISOString();
+    // Whoever holds the coordinator's lock begins a run: one that has no end by now was cut off.
+    database.run('UPDATE runs SET endedAt = ? WHERE endedAt IS NULL', startedAt);
+    const record: RunRecord = { ...run, fence: newestFence(database) + 1, startedAt, endedAt: null };
+    database.insert('runs', { ...record });
+    return record;
+  });
+}
+
+export function endRun(database: Database, id: RunId): void {
+  database.run('UPDATE runs SET endedAt = ? WHERE id = ? AND endedAt IS NULL', new Date().toISOString(), id);
+}
+
+export function currentRun(database: Database): RunRecord | null {
+  return database.get<RunRow>('SELECT * FROM runs WHERE endedAt IS NULL ORDER BY fence DESC LIMIT 1');
+}
+
+export function usageOfRun(database: Database, id: RunId): Usage {
+  const sql = `SELECT total(inputTokens) AS inputTokens, total(outputTokens) AS outputTokens,
+    total(cacheReadTokens) AS cacheReadTokens, total(cacheWriteTokens) AS cacheWriteTokens, sum(usd) AS usd
+    FROM attempts WHERE run = ?`;
+  return usageFrom(database.get<UsageRow>(sql, id));
+}
+
+/** 0 before the first run. */
+export function newestFence(database: Database): number {
+  return database.get<{ fence: number | null }>('SELECT max(fence) AS fence FROM runs')?.fence ?? 0;
+}

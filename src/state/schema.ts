@@ -1,0 +1,194 @@
+/**
+ * The tables, as drizzle has them: migrations are generated from this file (`npm run db:generate`) and the row types of
+ * the queries are inferred from it. At run time only types are imported: drizzle itself doubles the start-up time.
+ * Columns are named like their keys, so that a row as SQLite returns it has the inferred type. Times are ISO 8601, UTC.
+ */
+
+import { sql } from 'drizzle-orm';
+import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
+import {
+  ATTEMPT_OUTCOMES,
+  type AttemptId,
+  type ObjectId,
+  PATCH_STATES,
+  type RunId,
+  TASK_STATES,
+  type TaskId,
+} from '../types.ts';
+
+const taskId = () => text().$type<TaskId>();
+const attemptId = () => text().$type<AttemptId>();
+const runId = () => text().$type<RunId>();
+const objectId = () => text().$type<ObjectId>();
+
+/** Single values, such as the installation id. */
+export const meta = sqliteTable('meta', {
+  key: text().primaryKey(),
+  value: text().notNull(),
+});
+
+export const plans = sqliteTable('plans', {
+  id: text().primaryKey(),
+  goal: text().notNull(),
+  /** The plan as data (JSON). */
+  document: text().notNull(),
+  createdAt: text().notNull(),
+  approvedAt: text(),
+});
+
+export const tasks = sqliteTable(
+  'tasks',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    id: taskId().notNull().unique(),
+    title: text().notNull(),
+    description: text().notNull(),
+    agent: text().notNull(),
+    /** Index into PRIORITIES: the lower, the earlier. */
+    priority: integer().notNull(),
+    state: text({ enum: TASK_STATES }).notNull(),
+    reason: text(),
+    /** 1 + the longest chain of dependencies below it; a task's dependencies never change once it is added. */
+    phase: integer().notNull(),
+    /** How many attempts were claimed so far. */
+    attempts: integer().notNull().default(0),
+    plan: text().references(() => plans.id),
+    createdAt: text().notNull(),
+    startedAt: text(),
+    endedAt: text(),
+  },
+  (table) => [index('tasks_queue').on(table.state, table.priority, table.seq)],
+);
+
+export const dependencies = sqliteTable(
+  'dependencies',
+  {
+    task: taskId()
+      .notNull()
+      .references(() => tasks.id),
+    dependsOn: taskId()
+      .notNull()
+      .references(() => tasks.id),
+  },
+  (table) => [
+    primaryKey({ columns: [table.task, table.dependsOn] }),
+    index('dependencies_dependants').on(table.dependsOn),
+  ],
+);
+
+export const runs = sqliteTable('runs', {
+  id: runId().primaryKey(),
+  /** Rises by one with every run; only the newest run's fence may change attempts and tasks. */
+  fence: integer().notNull().unique(),
+  pid: integer().notNull(),
+  startedAt: text().notNull(),
+  endedAt: text(),
+  deadline: text(),
+  budgetUsd: real(),
+  budgetTokens: integer(),
+  base: objectId().notNull(),
+});
+
+export const attempts = sqliteTable(
+  'attempts',
+  {
+    id: attemptId().primaryKey(),
+    task: taskId()
+      .notNull()
+      .references(() => tasks.id),
+    n: integer().notNull(),
+    run: runId()
+      .notNull()
+      .references(() => runs.id),
+    state: text({ enum: ['creating', 'running', 'collecting', 'ended'] }).notNull(),
+    outcome: text({ enum: ATTEMPT_OUTCOMES }),
+    host: text().notNull(),
+    container: text().notNull(),
+    engine: text().notNull(),
+    baseTree: objectId(),
+    baseCommit: objectId(),
+    startedAt: text(),
+    endedAt: text(),
+    exitCode: integer(),
+    reason: text(),
+    inputTokens: integer().notNull().default(0),
+    outputTokens: integer().notNull().default(0),
+    cacheReadTokens: integer().notNull().default(0),
+    cacheWriteTokens: integer().notNull().default(0),
+    usd: real(),
+    /** JSON array of host names. */
+    egressDenied: text().notNull().default('[]'),
+    summary: text(),
+  },
+  (table) => [
+    uniqueIndex('attempts_of_task').on(table.task, table.n),
+    // The database itself refuses a second attempt at a task while one is under way.
+    uniqueIndex('attempts_unended').on(table.task).where(sql`state <> 'ended'`),
+    index('attempts_of_run').on(table.run),
+  ],
+);
+
+export const patches = sqliteTable(
+  'patches',
+  {
+    id: attemptId()
+      .primaryKey()
+      .references(() => attempts.id),
+    task: taskId()
+      .notNull()
+      .references(() => tasks.id),
+    state: text({ enum: PATCH_STATES }).notNull(),
+    baseTree: objectId().notNull(),
+    baseCommit: objectId().notNull(),
+    tree: objectId().notNull(),
+    commit: objectId().notNull(),
+    files: integer().notNull(),
+    insertions: integer().notNull(),
+    deletions: integer().notNull(),
+    /** JSON array of Flag. */
+    flags: text().notNull().default('[]'),
+    reason: text(),
+    createdAt: text().notNull(),
+    mergedAs: objectId(),
+    mergedInto: text(),
+  },
+  (table) => [index('patches_of_task').on(table.task)],
+);
+
+export const checks = sqliteTable(
+  'checks',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    patch: attemptId()
+      .notNull()
+      .references(() => patches.id),
+    command: text().notNull(),
+    exitCode: integer().notNull(),
+    durationMs: integer().notNull(),
+    endedAt: text().notNull(),
+  },
+  (table) => [index('checks_of_patch').on(table.patch)],
+);
+
+export const notes = sqliteTable('notes', {
+  seq: integer().primaryKey({ autoIncrement: true }),
+  /** The attempt that left it; null: a person did. */
+  attempt: attemptId().references(() => attempts.id),
+  text: text().notNull(),
+  createdAt: text().notNull(),
+});
+
+/** The timeline: one row for each lifecycle event; what agents print is not kept here. */
+export const events = sqliteTable(
+  'events',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    run: runId()
+      .notNull()
+      .references(() => runs.id),
+    task: taskId().references(() => tasks.id),
+    /** The event as it was emitted (JSON). */
+    body: text().notNull(),
+  },
+  (table) => [index('events_of_task').on(table.task, table.seq)],
+);

@@ -1,0 +1,228 @@
+/**
+ * The state of a repository: tasks, runs, attempts, patches and the timeline, in one SQLite file. Each change is one
+ * transaction, on disk when the call returns. The command line and a running coordinator use it at the same time.
+ */
+
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { OrchestrateEvent } from '../events.ts';
+import type { AttemptId, ObjectId, PatchState, RunId, TaskId, TaskState, Usage } from '../types.ts';
+import * as attempts from './attempts.ts';
+import { Database, explained } from './database.ts';
+import { createPrivate } from './exclusive.ts';
+import { migrate, newerState, olderState, versionOf } from './migrate.ts';
+import * as patches from './patches.ts';
+import type { AttemptEnd, AttemptRecord, NewTask, PatchRecord, RunRecord, TaskRecord } from './records.ts';
+import { resolvePatch, resolveTask, unknownTask } from './resolve.ts';
+import * as runs from './runs.ts';
+import * as tasks from './tasks.ts';
+import * as timeline from './timeline.ts';
+
+const FILE = 'state.db';
+
+/**
+ * Opens the state in `directory`, which is created (0700, files 0600) where it does not exist, and brings it up to date.
+ * Errors (environment): STATE_NEWER made by a newer version; STATE_IN_USE it needs to be brought up to date while a
+ * coordinator of an older version works; STATE_READ_ONLY, STATE_UNREADABLE, STATE_DISK_FULL, STATE_BUSY.
+ */
+export function openState(directory: string): State {
+  const file = join(directory, FILE);
+  explained(file, () => {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    if ((statSync(directory).mode & 0o077) !== 0) chmodSync(directory, 0o700);
+    createPrivate(file);
+    accessSync(file, constants.R_OK | constants.W_OK);
+  });
+  const database = new Database(file, 'write');
+  try {
+    explained(file, () => migrate(database));
+    return new State(directory, database);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/**
+ * Opens the state in `directory` to look at it; null where there is none yet. Nothing is created or brought up to date.
+ * Errors (environment): STATE_NEWER, STATE_OLDER, STATE_READ_ONLY, STATE_UNREADABLE.
+ */
+export function openStateForReading(directory: string): State | null {
+  const file = join(directory, FILE);
+  if (!existsSync(file)) return null;
+  const database = new Database(file, 'read');
+  try {
+    const version = versionOf(database);
+    if (version === 'newer') throw newerState();
+    if (version === 'older') throw olderState();
+    if (version === 'current') return new State(directory, database);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  database.close();
+  return null;
+}
+
+export class State {
+  readonly #database: Database;
+
+  /** For openState and openStateForReading. */
+  constructor(
+    readonly directory: string,
+    database: Database,
+  ) {
+    this.#database = database;
+  }
+
+  /** 12 hexadecimal digits, random, made once: the label of this repository's Docker objects. */
+  get installation(): string {
+    const sql = "SELECT value FROM meta WHERE key = 'installation'";
+    return this.#database.get<{ value: string }>(sql)?.value ?? '';
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  /**
+   * Adds tasks, all or none. A task whose dependencies have not all succeeded is `blocked`, else `queued`.
+   * Errors (usage): UNKNOWN_TASK for a dependency that does not exist, DEPENDENCY_CYCLE, DUPLICATE_KEY.
+   */
+  addTasks(added: readonly NewTask[]): TaskRecord[] {
+    return tasks.addTasks(this.#database, added);
+  }
+
+  /** All, in the order of adding. */
+  tasks(): TaskRecord[] {
+    return tasks.allTasks(this.#database);
+  }
+
+  /** Throws UNKNOWN_TASK (usage). */
+  task(id: TaskId): TaskRecord {
+    const task = tasks.findTask(this.#database, id);
+    if (task === null) throw unknownTask(id);
+    return task;
+  }
+
+  /** The task with exactly this id, else the only one whose id starts so. Errors (usage): UNKNOWN_TASK, AMBIGUOUS_ID. */
+  resolveTask(idOrPrefix: string): TaskId {
+    return resolveTask(this.#database, idOrPrefix);
+  }
+
+  counts(): Record<TaskState, number> {
+    return tasks.countTasks(this.#database);
+  }
+
+  /** Begins a run, whose fence from now on is the only one that counts. The caller holds the coordinator's lock. */
+  beginRun(run: runs.NewRun): RunRecord {
+    return runs.beginRun(this.#database, run);
+  }
+
+  endRun(id: RunId): void {
+    runs.endRun(this.#database, id);
+  }
+
+  /** The newest run that did not end. It may have been cut off: whether it works is for its lock to say. */
+  currentRun(): RunRecord | null {
+    return runs.currentRun(this.#database);
+  }
+
+  /** What all ended attempts of a run used; `usd` is null where no price was known. */
+  usageOfRun(id: RunId): Usage {
+    return runs.usageOfRun(this.#database, id);
+  }
+
+  /**
+   * Takes the next queued task (by priority, then by order of adding): it is `running`, with a new attempt `creating`.
+   * Null when nothing is queued, the run ended or a newer one has begun.
+   */
+  claimNext(run: RunRecord, place: attempts.AttemptPlace): attempts.Claim | null {
+    return attempts.claimNext(this.#database, run, place);
+  }
+
+  /** The attempt's container runs. False when the fence is stale or the attempt is not `creating`. */
+  attemptStarted(id: AttemptId, fence: number, base: { readonly tree: ObjectId; readonly commit: ObjectId }): boolean {
+    return attempts.attemptStarted(this.#database, id, fence, base);
+  }
+
+  /** The agent is done and its changes are being read. False when the fence is stale or the attempt is not `running`. */
+  attemptCollecting(id: AttemptId, fence: number): boolean {
+    return attempts.attemptCollecting(this.#database, id, fence);
+  }
+
+  /**
+   * Ends an attempt, stores its patch, moves its task and queues the tasks that waited for it alone, all at once.
+   * False when the fence is stale or the attempt has ended. `end.patch` is `pending` if and only if it succeeded.
+   */
+  endAttempt(id: AttemptId, fence: number, end: AttemptEnd): boolean {
+    return attempts.endAttempt(this.#database, id, fence, end);
+  }
+
+  /**
+   * Sets a queued or running task aside with a reason; an attempt at it that is still `creating` ends as `failed` with it.
+   * False when the fence is stale, an agent is at work on it (end that attempt first), or it cannot wait any more.
+   */
+  blockTask(id: TaskId, fence: number, reason: string): boolean {
+    return attempts.blockTask(this.#database, id, fence, reason);
+  }
+
+  /** In their order. */
+  attemptsOf(task: TaskId): AttemptRecord[] {
+    return attempts.attemptsOf(this.#database, task);
+  }
+
+  /** In the order of claiming. */
+  unendedAttempts(): AttemptRecord[] {
+    return attempts.unendedAttempts(this.#database);
+  }
+
+  /** The newest attempt of each task that had one. */
+  newestAttempts(): ReadonlyMap<TaskId, AttemptRecord> {
+    return attempts.newestAttempts(this.#database);
+  }
+
+  /** What all attempts of each task used together; `usd` is null where no price was known. */
+  usageByTask(): ReadonlyMap<TaskId, Usage> {
+    return attempts.usageByTask(this.#database);
+  }
+
+  /** All, in the order of their tasks and attempts. */
+  patches(): PatchRecord[] {
+    return patches.allPatches(this.#database);
+  }
+
+  patch(id: AttemptId): PatchRecord | null {
+    return patches.findPatch(this.#database, id);
+  }
+
+  /** Of the newest attempt that has one. */
+  patchOf(task: TaskId): PatchRecord | null {
+    const id = patches.newestPatch(this.#database, task);
+    return id === null ? null : patches.findPatch(this.#database, id);
+  }
+
+  /**
+   * The patch with exactly this id, the newest of the task with exactly this id, else the only one whose task (then
+   * whose own id) starts so. Errors (usage): UNKNOWN_PATCH, AMBIGUOUS_ID.
+   */
+  resolvePatch(idOrPrefix: string): AttemptId {
+    return resolvePatch(this.#database, idOrPrefix);
+  }
+
+  /** Moves a patch on. False when it is in none of the states `from`, or the machine has no way from there to `to`. */
+  setPatchState(id: AttemptId, from: readonly PatchState[], to: PatchState, more: patches.PatchChange = {}): boolean {
+    return patches.setPatchState(this.#database, id, { from, to }, more);
+  }
+
+  /** Keeps a lifecycle event; what agents print, their tool calls and their usage are not kept here. */
+  appendEvent(event: OrchestrateEvent, run: RunId): void {
+    timeline.appendEvent(this.#database, event, run);
+  }
+
+  /** In the order in which they happened. */
+  eventsOf(task: TaskId): OrchestrateEvent[] {
+    return timeline.eventsOf(this.#database, task);
+  }
+}

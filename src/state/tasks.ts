@@ -1,0 +1,195 @@
+/** Queries and changes of tasks and their dependencies. */
+
+import { usageError } from '../errors.ts';
+import { eventBetween, TASK_MACHINE } from '../tasks/machine.ts';
+import { phasesOf } from '../tasks/phases.ts';
+import { idMaker } from '../tasks/slug.ts';
+import { PRIORITIES, TASK_STATES, type TaskId, type TaskState } from '../types.ts';
+import type { Database } from './database.ts';
+import type { NewTask, TaskRecord } from './records.ts';
+import type { dependencies, tasks } from './schema.ts';
+
+type TaskRow = typeof tasks.$inferSelect;
+type DependencyRow = typeof dependencies.$inferSelect;
+
+/** As many dependencies are named in a reason; the rest is counted. */
+const MAX_NAMED = 10;
+
+export function addTasks(database: Database, added: readonly NewTask[]): TaskRecord[] {
+  return database.transaction(() => {
+    const ids = newIds(database, added);
+    const byKey = keysOf(added, ids);
+    const resolved = added.map((task, i) => ({
+      id: at(ids, i),
+      dependsOn: [...new Set(task.dependsOn.map((name) => byKey.get(name) ?? existing(database, name, task)))],
+    }));
+    const outside = outsiders(database, resolved);
+    const graph = phasesOf(resolved, new Map([...outside].map(([id, task]) => [id, task.phase])));
+    if ('cycle' in graph) throw cyclic(graph.cycle);
+    const first = nextSeq(database);
+    const createdAt = new Date().toISOString();
+    const records = added.map((task, i): TaskRecord => {
+      const { id, dependsOn } = at(resolved, i);
+      const reason = waitReason(dependsOn.map((on) => ({ id: on, state: outside.get(on)?.state ?? 'queued' })));
+      const { title, description, agent, priority } = task;
+      const phase = graph.phases.get(id) ?? 1;
+      const state: TaskState = reason === null ? 'queued' : 'blocked';
+      return {
+        ...{ seq: first + i, id, title, description, agent, priority, state, reason, dependsOn, phase },
+        ...{ plan: null, createdAt, startedAt: null, endedAt: null, attempts: 0 },
+      };
+    });
+    const edges: DependencyRow[] = [];
+    for (const { dependsOn, priority, ...row } of records) {
+      database.insert('tasks', { ...row, priority: PRIORITIES.indexOf(priority) });
+      edges.push(...dependsOn.map((below) => ({ task: row.id, dependsOn: below })));
+    }
+    for (const edge of edges) database.insert('dependencies', { ...edge });
+    return records;
+  });
+}
+
+export function allTasks(database: Database): TaskRecord[] {
+  const rows = database.all<TaskRow>('SELECT * FROM tasks ORDER BY seq');
+  const dependsOn = new Map<TaskId, TaskId[]>();
+  for (const row of database.all<DependencyRow>('SELECT task, dependsOn FROM dependencies ORDER BY rowid')) {
+    const known = dependsOn.get(row.task);
+    if (known === undefined) dependsOn.set(row.task, [row.dependsOn]);
+    else known.push(row.dependsOn);
+  }
+  return rows.map((row) => recordOf(row, dependsOn.get(row.id) ?? []));
+}
+
+export function findTask(database: Database, id: string): TaskRecord | null {
+  const row = database.get<TaskRow>('SELECT * FROM tasks WHERE id = ?', id);
+  return row === null ? null : recordOf(row, dependenciesOf(database, row.id));
+}
+
+export function stateOf(database: Database, id: string): TaskState | null {
+  return database.get<Pick<TaskRow, 'state'>>('SELECT state FROM tasks WHERE id = ?', id)?.state ?? null;
+}
+
+export function countTasks(database: Database): Record<TaskState, number> {
+  const counts = Object.fromEntries(TASK_STATES.map((state) => [state, 0])) as Record<TaskState, number>;
+  for (const row of database.all<{ state: TaskState; n: number }>(
+    'SELECT state, count(*) AS n FROM tasks GROUP BY state',
+  )) {
+    counts[row.state] = row.n;
+  }
+  return counts;
+}
+
+/** The queued task that is next: by priority, then by order of adding. */
+export function firstQueued(database: Database): TaskId | null {
+  const sql = "SELECT id FROM tasks WHERE state = 'queued' ORDER BY priority, seq LIMIT 1";
+  return database.get<Pick<TaskRow, 'id'>>(sql)?.id ?? null;
+}
+
+/**
+ * Moves a task to another state if the machine has a way there, with its reason and times, and tells those that depend
+ * on it. False where there is no way. Call it within a transaction.
+ */
+export function moveTask(database: Database, id: TaskId, to: TaskState, reason: string | null): boolean {
+  const from = stateOf(database, id);
+  if (from === null || eventBetween(TASK_MACHINE, from, to) === null) return false;
+  const now = new Date().toISOString();
+  const over = to === 'succeeded' || to === 'failed' || to === 'cancelled';
+  if (to === 'running' && from !== 'paused') {
+    database.run('UPDATE tasks SET startedAt = ?, attempts = attempts + 1 WHERE id = ?', now, id);
+  } else if (to === 'queued' || to === 'blocked') {
+    database.run('UPDATE tasks SET startedAt = NULL WHERE id = ?', id);
+  }
+  const sql = 'UPDATE tasks SET state = ?, reason = ?, endedAt = ? WHERE id = ? AND state = ?';
+  const moved = database.run(sql, to, reason, over ? now : null, id, from) === 1;
+  if (moved && over) tellDependants(database, id);
+  return moved;
+}
+
+/** Blocked tasks that depend on `id` are queued when it was the last they waited for, else wait for what is left. */
+function tellDependants(database: Database, id: TaskId): void {
+  const sql =
+    "SELECT id FROM tasks JOIN dependencies ON task = id WHERE dependencies.dependsOn = ? AND state = 'blocked' ORDER BY seq";
+  for (const dependant of database.all<Pick<TaskRow, 'id'>>(sql, id)) {
+    const below = database.all<Pick<TaskRow, 'id' | 'state'>>(
+      'SELECT id, state FROM dependencies JOIN tasks ON id = dependencies.dependsOn WHERE task = ? ORDER BY dependencies.rowid',
+      dependant.id,
+    );
+    const reason = waitReason(below);
+    if (reason === null) moveTask(database, dependant.id, 'queued', null);
+    else database.run('UPDATE tasks SET reason = ? WHERE id = ?', reason, dependant.id);
+  }
+}
+
+/** Why a task with these dependencies cannot start; null when it can. */
+function waitReason(below: readonly Pick<TaskRow, 'id' | 'state'>[]): string | null {
+  const lost = below.find((task) => task.state === 'failed' || task.state === 'cancelled');
+  if (lost !== undefined) return lost.state === 'failed' ? `${lost.id} failed` : `${lost.id} was cancelled`;
+  const waiting = below.filter((task) => task.state !== 'succeeded').map((task) => task.id);
+  if (waiting.length === 0) return null;
+  const more = waiting.length - MAX_NAMED;
+  return `waits for ${waiting.slice(0, MAX_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+function dependenciesOf(database: Database, id: TaskId): TaskId[] {
+  const sql = 'SELECT dependsOn FROM dependencies WHERE task = ? ORDER BY rowid';
+  return database.all<Pick<DependencyRow, 'dependsOn'>>(sql, id).map((row) => row.dependsOn);
+}
+
+function newIds(database: Database, added: readonly NewTask[]): TaskId[] {
+  const first = nextSeq(database);
+  const idOf = idMaker((id) => stateOf(database, id) !== null);
+  return added.map((task, i) => idOf(task.title, first + i));
+}
+
+function nextSeq(database: Database): number {
+  return (database.get<{ last: number | null }>('SELECT max(seq) AS last FROM tasks')?.last ?? 0) + 1;
+}
+
+function keysOf(added: readonly NewTask[], ids: readonly TaskId[]): Map<string, TaskId> {
+  const byKey = new Map<string, TaskId>();
+  for (const [i, { key }] of added.entries()) {
+    if (key === undefined) continue;
+    if (byKey.has(key)) {
+      throw usageError('DUPLICATE_KEY', `Two tasks have the key ${key}.`, { hint: 'Give each task a key of its own.' });
+    }
+    byKey.set(key, at(ids, i));
+  }
+  return byKey;
+}
+
+function existing(database: Database, name: string, task: NewTask): TaskId {
+  if (stateOf(database, name) !== null) return name as TaskId;
+  throw usageError('UNKNOWN_TASK', `The task “${task.title}” depends on ${name}, which does not exist.`, {
+    hint: 'See the tasks with `orchestrate status`.',
+  });
+}
+
+/** The tasks of earlier batches that `added` depends on. */
+function outsiders(
+  database: Database,
+  added: readonly { id: TaskId; dependsOn: readonly TaskId[] }[],
+): Map<TaskId, Pick<TaskRow, 'state' | 'phase'>> {
+  const found = new Map<TaskId, Pick<TaskRow, 'state' | 'phase'>>();
+  for (const id of new Set(added.flatMap((task) => task.dependsOn))) {
+    const row = database.get<Pick<TaskRow, 'state' | 'phase'>>('SELECT state, phase FROM tasks WHERE id = ?', id);
+    if (row !== null) found.set(id, row);
+  }
+  return found;
+}
+
+function cyclic(cycle: readonly TaskId[]): Error {
+  const around = [...cycle, ...cycle.slice(0, 1)].join(' → ');
+  return usageError('DEPENDENCY_CYCLE', `These tasks depend on each other in a circle: ${around}.`, {
+    hint: 'Take one of these dependencies away.',
+  });
+}
+
+function recordOf(row: TaskRow, dependsOn: readonly TaskId[]): TaskRecord {
+  return { ...row, priority: at(PRIORITIES, row.priority), dependsOn };
+}
+
+function at<Item>(items: readonly Item[], index: number): Item {
+  const item = items[index];
+  if (item === undefined) throw new RangeError(`no item ${index}`);
+  return item;
+}

@@ -1,0 +1,19 @@
+/** The timeline: lifecycle events as they were emitted. */
+
+import type { OrchestrateEvent } from '../events.ts';
+import type { RunId, TaskId } from '../types.ts';
+import type { Database } from './database.ts';
+
+/** What comes in floods and is kept elsewhere: output in the logs, usage with the attempt. */
+const NOT_KEPT: ReadonlySet<OrchestrateEvent['type']> = new Set(['agent.output', 'agent.tool', 'usage']);
+
+export function appendEvent(database: Database, event: OrchestrateEvent, run: RunId): void {
+  if (NOT_KEPT.has(event.type)) return;
+  const task = ('task' in event && event.task) || null;
+  database.insert('events', { run, task, body: JSON.stringify(event) });
+}
+
+export function eventsOf(database: Database, task: TaskId): OrchestrateEvent[] {
+  const rows = database.all<{ body: string }>('SELECT body FROM events WHERE task = ? ORDER BY seq', task);
+  return rows.map((row) => JSON.parse(row.body) as OrchestrateEvent);
+}

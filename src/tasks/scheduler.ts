@@ -1,0 +1,46 @@
+/** Works the queue: starts what may start, in the promised order, never more than allowed at once, until nothing is left. */
+
+import type { AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
+import type { State } from '../state/state.ts';
+
+/** How soon a task that another process queued is seen, milliseconds (CLI.md: within a quarter of a second). */
+const LOOK_AGAIN_MS = 200;
+
+export interface SchedulerOptions {
+  readonly state: State;
+  readonly run: RunRecord;
+  readonly maxAgents: number;
+  /** Aborted: nothing more is started; what runs is awaited. */
+  readonly signal: AbortSignal;
+  readonly host: string;
+  readonly engine: string;
+  container(task: TaskRecord['id'], n: number): string;
+  /** Does the whole attempt, records included. A rejection ends the run once everything else has ended. */
+  attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void>;
+}
+
+/** Resolves when the queue is empty and nothing runs; rejects with the first fault of an attempt, after all have ended. */
+export async function workQueue(options: SchedulerOptions): Promise<void> {
+  const { state, run, signal } = options;
+  const active = new Set<Promise<void>>();
+  const faults: unknown[] = [];
+  for (;;) {
+    while (active.size < options.maxAgents && !signal.aborted && faults.length === 0) {
+      const claimed = state.claimNext(run, options);
+      if (claimed === null) break;
+      const work: Promise<void> = options
+        .attempt(claimed.task, claimed.attempt)
+        .catch((fault) => void faults.push(fault))
+        .finally(() => active.delete(work));
+      active.add(work);
+    }
+    if (active.size === 0) break;
+    // With every slot taken only an end can change anything; otherwise a task may be queued meanwhile.
+    await (active.size < options.maxAgents ? Promise.race([...active, pause(LOOK_AGAIN_MS)]) : Promise.race(active));
+  }
+  if (faults.length > 0) throw faults[0];
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

@@ -1,0 +1,65 @@
+/**
+ * PID 1 of a sandbox. Starts the agent below a sub-reaper, passes SIGTERM on, and ends everything at the attempt's
+ * deadline even when the coordinator is gone. Nothing inside the container can stop, kill or read this process.
+ * Started by the toolbox volume's own Node binary; imports node built-ins only, to start fast and run in any image.
+ */
+
+import { spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import type { ToolboxConfig } from './config.ts';
+
+const DEADLINE_EXIT_CODE = 124;
+const TINI = '/opt/orchestrate/bin/tini';
+
+function start(config: ToolboxConfig): void {
+  let forced: number | null = null;
+
+  const child = spawn(TINI, ['-s', '--', ...config.argv], {
+    cwd: config.cwd,
+    env: { ...config.env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  child.once('error', (error) => {
+    process.stderr.write(`orchestrate: the agent could not be started: ${error.message}\n`);
+    process.exit(127);
+  });
+  child.once('exit', (code, signal) => {
+    process.exit(forced ?? code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+  });
+  if (child.pid !== undefined) preferAsOomVictim(child.pid);
+
+  const end = (exitCode: number | null): void => {
+    forced ??= exitCode;
+    signalEverything('SIGTERM');
+    setTimeout(() => {
+      signalEverything('SIGKILL');
+      // Everything in the PID namespace goes with PID 1, whatever escaped into sessions of its own.
+      process.exit(forced ?? 128 + constants.signals.SIGKILL);
+    }, config.graceMs).unref();
+  };
+  process.on('SIGTERM', () => end(null));
+  process.on('SIGINT', () => end(null));
+  if (config.deadlineMs !== null) setTimeout(() => end(DEADLINE_EXIT_CODE), config.deadlineMs);
+}
+
+/** The kernel's OOM killer should take the agent's processes, never this one. */
+function preferAsOomVictim(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, '1000');
+  } catch {
+    // The agent may have ended already.
+  }
+}
+
+function signalEverything(signal: NodeJS.Signals): void {
+  try {
+    process.kill(-1, signal);
+  } catch {
+    // No process is left.
+  }
+}
+
+const config = JSON.parse(process.env.ORCHESTRATE_TOOLBOX ?? '') as ToolboxConfig;
+for (const folder of config.folders) mkdirSync(folder, { recursive: true });
+start(config);

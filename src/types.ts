@@ -1,0 +1,86 @@
+/** The words of the domain as types. Everything above `types`, `events` and `errors` builds on these. */
+
+declare const brand: unique symbol;
+type Brand<T, Name extends string> = T & { readonly [brand]: Name };
+
+/** Slug of a task's title: `[a-z0-9-]`, at most 40 characters, unique in the repository. */
+export type TaskId = Brand<string, 'TaskId'>;
+/** `<task>.<n>`, n counting from 1. A patch has the id of the attempt that made it. */
+export type AttemptId = Brand<string, 'AttemptId'>;
+/** ULID of one `orchestrate run`. */
+export type RunId = Brand<string, 'RunId'>;
+/** Hexadecimal git object id (SHA-1 or SHA-256, as the repository has it). */
+export type ObjectId = Brand<string, 'ObjectId'>;
+
+export const PRIORITIES = ['high', 'normal', 'low'] as const;
+export type Priority = (typeof PRIORITIES)[number];
+
+export const TASK_STATES = ['queued', 'blocked', 'running', 'paused', 'succeeded', 'failed', 'cancelled'] as const;
+export type TaskState = (typeof TASK_STATES)[number];
+
+export const ATTEMPT_OUTCOMES = [
+  'succeeded',
+  'no-changes',
+  'failed',
+  'timeout',
+  'idle',
+  'budget',
+  'killed',
+  'oom',
+  'lost',
+] as const;
+export type AttemptOutcome = (typeof ATTEMPT_OUTCOMES)[number];
+
+export const PATCH_STATES = [
+  'pending',
+  'approved',
+  'rejected',
+  'changes-requested',
+  'merged',
+  'stale',
+  'conflict',
+  'set-aside',
+  'salvaged',
+] as const;
+export type PatchState = (typeof PATCH_STATES)[number];
+
+export type CheckVerdict = 'passed' | 'failed' | 'none';
+
+/** Tokens and money of an attempt or a task; `usd` is null where the model's price is unknown or no model was used. */
+export interface Usage {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly cacheWriteTokens: number;
+  readonly usd: number | null;
+}
+
+export const NO_USAGE: Usage = {
+  inputTokens: 0,
+  outputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  usd: null,
+};
+
+/** Something in a patch that a person should look at; `path` is printable UTF-8 (bytes that are not are escaped as `\xNN`). */
+export interface Flag {
+  readonly code: string;
+  readonly path: string;
+  readonly detail: string;
+}
+
+/** What a patch changes, in files and lines (binary files count no lines). */
+export interface PatchSize {
+  readonly files: number;
+  readonly insertions: number;
+  readonly deletions: number;
+}
+
+/** Per-sandbox resource limits. */
+export interface Limits {
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  readonly pids: number;
+  readonly diskBytes: number;
+}

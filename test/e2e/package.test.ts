@@ -1,0 +1,127 @@
+// What `npm pack` makes is complete: it runs from a folder of its own, and carries migrations and image contexts.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+
+const ROOT = path.resolve(import.meta.dirname, '../..');
+const manifest = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as {
+  version: string;
+  bin: { orchestrate: string };
+};
+
+let scratch: string;
+let files: readonly string[];
+let bin: string;
+
+beforeAll(() => {
+  scratch = mkdtempSync(path.join(os.tmpdir(), 'orchestrate package '));
+  // The set-up built dist/ already: the scripts of packing would only do it again.
+  const packed = execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', scratch], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  execFileSync('tar', ['-xzf', path.join(scratch, packed.trim()), '-C', scratch]);
+  const unpacked = path.join(scratch, 'package');
+  files = readdirSync(unpacked, { recursive: true, encoding: 'utf8' });
+  // The same dependencies as a real installation would fetch, without compiling the database module once more.
+  symlinkSync(path.join(ROOT, 'node_modules'), path.join(unpacked, 'node_modules'), 'dir');
+  bin = path.join(unpacked, manifest.bin.orchestrate);
+});
+
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+function orchestrate(args: readonly string[], directory: string): string {
+  return execFileSync(bin, args, { cwd: directory, encoding: 'utf8', env: { ...process.env, NO_COLOR: '1' } });
+}
+
+function repository(name: string): string {
+  const folder = path.join(scratch, name);
+  mkdirSync(folder);
+  const git = (...args: string[]) =>
+    execFileSync('git', ['-c', 'user.name=t', '-c', 'user.email=t@localhost', ...args], { cwd: folder });
+  git('init', '-q');
+  git('commit', '-q', '--allow-empty', '-m', 'first');
+  return folder;
+}
+
+describe('the packed command', () => {
+  it('tells its version', () => {
+    expect(orchestrate(['--version'], scratch).trim()).toBe(manifest.version);
+  });
+
+  it('queues a task in a repository, with migrations of its own', () => {
+    const folder = repository('queue');
+    orchestrate(['submit', 'Add a licence file'], folder);
+    const status = JSON.parse(orchestrate(['status', '--json'], folder)) as { counts: { queued: number } };
+    expect(status.counts.queued).toBe(1);
+  });
+});
+
+describe('the packed files', () => {
+  it('hold every migration of the source tree', () => {
+    const migrations = readdirSync(path.join(ROOT, 'src/state/migrations'), { recursive: true, encoding: 'utf8' });
+    expect(migrations.filter((name) => name.endsWith('.sql')).length).toBeGreaterThan(0);
+    expect(files).toEqual(
+      expect.arrayContaining(migrations.map((name) => path.join('dist/src/state/migrations', name))),
+    );
+  });
+
+  it('hold what images are built from, and the local base image with it', () => {
+    expect(files).toEqual(
+      expect.arrayContaining([
+        'Dockerfile.agent',
+        'docker-compose.yml',
+        '.env.example',
+        'LICENSE',
+        'images/ca/README.md',
+        'images/base/build.sh',
+        'scripts/docker-engine.sh',
+        'images/sidecar/Dockerfile',
+        'images/toolbox/Dockerfile',
+        'dist/src/keeper/main.js',
+        'dist/src/toolbox/main.js',
+      ]),
+    );
+  });
+
+  it('hold no sources, tests, keys or certificates of this machine', () => {
+    const unwanted = /^(src|cli|test|bench|node_modules)\/|(^|\/)\.env$|\.crt$/;
+    expect(files.filter((name) => unwanted.test(name))).toEqual([]);
+  });
+});
+
+describe.each(['keeper', 'toolbox'])('the program %s', (program) => {
+  it('imports nothing but Node itself and files beside it, since it is copied into an image alone', () => {
+    const folder = path.join(ROOT, 'dist/src', program);
+    const imported = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.js'))
+      .flatMap((name) => importsOf(path.join(folder, name)));
+    expect(imported).toContainEqual(expect.stringMatching(/^node:/));
+    expect(imported.filter((specifier) => !/^(node:|\.\/)/.test(specifier))).toEqual([]);
+  });
+});
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(file, 'utf8');
+  return [
+    ...text.matchAll(
+      /^(?:import|export)\b[^'"]*?\bfrom\s*['"]([^'"]+)['"]|^import\s*['"]([^'"]+)['"]|\bimport\(['"]([^'"]+)['"]\)/gm,
+    ),
+  ].map((match) => match[1] ?? match[2] ?? match[3] ?? '');
+}
+
+describe('docker-compose.yml', () => {
+  it('builds from files that exist and passes keys by name only', () => {
+    const compose = parse(readFileSync(path.join(ROOT, 'docker-compose.yml'), 'utf8')) as {
+      services: { orchestrate: { build: { dockerfile: string }; environment: Record<string, string | null> } };
+    };
+    const { build, environment } = compose.services.orchestrate;
+    expect(readFileSync(path.join(ROOT, build.dockerfile), 'utf8')).toMatch(/^FROM /m);
+    expect(Object.keys(environment)).toContain('ANTHROPIC_API_KEY');
+    const keys = Object.entries(environment).filter(([name]) => name !== 'DOCKER_HOST');
+    expect(keys.map(([, value]) => value)).toEqual(keys.map(() => null));
+  });
+});

@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Scratch } from '../support/scratch.ts';
+
+interface Event {
+  type: string;
+  task?: string;
+  at: string;
+}
+
+let scratch: Scratch;
+
+beforeAll(async () => {
+  scratch = await Scratch.create();
+});
+afterAll(() => scratch[Symbol.asyncDispose]());
+
+describe('the order of work', () => {
+  it('starts by priority, then by age, and never runs more agents than allowed', async () => {
+    const batch = [
+      { title: 'low one', priority: 'low' },
+      { title: 'normal one' },
+      { title: 'high one', priority: 'high' },
+      { title: 'low two', priority: 'low' },
+      { title: 'normal two' },
+      { title: 'high two', priority: 'high' },
+    ];
+    const lines = batch.map((task) => JSON.stringify({ description: task.title, ...task })).join('\n');
+    await scratch.write({ '../batch.jsonl': lines });
+    await scratch.must(['submit', '--batch', '../batch.jsonl']);
+    const stdout = await scratch.must(['run', '--json', '--max-agents', '3', '--engine-command', 'sleep 2']);
+    const events = stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Event);
+
+    const started = events.filter((event) => event.type === 'task.started').map((event) => event.task);
+    expect(started).toEqual(['high-one', 'high-two', 'normal-one', 'normal-two', 'low-one', 'low-two']);
+    let active = 0;
+    let most = 0;
+    for (const event of events) {
+      if (event.type === 'task.started') active += 1;
+      if (event.type === 'task.ended') active -= 1;
+      most = Math.max(most, active);
+    }
+    expect(most).toBe(3);
+  });
+
+  it('claims tasks one by one in the promised order', async () => {
+    for (const [title, priority] of [
+      ['a', 'low'],
+      ['b', 'normal'],
+      ['c', 'high'],
+      ['d', 'high'],
+    ] as const) {
+      await scratch.must(['submit', title, '--title', `order ${title}`, '--priority', priority]);
+    }
+    const stdout = await scratch.must(['run', '--json', '--max-agents', '1', '--engine-command', 'true']);
+    const started = stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as Event)
+      .filter((event) => event.type === 'task.started')
+      .map((event) => event.task);
+    expect(started).toEqual(['order-c', 'order-d', 'order-b', 'order-a']);
+  });
+
+  it('starts a task from the merge of what it depends on, and blocks it with the reason where that conflicts', async () => {
+    const write = (file: string, text: string): string => `printf '${text}\\n' >> ${file}`;
+    await scratch.must(['submit', write('left.txt', 'left'), '--title', 'left']);
+    await scratch.must(['submit', write('right.txt', 'right'), '--title', 'right']);
+    await scratch.must([
+      'submit',
+      'cat left.txt right.txt > both.txt',
+      '--title',
+      'both',
+      '--depends-on',
+      'left',
+      '--depends-on',
+      'right',
+    ]);
+    await scratch.must(['submit', write('same.txt', 'one'), '--title', 'one']);
+    await scratch.must(['submit', write('same.txt', 'two'), '--title', 'two']);
+    await scratch.must(['submit', 'true', '--title', 'merged', '--depends-on', 'one', '--depends-on', 'two']);
+    const command = 'sed 1,2d "$ORCHESTRATE_PROMPT_FILE" | sh';
+    const answer = await scratch.orchestrate(['run', '--engine-command', command]);
+    expect(answer.exitCode).toBe(1);
+
+    expect(await scratch.must(['patch', 'show', 'both'])).toContain('+left\n+right');
+    const { tasks } = await scratch.json<{ tasks: { id: string; status: string; reason: string | null }[] }>([
+      'status',
+    ]);
+    const merged = tasks.find((task) => task.id === 'merged');
+    expect(merged?.status).toBe('blocked');
+    expect(merged?.reason).toContain('same.txt');
+  });
+});
+
+describe('how a task ends', () => {
+  it('a failing command fails its task, leaves its work as a salvaged patch and blocks what depends on it', async () => {
+    await scratch.must(['submit', 'fails', '--title', 'fails']);
+    await scratch.must(['submit', 'waits', '--title', 'waits', '--depends-on', 'fails']);
+    const answer = await scratch.orchestrate(['run', '--engine-command', 'echo half > half.txt; exit 3']);
+    expect(answer.exitCode).toBe(1);
+    const task = await scratch.json<{
+      status: string;
+      reason: string;
+      patch: { status: string };
+      attempts: { outcome: string; exitCode: number }[];
+    }>(['task', 'fails']);
+    expect(task).toMatchObject({ status: 'failed', patch: { status: 'salvaged' } });
+    expect(task.attempts).toMatchObject([{ outcome: 'failed', exitCode: 3 }]);
+    const waits = await scratch.json<{ status: string; reason: string }>(['task', 'waits']);
+    expect(waits.status).toBe('blocked');
+    expect(waits.reason).toContain('fails');
+  });
+
+  it('says so when the agent changed nothing', async () => {
+    await scratch.must(['submit', 'idle', '--title', 'does nothing']);
+    await scratch.orchestrate(['run', '--engine-command', 'true']);
+    const task = await scratch.json<{ status: string; attempts: { outcome: string }[]; patch: unknown }>([
+      'task',
+      'does-nothing',
+    ]);
+    expect(task).toMatchObject({ status: 'succeeded', patch: null, attempts: [{ outcome: 'no-changes' }] });
+    expect(await scratch.must(['task', 'does-nothing'])).toContain('changed nothing');
+  });
+
+  it('ends a stubborn agent soon after its time-out and keeps its work', async () => {
+    await scratch.must(['submit', 'hangs', '--title', 'hangs']);
+    const began = performance.now();
+    const command = "echo kept > kept.txt; trap '' TERM; while :; do sleep 1; done";
+    const answer = await scratch.orchestrate(['run', '--timeout', '3s', '--engine-command', command]);
+    expect(answer.exitCode).toBe(1);
+    const task = await scratch.json<{
+      attempts: { outcome: string; startedAt: string; endedAt: string }[];
+      patch: { status: string };
+    }>(['task', 'hangs']);
+    expect(task).toMatchObject({ attempts: [{ outcome: 'timeout' }], patch: { status: 'salvaged' } });
+    // The promise: within 15 s of the time-out.
+    expect(performance.now() - began).toBeLessThan(60_000);
+    const [attempt] = task.attempts;
+    expect(Date.parse(attempt?.endedAt ?? '') - Date.parse(attempt?.startedAt ?? '')).toBeLessThan(3_000 + 15_000);
+  });
+
+  it('notes when memory ran out', async () => {
+    await scratch.must(['submit', 'hog', '--title', 'hog']);
+    const command = 'node -e "const a=[];for(;;)a.push(Buffer.alloc(1e7,1))"';
+    await scratch.orchestrate(['run', '--memory', '256m', '--engine-command', command]);
+    const task = await scratch.json<{ attempts: { outcome: string }[] }>(['task', 'hog']);
+    expect(task.attempts).toMatchObject([{ outcome: 'oom' }]);
+  });
+});

@@ -1,0 +1,252 @@
+/** Random operations on a real state, compared with a small model of what must be true. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import type { AttemptEnd, RunRecord } from '../../src/state/records.ts';
+import { openState, type State } from '../../src/state/state.ts';
+import { phasesOf } from '../../src/tasks/phases.ts';
+import {
+  ATTEMPT_OUTCOMES,
+  type AttemptId,
+  type AttemptOutcome,
+  NO_USAGE,
+  type ObjectId,
+  PATCH_STATES,
+  type PatchState,
+  PRIORITIES,
+  type RunId,
+  type TaskId,
+} from '../../src/types.ts';
+
+const OID = 'b'.repeat(40) as ObjectId;
+const PLACE = { host: 'local', engine: 'demo', container: (task: string, n: number) => `${task}-${n}` };
+
+interface Model {
+  /** What was really told to succeed, by an attempt that was under way. */
+  readonly succeeded: Set<TaskId>;
+  /** Ids of attempts in the order of claiming. */
+  readonly claimed: AttemptId[];
+  /** Tasks that were set aside by hand. */
+  readonly setAside: Set<TaskId>;
+  readonly patches: Map<AttemptId, PatchState>;
+}
+
+interface Real {
+  state: State;
+  readonly directory: string;
+  /** Oldest first; only the last one's fence counts. */
+  readonly runs: RunRecord[];
+}
+
+type Act = (model: Model, real: Real) => void;
+
+function pick<Item>(items: readonly Item[], index: number): Item | undefined {
+  return items[index % Math.max(1, items.length)];
+}
+
+function isNewest(real: Real, run: RunRecord): boolean {
+  return run === real.runs.at(-1);
+}
+
+const addBatch = fc
+  .record({
+    priorities: fc.array(fc.constantFrom(...PRIORITIES), { minLength: 1, maxLength: 4 }),
+    titles: fc.constantFrom('same title', 'другой', 'x'),
+    below: fc.array(fc.tuple(fc.nat(3), fc.nat(40)), { maxLength: 6 }),
+  })
+  .map(
+    ({ priorities, titles, below }): Act =>
+      (_, { state }) => {
+        const known = state.tasks().map((task) => task.id);
+        state.addTasks(
+          priorities.map((priority, i) => ({
+            ...{ title: titles, description: '', agent: 'general', priority, key: `k${i}` },
+            dependsOn: below
+              .filter(([of]) => of === i)
+              .map(([, on]) => (on % 2 === 0 && i > 0 ? `k${on % i}` : pick(known, on)))
+              .filter((name) => name !== undefined),
+          })),
+        );
+      },
+  );
+
+const claim = fc.nat(20).map(
+  (nth): Act =>
+    (model, real) => {
+      // Mostly the newest run, sometimes one that was replaced.
+      const run = (nth > 2 ? real.runs.at(-1) : pick(real.runs, nth)) as RunRecord;
+      const queued = real.state.tasks().filter((task) => task.state === 'queued');
+      const rank = (task: (typeof queued)[number]) => PRIORITIES.indexOf(task.priority) * 1e6 + task.seq;
+      const expected = isNewest(real, run) ? queued.sort((a, b) => rank(a) - rank(b))[0] : undefined;
+      const claimed = real.state.claimNext(run, PLACE);
+      expect(claimed?.task.id).toBe(expected?.id);
+      if (claimed === null) return;
+      expect(claimed.attempt.id).toBe(`${claimed.task.id}.${(expected?.attempts ?? 0) + 1}`);
+      model.claimed.push(claimed.attempt.id);
+    },
+);
+
+const moveOn = fc.tuple(fc.nat(), fc.nat(20), fc.boolean()).map(
+  ([which, nth, started]): Act =>
+    (model, real) => {
+      const id = pick(model.claimed, which);
+      const run = (nth > 2 ? real.runs.at(-1) : pick(real.runs, nth)) as RunRecord;
+      if (id === undefined) return;
+      const before = real.state.unendedAttempts().find((attempt) => attempt.id === id)?.state;
+      const moved = started
+        ? real.state.attemptStarted(id, run.fence, { tree: OID, commit: OID })
+        : real.state.attemptCollecting(id, run.fence);
+      expect(moved).toBe(isNewest(real, run) && before === (started ? 'creating' : 'running'));
+    },
+);
+
+function taskStateAfter(outcome: AttemptOutcome, nth: number): AttemptEnd['taskState'] {
+  if (outcome === 'succeeded' || outcome === 'no-changes') return 'succeeded';
+  if (outcome === 'killed') return 'cancelled';
+  return nth % 2 === 0 ? 'failed' : 'queued';
+}
+
+const endOne = fc.tuple(fc.nat(), fc.nat(20), fc.constantFrom(...ATTEMPT_OUTCOMES), fc.boolean()).map(
+  ([which, nth, outcome, withPatch]): Act =>
+    (model, real) => {
+      const id = pick(model.claimed, which);
+      const run = (nth > 2 ? real.runs.at(-1) : pick(real.runs, nth)) as RunRecord;
+      if (id === undefined) return;
+      const task = id.slice(0, id.lastIndexOf('.')) as TaskId;
+      const underWay = real.state.unendedAttempts().some((attempt) => attempt.id === id);
+      const state: PatchState = outcome === 'succeeded' ? 'pending' : 'salvaged';
+      const size = { files: 1, insertions: 1, deletions: 0 };
+      const trees = { baseTree: OID, baseCommit: OID, tree: OID, commit: OID };
+      const patch = withPatch ? { id, task, state, ...trees, size, flags: [], reason: null } : null;
+      const taskState = taskStateAfter(outcome, nth);
+      const rest = { exitCode: 1, reason: 'why', usage: NO_USAGE, egressDenied: [], summary: null };
+      const ended = real.state.endAttempt(id, run.fence, { outcome, taskState, ...rest, patch });
+      expect(ended).toBe(underWay && isNewest(real, run));
+      if (!ended) return;
+      expect(real.state.task(task).state).toBe(taskState);
+      if (taskState === 'succeeded') model.succeeded.add(task);
+      if (patch !== null) model.patches.set(id, state);
+    },
+);
+
+const block = fc.tuple(fc.nat(), fc.nat(20)).map(
+  ([which, nth]): Act =>
+    (model, real) => {
+      const task = pick(real.state.tasks(), which);
+      const run = (nth > 2 ? real.runs.at(-1) : pick(real.runs, nth)) as RunRecord;
+      if (task === undefined) return;
+      const attempt = real.state.unendedAttempts().find((one) => one.task === task.id);
+      const free = task.state === 'queued' || (task.state === 'running' && attempt?.state === 'creating');
+      const blocked = real.state.blockTask(task.id, run.fence, 'by hand');
+      expect(blocked).toBe(free && isNewest(real, run));
+      if (blocked) model.setAside.add(task.id);
+    },
+);
+
+const movePatch = fc
+  .tuple(fc.nat(), fc.constantFrom(...PATCH_STATES), fc.subarray([...PATCH_STATES], { minLength: 4 }))
+  .map(
+    ([which, to, from]): Act =>
+      (model, real) => {
+        const id = pick([...model.patches.keys()], which);
+        if (id === undefined) return;
+        const before = model.patches.get(id) as PatchState;
+        const moved = real.state.setPatchState(id, from, to);
+        if (moved) {
+          expect(from).toContain(before);
+          expect(before).not.toBe('merged');
+          expect(['pending', 'approved', 'conflict', 'set-aside', 'salvaged'].includes(before) || to !== 'merged').toBe(
+            true,
+          );
+          model.patches.set(id, to);
+        }
+      },
+  );
+
+const newRun = fc.constant((_: Model, real: Real) => {
+  const id = `run-${real.runs.length}` as RunId;
+  const budget = { deadline: null, budgetUsd: null, budgetTokens: null };
+  const run = real.state.beginRun({ id, pid: 1, base: OID, ...budget });
+  expect(run.fence).toBe((real.runs.at(-1)?.fence ?? 0) + 1);
+  real.runs.push(run);
+});
+
+const reopen = fc.constant((_: Model, real: Real) => {
+  real.state.close();
+  real.state = openState(real.directory);
+});
+
+function checkInvariants(model: Model, { state }: Real): void {
+  const tasks = state.tasks();
+  const byId = new Map(tasks.map((task) => [task.id, task]));
+  expect(byId.size).toBe(tasks.length);
+  expect(tasks.map((task) => task.seq)).toEqual(tasks.map((_, i) => i + 1));
+  const counts = state.counts();
+  for (const [name, count] of Object.entries(counts)) {
+    expect(count, name).toBe(tasks.filter((task) => task.state === name).length);
+  }
+  const unended = state.unendedAttempts();
+  expect(unended.map((attempt) => attempt.task).sort()).toEqual(
+    tasks
+      .filter((task) => task.state === 'running')
+      .map((task) => task.id)
+      .sort(),
+  );
+  const graph = phasesOf(tasks);
+  if ('cycle' in graph) throw new Error('a cycle was accepted');
+  for (const task of tasks) {
+    expect(task.phase).toBe(graph.phases.get(task.id));
+    const attempts = state.attemptsOf(task.id);
+    expect(attempts.map((attempt) => attempt.id)).toEqual(attempts.map((_, i) => `${task.id}.${i + 1}`));
+    expect(task.attempts).toBe(attempts.length);
+    expect(task.state === 'succeeded', task.id).toBe(model.succeeded.has(task.id));
+    const ready = task.dependsOn.every((id) => byId.get(id)?.state === 'succeeded');
+    if (task.state === 'queued') expect(ready, task.id).toBe(true);
+    if (task.state === 'blocked') expect(ready, task.id).toBe(model.setAside.has(task.id));
+    if (task.state === 'blocked') expect(task.reason).not.toBeNull();
+    expect(task.endedAt === null).toBe(!['succeeded', 'failed', 'cancelled'].includes(task.state));
+  }
+  expect(new Map(state.patches().map((patch) => [patch.id, patch.state]))).toEqual(model.patches);
+}
+
+it('keeps its invariants under any sequence of operations', { timeout: 120_000 }, () => {
+  const act = fc.oneof(
+    { weight: 3, arbitrary: addBatch },
+    { weight: 6, arbitrary: claim },
+    { weight: 4, arbitrary: moveOn },
+    { weight: 6, arbitrary: endOne },
+    { weight: 1, arbitrary: block },
+    { weight: 3, arbitrary: movePatch },
+    { weight: 1, arbitrary: newRun },
+    { weight: 1, arbitrary: reopen },
+  );
+  fc.assert(
+    fc.property(fc.array(act, { minLength: 10, maxLength: 60, size: 'max' }), (acts) => {
+      const directory = mkdtempSync(join(tmpdir(), 'orchestrate-model-'));
+      const real: Real = { state: openState(directory), directory, runs: [] };
+      const model: Model = { succeeded: new Set(), claimed: [], setAside: new Set(), patches: new Map() };
+      try {
+        const first = {
+          id: 'run-first' as RunId,
+          pid: 1,
+          base: OID,
+          deadline: null,
+          budgetUsd: null,
+          budgetTokens: null,
+        };
+        real.runs.push(real.state.beginRun(first));
+        for (const one of acts) {
+          one(model, real);
+          checkInvariants(model, real);
+        }
+      } finally {
+        real.state.close();
+        rmSync(directory, { recursive: true });
+      }
+    }),
+    { numRuns: 60 },
+  );
+});

@@ -1,0 +1,426 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { OrchestrateError } from '../../src/errors.ts';
+import type { AttemptEnd, NewTask, RunRecord } from '../../src/state/records.ts';
+import { openState, type State } from '../../src/state/state.ts';
+import { type AttemptId, NO_USAGE, type ObjectId, type RunId, type TaskId } from '../../src/types.ts';
+
+let directory: string;
+let state: State;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'orchestrate-state-'));
+  state = openState(directory);
+});
+
+afterEach(() => {
+  state.close();
+  rmSync(directory, { recursive: true });
+});
+
+const OID = 'a'.repeat(40) as ObjectId;
+const PLACE = { host: 'local', engine: 'demo', container: (task: string, n: number) => `o-${task}-${n}` };
+
+function task(title: string, more: Partial<NewTask> = {}): NewTask {
+  return { title, description: title, agent: 'general', priority: 'normal', dependsOn: [], ...more };
+}
+
+function add(...titles: string[]): TaskId[] {
+  return state.addTasks(titles.map((title) => task(title))).map((added) => added.id);
+}
+
+function begin(id = 'run-1'): RunRecord {
+  return state.beginRun({ id: id as RunId, pid: 1, base: OID, deadline: null, budgetUsd: null, budgetTokens: null });
+}
+
+function end(
+  outcome: AttemptEnd['outcome'],
+  taskState: AttemptEnd['taskState'],
+  more: Partial<AttemptEnd> = {},
+): AttemptEnd {
+  const nothing = { exitCode: 0, reason: null, usage: NO_USAGE, egressDenied: [], summary: null, patch: null };
+  return { outcome, taskState, ...nothing, ...more };
+}
+
+function patch(
+  id: AttemptId,
+  task: TaskId,
+  patchState: 'pending' | 'salvaged' = 'pending',
+): NonNullable<AttemptEnd['patch']> {
+  const size = { files: 2, insertions: 3, deletions: 4 };
+  const flags = [{ code: 'hook', path: '.husky/x', detail: 'runs by itself' }];
+  return {
+    id,
+    task,
+    state: patchState,
+    baseTree: OID,
+    baseCommit: OID,
+    tree: OID,
+    commit: OID,
+    size,
+    flags,
+    reason: null,
+  };
+}
+
+/** Claims the next task and ends its attempt. */
+function work(run: RunRecord, how: AttemptEnd | ((id: AttemptId, task: TaskId) => AttemptEnd)): AttemptId {
+  const claim = state.claimNext(run, PLACE);
+  if (claim === null) throw new Error('nothing was queued');
+  const { id, task } = claim.attempt;
+  expect(state.endAttempt(id, run.fence, typeof how === 'function' ? how(id, task) : how)).toBe(true);
+  return id;
+}
+
+function errorOf(act: () => unknown): Pick<OrchestrateError, 'kind' | 'code' | 'message' | 'hint'> {
+  try {
+    act();
+  } catch (error) {
+    return error as OrchestrateError;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('adding tasks', () => {
+  it('keeps what was asked and gives slugs as ids', () => {
+    const [first, second] = state.addTasks([
+      task('Add OAuth2 login', { description: 'Add OAuth2 login\n\nwith PKCE', agent: 'backend', priority: 'high' }),
+      task('Add OAuth2 login'),
+    ]);
+    expect(first).toMatchObject({
+      seq: 1,
+      id: 'add-oauth2-login',
+      agent: 'backend',
+      priority: 'high',
+      state: 'queued',
+    });
+    expect(second).toMatchObject({ seq: 2, id: 'add-oauth2-login-2', phase: 1, attempts: 0, reason: null });
+    expect(state.tasks()).toEqual([first, second]);
+    expect(state.task('add-oauth2-login' as TaskId)).toEqual(first);
+  });
+
+  it('blocks what depends on unfinished tasks and says on which', () => {
+    add('a', 'b');
+    const [c] = state.addTasks([task('c', { dependsOn: ['b', 'a', 'b'] })]);
+    expect(c).toMatchObject({ state: 'blocked', reason: 'waits for b, a', dependsOn: ['b', 'a'], phase: 2 });
+    expect(state.task('c' as TaskId)).toEqual(c);
+  });
+
+  it('understands the keys of the same batch, in any order', () => {
+    state.addTasks([
+      task('last', { dependsOn: ['mid', 'first'] }),
+      task('mid task', { key: 'mid', dependsOn: ['first'] }),
+      task('first task', { key: 'first' }),
+    ]);
+    expect(state.tasks().map(({ id, dependsOn, phase }) => [id, dependsOn, phase])).toEqual([
+      ['last', ['mid-task', 'first-task'], 3],
+      ['mid-task', ['first-task'], 2],
+      ['first-task', [], 1],
+    ]);
+  });
+
+  it('knows what became of earlier tasks', () => {
+    add('good', 'bad');
+    const run = begin();
+    work(run, end('no-changes', 'succeeded'));
+    work(run, end('failed', 'failed', { reason: 'exit 1' }));
+    const [onGood, onBad] = state.addTasks([
+      task('x', { dependsOn: ['good'] }),
+      task('y', { dependsOn: ['good', 'bad'] }),
+    ]);
+    expect(onGood).toMatchObject({ state: 'queued', reason: null, phase: 2 });
+    expect(onBad).toMatchObject({ state: 'blocked', reason: 'bad failed' });
+  });
+
+  it.each([
+    ['an unknown dependency', [task('b', { dependsOn: ['nowhere'] })], 'UNKNOWN_TASK', 'nowhere'],
+    ['a task that depends on itself', [task('b', { key: 'k', dependsOn: ['k'] })], 'DEPENDENCY_CYCLE', 'b → b'],
+    [
+      'a circle',
+      [task('b', { key: 'b1', dependsOn: ['c1'] }), task('c', { key: 'c1', dependsOn: ['b1'] })],
+      'DEPENDENCY_CYCLE',
+      'b → c → b',
+    ],
+    ['a key given twice', [task('b', { key: 'k' }), task('c', { key: 'k' })], 'DUPLICATE_KEY', 'k'],
+  ])('refuses %s and adds nothing', (_, batch, code, named) => {
+    add('a');
+    const error = errorOf(() => state.addTasks([task('fine'), ...batch]));
+    expect(error).toMatchObject({ kind: 'usage', code });
+    expect(error.message).toContain(named);
+    expect(state.tasks().map((kept) => kept.id)).toEqual(['a']);
+  });
+});
+
+describe('finding ids', () => {
+  it('takes an exact id first, then a unique prefix', () => {
+    add('login', 'login form', 'logout');
+    expect(state.resolveTask('login')).toBe('login');
+    expect(state.resolveTask('login-')).toBe('login-form');
+    expect(state.resolveTask('logo')).toBe('logout');
+  });
+
+  it('lists the candidates of an ambiguous prefix', () => {
+    add('login', 'login form', 'logout');
+    expect(errorOf(() => state.resolveTask('log'))).toMatchObject({
+      kind: 'usage',
+      code: 'AMBIGUOUS_ID',
+      message: 'log could be login, login-form, logout.',
+    });
+  });
+
+  it.each(['x', '', '%', '_', 'LOGIN'])('does not find %j', (typed) => {
+    add('login');
+    expect(errorOf(() => state.resolveTask(typed))).toMatchObject({ kind: 'usage', code: 'UNKNOWN_TASK' });
+    expect(errorOf(() => state.resolvePatch(typed))).toMatchObject({ kind: 'usage', code: 'UNKNOWN_PATCH' });
+  });
+
+  it('finds a patch by its id, by its task and by a prefix of either', () => {
+    const [login] = add('login', 'logout');
+    const run = begin();
+    work(run, (id, of) => end('failed', 'queued', { patch: patch(id, of, 'salvaged') }));
+    work(run, (id, of) => end('succeeded', 'succeeded', { patch: patch(id, of) }));
+    expect(state.resolvePatch('login.1')).toBe('login.1');
+    expect(state.resolvePatch('login')).toBe('login.2');
+    expect(state.resolvePatch('lo')).toBe('login.2');
+    expect(errorOf(() => state.resolvePatch('login.'))).toMatchObject({
+      code: 'AMBIGUOUS_ID',
+      message: 'login. could be login.1, login.2.',
+    });
+    expect(errorOf(() => state.resolvePatch('logout'))).toMatchObject({
+      code: 'UNKNOWN_PATCH',
+      message: 'The task logout has no patch.',
+    });
+    expect(errorOf(() => state.resolvePatch('logo')).message).toBe('The task logout has no patch.');
+    expect(state.patchOf(login as TaskId)?.id).toBe('login.2');
+    work(run, (id, of) => end('succeeded', 'succeeded', { patch: patch(id, of) }));
+    expect(errorOf(() => state.resolvePatch('lo')).message).toBe('lo could be login.2, logout.1.');
+  });
+});
+
+describe('claiming', () => {
+  it('goes by priority, then by order of adding', () => {
+    state.addTasks([
+      task('l', { priority: 'low' }),
+      task('n1'),
+      task('h1', { priority: 'high' }),
+      task('n2'),
+      task('h2', { priority: 'high' }),
+    ]);
+    const run = begin();
+    const order = Array.from({ length: 5 }, () => state.claimNext(run, PLACE)?.task.id);
+    expect(order).toEqual(['h1', 'h2', 'n1', 'n2', 'l']);
+    expect(state.claimNext(run, PLACE)).toBeNull();
+  });
+
+  it('writes the intent down before anything exists', () => {
+    add('a');
+    const run = begin();
+    const claim = state.claimNext(run, PLACE);
+    expect(claim?.task).toMatchObject({ id: 'a', state: 'running', attempts: 1, reason: null });
+    expect(claim?.attempt).toMatchObject({
+      ...{ id: 'a.1', task: 'a', n: 1, run: 'run-1', state: 'creating', outcome: null, host: 'local', engine: 'demo' },
+      ...{ container: 'o-a-1', baseTree: null, startedAt: null, endedAt: null, usage: NO_USAGE, egressDenied: [] },
+    });
+    expect(state.unendedAttempts()).toEqual([claim?.attempt]);
+    expect(claim?.task.startedAt).not.toBeNull();
+  });
+
+  it('is refused to a run that ended and to one that a newer run replaced', () => {
+    add('a');
+    const old = begin('old');
+    const ended = begin('ended');
+    state.endRun(ended.id);
+    expect(state.currentRun()).toBeNull();
+    expect([state.claimNext(old, PLACE), state.claimNext(ended, PLACE)]).toEqual([null, null]);
+    expect(state.counts().queued).toBe(1);
+  });
+});
+
+describe('an attempt', () => {
+  it('goes from creating over running and collecting to its end', () => {
+    const [a] = add('a');
+    const run = begin();
+    const id = state.claimNext(run, PLACE)?.attempt.id as AttemptId;
+    expect(state.attemptCollecting(id, run.fence)).toBe(false);
+    expect(state.attemptStarted(id, run.fence, { tree: OID, commit: OID })).toBe(true);
+    expect(state.attemptStarted(id, run.fence, { tree: OID, commit: OID })).toBe(false);
+    expect(state.attemptsOf(a as TaskId)[0]).toMatchObject({ state: 'running', baseTree: OID, baseCommit: OID });
+    expect(state.attemptCollecting(id, run.fence)).toBe(true);
+    const usage = { inputTokens: 1, outputTokens: 2, cacheReadTokens: 3, cacheWriteTokens: 4, usd: 0.5 };
+    const how = { usage, egressDenied: ['example.org'], summary: 'did it', patch: patch(id, a as TaskId) };
+    expect(state.endAttempt(id, run.fence, end('succeeded', 'succeeded', how))).toBe(true);
+    expect(state.endAttempt(id, run.fence, end('failed', 'failed'))).toBe(false);
+    const { patch: left, taskState: _, ...kept } = end('succeeded', 'succeeded', how);
+    expect(state.attemptsOf(a as TaskId)).toEqual([expect.objectContaining({ ...kept, state: 'ended' })]);
+    expect(state.patch(id)).toMatchObject({ ...left, checks: [], mergedAs: null, mergedInto: null });
+    expect(state.task(a as TaskId)).toMatchObject({ state: 'succeeded', reason: null, endedAt: expect.any(String) });
+    expect(state.usageOfRun(run.id)).toEqual(usage);
+    expect(state.usageByTask()).toEqual(new Map([[a, usage]]));
+  });
+
+  it('is out of reach for an older run and within reach for the newest, which takes it over', () => {
+    const [a] = add('a');
+    const old = begin('old');
+    const id = state.claimNext(old, PLACE)?.attempt.id as AttemptId;
+    const newest = begin('newest');
+    expect(newest.fence).toBe(old.fence + 1);
+    expect(state.currentRun()).toEqual(newest);
+    expect(state.attemptStarted(id, old.fence, { tree: OID, commit: OID })).toBe(false);
+    expect(state.attemptStarted(id, newest.fence, { tree: OID, commit: OID })).toBe(true);
+    expect(state.attemptCollecting(id, old.fence)).toBe(false);
+    expect(state.endAttempt(id, old.fence, end('succeeded', 'succeeded', { patch: patch(id, a as TaskId) }))).toBe(
+      false,
+    );
+    expect(state.blockTask(a as TaskId, old.fence, 'late')).toBe(false);
+    expect(state.patches()).toEqual([]);
+    expect(state.endAttempt(id, newest.fence, end('lost', 'queued', { reason: 'its container vanished' }))).toBe(true);
+    expect(state.task(a as TaskId)).toMatchObject({
+      state: 'queued',
+      reason: 'its container vanished',
+      startedAt: null,
+    });
+  });
+
+  it('is numbered on when its task is tried again', () => {
+    const [a] = add('a');
+    const run = begin();
+    work(run, end('lost', 'queued'));
+    work(run, end('timeout', 'failed', { reason: 'took longer than 1 h' }));
+    expect(state.attemptsOf(a as TaskId).map((attempt) => [attempt.id, attempt.outcome])).toEqual([
+      ['a.1', 'lost'],
+      ['a.2', 'timeout'],
+    ]);
+    expect(state.newestAttempts().get(a as TaskId)?.id).toBe('a.2');
+    expect(state.task(a as TaskId)).toMatchObject({ state: 'failed', reason: 'took longer than 1 h', attempts: 2 });
+  });
+
+  it('leaves a pending patch only if it succeeded, a salvaged one only if not', () => {
+    const [a] = add('a');
+    const run = begin();
+    const id = state.claimNext(run, PLACE)?.attempt.id as AttemptId;
+    const salvaged = patch(id, a as TaskId, 'salvaged');
+    expect(() => state.endAttempt(id, run.fence, end('succeeded', 'succeeded', { patch: salvaged }))).toThrow(
+      /salvaged/,
+    );
+    expect(() => state.endAttempt(id, run.fence, end('oom', 'failed', { patch: patch(id, a as TaskId) }))).toThrow(
+      /pending/,
+    );
+    expect(state.unendedAttempts()).toHaveLength(1);
+    expect(state.endAttempt(id, run.fence, end('oom', 'failed', { patch: salvaged }))).toBe(true);
+  });
+});
+
+describe('dependants', () => {
+  it('are queued when the last of their dependencies succeeded', () => {
+    add('a', 'b');
+    state.addTasks([task('c', { dependsOn: ['a', 'b'] })]);
+    const run = begin();
+    work(run, end('succeeded', 'succeeded'));
+    expect(state.task('c' as TaskId)).toMatchObject({ state: 'blocked', reason: 'waits for b' });
+    work(run, end('no-changes', 'succeeded'));
+    expect(state.task('c' as TaskId)).toMatchObject({ state: 'queued', reason: null });
+  });
+
+  it.each([
+    ['failed', 'a failed'],
+    ['cancelled', 'a was cancelled'],
+  ] as const)('stay blocked with the reason when one is %s', (taskState, reason) => {
+    add('a', 'b');
+    state.addTasks([task('c', { dependsOn: ['a', 'b'] })]);
+    const run = begin();
+    work(run, end('killed', taskState));
+    work(run, end('succeeded', 'succeeded'));
+    expect(state.task('c' as TaskId)).toMatchObject({ state: 'blocked', reason });
+    expect(state.claimNext(run, PLACE)).toBeNull();
+  });
+
+  it('are named up to ten in the reason', () => {
+    const ids = add(...Array.from({ length: 12 }, (_, i) => `t${i}`));
+    expect(state.addTasks([task('join', { dependsOn: ids })])[0]?.reason).toBe(
+      'waits for t0, t1, t2, t3, t4, t5, t6, t7, t8, t9 and 2 more',
+    );
+  });
+});
+
+describe('blocking a task', () => {
+  it('takes it out of the queue with the reason', () => {
+    const [a] = add('a');
+    const run = begin();
+    expect(state.blockTask(a as TaskId, run.fence, 'x conflicts with y')).toBe(true);
+    expect(state.task(a as TaskId)).toMatchObject({ state: 'blocked', reason: 'x conflicts with y' });
+    expect(state.claimNext(run, PLACE)).toBeNull();
+    expect(state.blockTask(a as TaskId, run.fence, 'again')).toBe(false);
+  });
+
+  it('ends an attempt that never started', () => {
+    const [a] = add('a');
+    const run = begin();
+    state.claimNext(run, PLACE);
+    expect(state.blockTask(a as TaskId, run.fence, 'conflict')).toBe(true);
+    expect(state.unendedAttempts()).toEqual([]);
+    expect(state.attemptsOf(a as TaskId)[0]).toMatchObject({ state: 'ended', outcome: 'failed', reason: 'conflict' });
+  });
+
+  it('is refused while an agent is at work on it', () => {
+    const [a] = add('a');
+    const run = begin();
+    const id = state.claimNext(run, PLACE)?.attempt.id as AttemptId;
+    state.attemptStarted(id, run.fence, { tree: OID, commit: OID });
+    expect(state.blockTask(a as TaskId, run.fence, 'conflict')).toBe(false);
+    expect(state.task(a as TaskId).state).toBe('running');
+  });
+});
+
+describe('a patch', () => {
+  function pending(): AttemptId {
+    add('a');
+    return work(begin(), (id, of) => end('succeeded', 'succeeded', { patch: patch(id, of) }));
+  }
+
+  it('moves only from an expected state along a legal way', () => {
+    const id = pending();
+    expect(state.setPatchState(id, ['approved'], 'merged')).toBe(false);
+    expect(state.setPatchState(id, ['pending'], 'set-aside')).toBe(false);
+    expect(state.setPatchState('no.1' as AttemptId, ['pending'], 'approved')).toBe(false);
+    expect(state.patch(id)?.state).toBe('pending');
+    expect(state.setPatchState(id, ['pending'], 'rejected', { reason: 'wrong file' })).toBe(true);
+    expect(state.patch(id)).toMatchObject({ state: 'rejected', reason: 'wrong file' });
+    expect(state.setPatchState(id, ['pending', 'rejected'], 'approved')).toBe(true);
+    expect(state.patch(id)).toMatchObject({ state: 'approved', reason: null });
+    expect(state.setPatchState(id, ['approved'], 'merged', { mergedAs: OID, mergedInto: 'main' })).toBe(true);
+    expect(state.patch(id)).toMatchObject({ state: 'merged', mergedAs: OID, mergedInto: 'main' });
+    expect(state.setPatchState(id, ['merged'], 'rejected')).toBe(false);
+  });
+
+  it('is listed in the order of tasks and attempts', () => {
+    add('b', 'a');
+    const run = begin();
+    work(run, (id, of) => end('failed', 'queued', { patch: patch(id, of, 'salvaged') }));
+    const claims = [state.claimNext(run, PLACE), state.claimNext(run, PLACE)];
+    for (const claim of claims.reverse()) {
+      if (claim === null) throw new Error('nothing was queued');
+      const { id, task: of } = claim.attempt;
+      state.endAttempt(id, run.fence, end('succeeded', 'succeeded', { patch: patch(id, of) }));
+    }
+    expect(state.patches().map((listed) => listed.id)).toEqual(['b.1', 'b.2', 'a.1']);
+  });
+});
+
+describe('the timeline', () => {
+  it('keeps the lifecycle of each task and no output', () => {
+    const [a, b] = add('a', 'b');
+    const run = begin();
+    const at = '2026-01-02T03:04:05.000Z';
+    const of = (id: TaskId | undefined) => ({ task: id as TaskId, attempt: `${id}.1` as AttemptId });
+    const started = { at, type: 'task.started', title: 'a', agent: 'general', host: 'local', ...of(a) } as const;
+    const paused = { at, type: 'task.paused', reason: 'rate limit', until: null, ...of(a) } as const;
+    state.appendEvent(started, run.id);
+    state.appendEvent({ at, type: 'agent.output', stream: 'stdout', text: 'secret', ...of(a) }, run.id);
+    state.appendEvent({ at, type: 'warning', message: 'no task' }, run.id);
+    state.appendEvent({ ...paused, ...of(b) }, run.id);
+    state.appendEvent(paused, run.id);
+    expect(state.eventsOf(a as TaskId)).toEqual([started, paused]);
+  });
+});

@@ -1,0 +1,41 @@
+// Three projects, one after the other: unit (no Docker), integration (a real engine), e2e (the built command line).
+import { defineConfig } from 'vitest/config';
+
+/** Image builds and containers, on a slow machine. */
+const CONTAINER_TIMEOUT_MS = 120_000;
+
+const withDocker = {
+  environment: 'node',
+  globalSetup: ['test/support/global-setup.ts'],
+  // Where there is no registry its reaper image could not be pulled; tests remove what they made by label.
+  env: { TESTCONTAINERS_RYUK_DISABLED: 'true' },
+  testTimeout: CONTAINER_TIMEOUT_MS,
+  hookTimeout: CONTAINER_TIMEOUT_MS,
+  maxWorkers: 2,
+} as const;
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          environment: 'node',
+          include: ['test/unit/**/*.test.ts'],
+          testTimeout: 20_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          ...withDocker,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...withDocker, sequence: { groupOrder: 2 } } },
+    ],
+    coverage: { provider: 'v8', include: ['src/**', 'cli/**'] },
+  },
+});
