@@ -157,10 +157,11 @@ check_tools() {
 check_engine() {
   step 'Docker engine'
   if ! engine_ready; then
-    local may_ask=$yes
     # Without a terminal and without root nobody can say yes, and nothing is installed unasked.
-    if [ "$yes" = 0 ] && [ "$interactive" = 0 ]; then fail 'No Docker engine answers.' 'Start Docker, or run `./quickstart.sh --yes` to let it be installed.'; fi
-    engine_ensure "$may_ask" || exit 3
+    if [ "$yes" = 0 ] && [ "$interactive" = 0 ] && [ -z "${DOCKER_HOST:-}" ] && ! engine_forbidden; then
+      fail 'No Docker engine answers.' 'Start Docker, or run `./quickstart.sh --yes` to let it be installed.'
+    fi
+    engine_ensure "$yes" || exit 3
   fi
   local version=''
   if command -v docker >/dev/null 2>&1; then version=$(docker version --format '{{.Server.Version}}' 2>/dev/null || true); fi
@@ -288,7 +289,7 @@ registry_answers() {
   if engine_curl /_ping --max-time 5 >/dev/null 2>&1; then
     engine_curl "/distribution/$registry_base/json" --max-time "$registry_seconds" >/dev/null 2>&1
   else
-    timeout "$registry_seconds" docker manifest inspect "$registry_base" >/dev/null 2>&1
+    engine_within "$registry_seconds" docker manifest inspect "$registry_base" >/dev/null 2>&1
   fi
 }
 

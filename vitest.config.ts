@@ -5,14 +5,14 @@ import { defineConfig } from 'vitest/config';
 const CONTAINER_TIMEOUT_MS = 120_000;
 
 const withDocker = {
-  environment: 'node',
+  environment: 'node' as const,
   globalSetup: ['test/support/global-setup.ts'],
   // Where there is no registry its reaper image could not be pulled; tests remove what they made by label.
   env: { TESTCONTAINERS_RYUK_DISABLED: 'true' },
   testTimeout: CONTAINER_TIMEOUT_MS,
   hookTimeout: CONTAINER_TIMEOUT_MS,
   maxWorkers: 2,
-} as const;
+};
 
 export default defineConfig({
   test: {

@@ -20,7 +20,13 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
 }
 
 async function main(): Promise<void> {
-  const terminal = { in: process.stdin, out: process.stdout, err: process.stderr, env: process.env, cwd: process.cwd() };
+  const terminal = {
+    in: process.stdin,
+    out: process.stdout,
+    err: process.stderr,
+    env: process.env,
+    cwd: process.cwd(),
+  };
   const { runProgram } = await import('./program.ts');
   process.exitCode = await runProgram(argv, terminal, version());
 }

@@ -45,7 +45,9 @@ type Act = (action: Action) => Promise<void>;
 
 function defineGlobals(program: Command, version: string, terminal: Terminal): void {
   program
-    .description('Runs a team of AI coding agents, each in its own isolated container, and hands you exact patches to review.')
+    .description(
+      'Runs a team of AI coding agents, each in its own isolated container, and hands you exact patches to review.',
+    )
     .option('--repo <dir>', 'work on the repository around this folder')
     .option('--json', 'print one JSON document on stdout (run, logs: JSON Lines)')
     .option('--no-color', 'no colours')
@@ -60,7 +62,16 @@ function defineGlobals(program: Command, version: string, terminal: Terminal): v
       writeErr: () => {},
     })
     .exitOverride()
-    .addHelpText('after', examples(['demo', 'submit "Add a health endpoint"', "run --engine-command './agent.sh'", 'status', 'patch show add-a-health-endpoint']));
+    .addHelpText(
+      'after',
+      examples([
+        'demo',
+        'submit "Add a health endpoint"',
+        "run --engine-command './agent.sh'",
+        'status',
+        'patch show add-a-health-endpoint',
+      ]),
+    );
 }
 
 function globalFlags(program: Command): GlobalFlags {
@@ -82,7 +93,10 @@ function defineQueueCommands(program: Command, act: Act): void {
     .argument('[description]', 'what to do')
     .option('--title <title>', 'a short name (default: the first line of the description)')
     .option('--file <file>', 'read the description from a file, - for stdin')
-    .option('--batch <file>', 'one task a line as JSON: {"title","description","agent","priority","dependsOn":[],"key"}')
+    .option(
+      '--batch <file>',
+      'one task a line as JSON: {"title","description","agent","priority","dependsOn":[],"key"}',
+    )
     .option('--agent <role>', 'the specialist that does it')
     .addOption(new Option('--priority <level>', 'how soon').choices([...PRIORITIES]).default('normal'))
     .option('--depends-on <task>', 'start only after this task (repeatable)', collect, [])
@@ -150,7 +164,9 @@ function defineRunCommands(program: Command, act: Act): void {
   program
     .command('demo')
     .summary('see it work in a sample repository')
-    .description('In a throw-away sample repository: three tasks in real containers with the scripted engine. No key needed.')
+    .description(
+      'In a throw-away sample repository: three tasks in real containers with the scripted engine. No key needed.',
+    )
     .addHelpText('after', examples(['demo']))
     .action(async () => {
       const { demo } = await import('./commands/demo.ts');
@@ -198,7 +214,15 @@ function definePatchCommands(program: Command, act: Act): void {
     .command('patch')
     .summary('look at results, decide, apply them')
     .description('List, show, approve, reject and apply patches.')
-    .addHelpText('after', examples(['patch list --status pending', 'patch show add-login', 'patch approve add-login', 'patch apply add-login']));
+    .addHelpText(
+      'after',
+      examples([
+        'patch list --status pending',
+        'patch show add-login',
+        'patch approve add-login',
+        'patch apply add-login',
+      ]),
+    );
   patch
     .command('list')
     .description('The patches with size, flags and checks.')
@@ -214,7 +238,10 @@ function definePatchCommands(program: Command, act: Act): void {
     .argument('<patch>', 'a patch or a task')
     .option('--stat', 'only the size of each file’s change')
     .option('--output <file>', 'write the exact patch to a file')
-    .addHelpText('after', examples(['patch show add-login', 'patch show add-login --stat', 'patch show add-login | git apply --check']))
+    .addHelpText(
+      'after',
+      examples(['patch show add-login', 'patch show add-login --stat', 'patch show add-login | git apply --check']),
+    )
     .action(async (id: string, flags: { readonly stat?: true; readonly output?: string }) => {
       const { showPatch } = await import('./commands/patch-show.ts');
       await act((context) => showPatch(context, id, { stat: flags.stat ?? false, output: flags.output ?? null }));
@@ -246,7 +273,14 @@ function definePatchCommands(program: Command, act: Act): void {
     .option('--no-commit', 'change index and work tree only')
     .option('--with-dependencies', 'apply what they stand on first')
     .option('--unreviewed', 'apply even what is not approved')
-    .addHelpText('after', examples(['patch apply add-login', 'patch apply document-it --with-dependencies', 'patch apply add-login --branch try']))
+    .addHelpText(
+      'after',
+      examples([
+        'patch apply add-login',
+        'patch apply document-it --with-dependencies',
+        'patch apply add-login --branch try',
+      ]),
+    )
     .action(async (ids: readonly string[], flags: ApplyFlags) => {
       const { apply } = await import('./commands/patch-apply.ts');
       await act((context) =>
@@ -271,7 +305,9 @@ function defineCareCommands(program: Command, act: Act): void {
   program
     .command('doctor')
     .summary('is everything there that a run needs?')
-    .description('Node, git, Docker, limits, isolation, disk, images, keys; each with a fix. Exit 3 if a run could not start.')
+    .description(
+      'Node, git, Docker, limits, isolation, disk, images, keys; each with a fix. Exit 3 if a run could not start.',
+    )
     .addHelpText('after', examples(['doctor', 'doctor --json']))
     .action(async () => {
       const { doctor } = await import('./commands/doctor.ts');
@@ -280,7 +316,9 @@ function defineCareCommands(program: Command, act: Act): void {
   program
     .command('cleanup')
     .summary('remove what finished runs left')
-    .description('Remove what finished runs left: containers, volumes, results of merged and rejected patches, old transcripts.')
+    .description(
+      'Remove what finished runs left: containers, volumes, results of merged and rejected patches, old transcripts.',
+    )
     .option('--caches', 'also the store of base trees and cached layers; the next run makes them again')
     .option('--older-than <age>', 'only what ended this long ago, such as 7d')
     .option('--all', 'caches and every transcript too')
@@ -331,11 +369,16 @@ function examples(commands: readonly string[]): string {
 
 /** Commander's words in our form: the sentence, and the rest (a suggestion) as the hint. */
 function asUsageError(error: CommanderError): Error {
-  const [sentence = '', ...rest] = error.message.replace(/^error: /, '').trim().split('\n');
+  const [sentence = '', ...rest] = error.message
+    .replace(/^error: /, '')
+    .trim()
+    .split('\n');
   const meant = /\((Did you mean .+)\)/.exec(rest.join(' '))?.[1];
   const code = error.code === 'commander.unknownCommand' ? 'UNKNOWN_COMMAND' : 'BAD_USAGE';
   if (error.code === 'commander.help') return usageError('BAD_USAGE', 'a sub-command is missing', { hint: HELP_HINT });
-  return usageError(code, sentence.replace(/\.$/, ''), { hint: meant === undefined ? HELP_HINT : meant.replace(/^D/, 'd') });
+  return usageError(code, sentence.replace(/\.$/, ''), {
+    hint: meant === undefined ? HELP_HINT : meant.replace(/^D/, 'd'),
+  });
 }
 
 const HELP_HINT = 'orchestrate --help, or --help after a command';

@@ -40,7 +40,10 @@ class Wired implements Context {
     this.quiet = flags.quiet;
     this.colour = flags.color && this.out.isTTY === true && !this.env['NO_COLOR'] && this.env['TERM'] !== 'dumb';
     this.directory = resolve(terminal.cwd, flags.repo ?? '.');
-    this.configDirectory = join(this.env['XDG_CONFIG_HOME'] || join(this.env['HOME'] || homedir(), '.config'), 'orchestrate');
+    this.configDirectory = join(
+      this.env['XDG_CONFIG_HOME'] || join(this.env['HOME'] || homedir(), '.config'),
+      'orchestrate',
+    );
   }
 
   repository(): Promise<Repository> {

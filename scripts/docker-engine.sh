@@ -37,9 +37,16 @@ engine_curl() {
   esac
 }
 
+# engine_within SECONDS COMMAND…: macOS has no `timeout`; there the command has all the time it wants.
+engine_within() {
+  local seconds=$1
+  shift
+  if command -v timeout >/dev/null 2>&1; then timeout "$seconds" "$@"; else "$@"; fi
+}
+
 engine_ready() {
   if command -v docker >/dev/null 2>&1; then
-    timeout 15 docker version --format '{{.Server.Version}}' >/dev/null 2>&1
+    engine_within 15 docker version --format '{{.Server.Version}}' >/dev/null 2>&1
   else
     engine_curl /_ping --max-time 15 >/dev/null 2>&1
   fi
@@ -92,7 +99,7 @@ engine_wait() {
     [ "$SECONDS" -lt "$end" ] || return 1
     engine_forbidden && return 1
     # Later than its first second a daemon that is gone stays gone.
-    if [ "$1" = own ] && [ "$SECONDS" -gt $((end - engine_start_seconds + 3)) ] && ! pgrep -x dockerd >/dev/null 2>&1; then return 1; fi
+    if [ "$1" = own ] && [ "$SECONDS" -gt $((end - engine_start_seconds + 3)) ] && ! grep -qx dockerd /proc/[0-9]*/comm 2>/dev/null; then return 1; fi
     sleep 0.3
   done
 }

@@ -45,6 +45,8 @@ export interface CoordinatorParts {
   readonly state: State;
   readonly bus: EventBus;
   openHost(services: HostServices): Promise<SandboxHost>;
+  /** One line for people whenever something slow starts before the run does. */
+  onProgress(line: string): void;
   /** Deterministic name of an attempt's container. */
   containerName(task: TaskRecord['id'], n: number): string;
 }
@@ -92,11 +94,10 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
 
 function hostServices(parts: CoordinatorParts, run: RunId): HostServices {
   const { repository, bus } = parts;
-  const warn = (message: string): void => bus.emit({ type: 'warning', message });
   return {
     run,
-    onProgress: warn,
-    onWarning: warn,
+    onProgress: (line) => parts.onProgress(line),
+    onWarning: (message) => bus.emit({ type: 'warning', message }),
     // The agent's own repository has one commit without the user's history, the same for the same tree.
     async packOf(tree, without) {
       const commit = await rootCommit(repository, tree);

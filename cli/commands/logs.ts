@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { failure } from '../../src/errors.ts';
 import type { AttemptRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
-import { attemptOf, someState } from '../attempt-of.ts';
 import type { Context } from '../context.ts';
+import { attemptOf, someState } from '../find.ts';
 import type { LogsOptions } from '../options.ts';
 import { safeJson, sanitise } from '../render/sanitise.ts';
 
@@ -37,7 +37,11 @@ export async function logs(context: Context, typed: string, options: LogsOptions
 }
 
 /** The bytes of the transcript; with a signal: also those to come, until the attempt has ended or the signal came. */
-async function* transcript(state: State, attempt: AttemptRecord, following: AbortSignal | null): AsyncGenerator<Buffer> {
+async function* transcript(
+  state: State,
+  attempt: AttemptRecord,
+  following: AbortSignal | null,
+): AsyncGenerator<Buffer> {
   const path = join(state.directory, 'transcripts', `${attempt.id}.log`);
   let file: FileHandle | null = null;
   try {
@@ -50,7 +54,9 @@ async function* transcript(state: State, attempt: AttemptRecord, following: Abor
       await sleep(POLL_MS, undefined, { signal: following }).catch(() => {});
     }
     if (file === null && attempt.state === 'ended' && attempt.startedAt !== null) {
-      throw failure('NO_TRANSCRIPT', `the transcript of ${attempt.id} is gone`, { hint: '`orchestrate cleanup` removes old ones' });
+      throw failure('NO_TRANSCRIPT', `the transcript of ${attempt.id} is gone`, {
+        hint: '`orchestrate cleanup` removes old ones',
+      });
     }
   } finally {
     await file?.close();

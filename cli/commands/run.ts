@@ -88,6 +88,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
         repository,
         state,
         bus: work.bus,
+        onProgress: (line) => context.note(line),
         containerName: (task, n) => agentName(installation, task, n),
         openHost: (services) =>
           openDockerHost({

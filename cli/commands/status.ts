@@ -73,7 +73,9 @@ function taskRow(task: TaskJson): string[] {
     sanitiseLine(task.host ?? '-'),
     ageOf(task),
     cost(task.usage),
-    task.patch === null ? '-' : `${task.patch.status}${task.patch.flags.length > 0 ? ` (${task.patch.flags.length}!)` : ''}`,
+    task.patch === null
+      ? '-'
+      : `${task.patch.status}${task.patch.flags.length > 0 ? ` (${task.patch.flags.length}!)` : ''}`,
     sanitiseLine(task.reason ?? ''),
   ];
 }

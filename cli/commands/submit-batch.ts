@@ -31,7 +31,10 @@ export interface BatchProblem {
 }
 
 /** The tasks of a batch file's text, dependencies as written, and the problems; empty lines are skipped. */
-export function parseBatch(text: string, priority: Priority): { readonly drafts: readonly Draft[]; readonly problems: readonly BatchProblem[] } {
+export function parseBatch(
+  text: string,
+  priority: Priority,
+): { readonly drafts: readonly Draft[]; readonly problems: readonly BatchProblem[] } {
   const drafts: Draft[] = [];
   const problems: BatchProblem[] = [];
   const keys = new Map<string, number>();
@@ -81,7 +84,10 @@ export function refuseProblems(file: string, problems: readonly BatchProblem[]):
   throw usageError('BAD_BATCH', messageOf(lines), { hint: 'nothing was queued' });
 }
 
-function parseLine(written: string, priority: Priority): { readonly task: NewTask | null; readonly problems: readonly string[] } {
+function parseLine(
+  written: string,
+  priority: Priority,
+): { readonly task: NewTask | null; readonly problems: readonly string[] } {
   let value: unknown;
   try {
     value = JSON.parse(written);
@@ -90,7 +96,9 @@ function parseLine(written: string, priority: Priority): { readonly task: NewTas
   }
   const parsed = batchLine.safeParse(value);
   if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => [issue.path.map(String).join('.'), issue.message].filter(Boolean).join(': '));
+    const problems = parsed.error.issues.map((issue) =>
+      [issue.path.map(String).join('.'), issue.message].filter(Boolean).join(': '),
+    );
     return { task: null, problems };
   }
   const { data } = parsed;

@@ -31,7 +31,8 @@ async function single(context: Context, options: SubmitOptions): Promise<NewTask
   if (options.description !== null && options.file !== null) {
     throw usageError('BAD_USAGE', 'give the description either as an argument or with --file');
   }
-  const description = options.file === null ? options.description : await readInput(context, options.file, DESCRIPTION_LIMIT);
+  const description =
+    options.file === null ? options.description : await readInput(context, options.file, DESCRIPTION_LIMIT);
   const task = {
     title: (options.title ?? '').trim() || titleOf(description ?? ''),
     description: description ?? '',
@@ -83,7 +84,8 @@ async function readInput(context: Context, file: string, limit: number): Promise
   if (file === '-') return readStdin(context, limit);
   const path = resolve(context.cwd, file);
   try {
-    if ((await stat(path)).size > limit) throw usageError('TOO_LARGE', `${file} is larger than ${limit / 1024 ** 2} MiB`);
+    if ((await stat(path)).size > limit)
+      throw usageError('TOO_LARGE', `${file} is larger than ${limit / 1024 ** 2} MiB`);
     return decode(file, await readFile(path));
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
@@ -120,7 +122,12 @@ async function dryRun(context: Context, wanted: readonly NewTask[]): Promise<num
     context.printJson({ dryRun: true, tasks: wanted });
     return 0;
   }
-  const rows = wanted.map((task) => [task.priority, task.agent, sanitiseLine(task.title), task.dependsOn.map(sanitiseLine).join(', ')]);
+  const rows = wanted.map((task) => [
+    task.priority,
+    task.agent,
+    sanitiseLine(task.title),
+    task.dependsOn.map(sanitiseLine).join(', '),
+  ]);
   context.print(`Would queue:\n${await tableOf([['PRIORITY', 'AGENT', 'TITLE', 'DEPENDS ON'], ...rows])}`);
   return 0;
 }

@@ -1,8 +1,8 @@
 /** `task`: everything about one task, and what to type next. */
 
 import type { AttemptRecord, PatchRecord, TaskRecord } from '../../src/state/records.ts';
-import { someState } from '../attempt-of.ts';
 import type { Context } from '../context.ts';
+import { someState } from '../find.ts';
 import { liveRun } from '../live-run.ts';
 import { eventLine } from '../render/event-line.ts';
 import { attemptJson, checkVerdict, taskJsonOf } from '../render/json.ts';
@@ -21,7 +21,10 @@ export async function task(context: Context, typed: string): Promise<number> {
   const colours = coloursOf(context.colour);
   const patch = state.patchOf(record.id);
   const facts = [
-    ['state', colourOfTask(colours, record.state)(record.state) + (json.reason === null ? '' : ` (${revealLine(json.reason)})`)],
+    [
+      'state',
+      colourOfTask(colours, record.state)(record.state) + (json.reason === null ? '' : ` (${revealLine(json.reason)})`),
+    ],
     ['agent', sanitiseLine(record.agent)],
     ['priority', record.priority],
     ['phase', String(record.phase)],
@@ -43,7 +46,12 @@ export async function task(context: Context, typed: string): Promise<number> {
     section('Attempts', attempts.map(attemptLine).join('')),
     section('Timeline', timeline),
     section('Patch', patch === null ? '' : patchText(patch)),
-    section('Next', nextCommands(record, patch).map((command) => `  ${command}\n`).join('')),
+    section(
+      'Next',
+      nextCommands(record, patch)
+        .map((command) => `  ${command}\n`)
+        .join(''),
+    ),
   ];
   context.print(sections.filter((text) => text !== '').join('\n'));
   return 0;
@@ -54,11 +62,18 @@ function section(title: string, body: string): string {
 }
 
 function indent(text: string): string {
-  return `${text.trimEnd().split('\n').map((line) => `  ${line}`.trimEnd()).join('\n')}\n`;
+  return `${text
+    .trimEnd()
+    .split('\n')
+    .map((line) => `  ${line}`.trimEnd())
+    .join('\n')}\n`;
 }
 
 function attemptLine(attempt: AttemptRecord): string {
-  const length = attempt.startedAt === null || attempt.endedAt === null ? null : Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt);
+  const length =
+    attempt.startedAt === null || attempt.endedAt === null
+      ? null
+      : Date.parse(attempt.endedAt) - Date.parse(attempt.startedAt);
   const parts = [
     attempt.id,
     attempt.outcome ?? attempt.state,
@@ -74,7 +89,10 @@ function attemptLine(attempt: AttemptRecord): string {
 
 function patchText(patch: PatchRecord): string {
   const reason = patch.reason === null ? '' : ` (${sanitiseLine(patch.reason)})`;
-  const merged = patch.mergedAs === null ? '' : `  merged as ${patch.mergedAs.slice(0, 12)} into ${revealLine(patch.mergedInto ?? 'a detached HEAD')}\n`;
+  const merged =
+    patch.mergedAs === null
+      ? ''
+      : `  merged as ${patch.mergedAs.slice(0, 12)} into ${revealLine(patch.mergedInto ?? 'a detached HEAD')}\n`;
   return `  ${patch.id}, ${patch.state}${reason}, ${sizeOf(patch.size)}, checks ${checkVerdict(patch)}\n${merged}${flagLines(patch.flags)}`;
 }
 

@@ -80,7 +80,10 @@ export class LiveScreen {
   #hear(task: string, text: string): void {
     const agent = this.#agents.get(task);
     if (agent === undefined) return;
-    const lines = text.slice(-TAIL_LENGTH).split(/[\r\n]+/).map(sanitiseLine);
+    const lines = text
+      .slice(-TAIL_LENGTH)
+      .split(/[\r\n]+/)
+      .map(sanitiseLine);
     agent.said = lines.findLast((line) => line !== '') ?? agent.said;
   }
 

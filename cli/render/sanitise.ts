@@ -28,7 +28,9 @@ export function sanitise(text: string): string {
 
 /** `sanitise` for one line, such as a title in a table: newlines and tabs become spaces. */
 export function sanitiseLine(text: string): string {
-  return sanitise(text).replace(/[\n\t]+/g, ' ').trim();
+  return sanitise(text)
+    .replace(/[\n\t]+/g, ' ')
+    .trim();
 }
 
 /**

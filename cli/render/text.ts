@@ -62,7 +62,11 @@ export function cost(usage: Usage): string {
 }
 
 /** `3 files, +10 −2`. */
-export function sizeOf(size: { readonly files: number; readonly insertions: number; readonly deletions: number }): string {
+export function sizeOf(size: {
+  readonly files: number;
+  readonly insertions: number;
+  readonly deletions: number;
+}): string {
   return `${count(size.files, 'file')} +${size.insertions} -${size.deletions}`;
 }
 
@@ -94,7 +98,8 @@ export function diffText(diff: string, colours: Colours): string {
 }
 
 function colourOfDiffLine(line: string, colours: Colours): string {
-  if (/^(diff|index|new file|deleted file|old mode|new mode|similarity|rename|copy|---|\+\+\+) ?/.test(line)) return colours.bold(line);
+  if (/^(diff|index|new file|deleted file|old mode|new mode|similarity|rename|copy|---|\+\+\+) ?/.test(line))
+    return colours.bold(line);
   if (line.startsWith('@@')) return colours.cyan(line);
   if (line.startsWith('+')) return colours.green(line);
   if (line.startsWith('-')) return colours.red(line);
@@ -102,6 +107,8 @@ function colourOfDiffLine(line: string, colours: Colours): string {
 }
 
 /** One line for each flag of a patch: `executable  bin/tool  is executable now`. */
-export function flagLines(flags: readonly { readonly code: string; readonly path: string; readonly detail: string }[]): string {
+export function flagLines(
+  flags: readonly { readonly code: string; readonly path: string; readonly detail: string }[],
+): string {
   return flags.map((flag) => `  ${flag.code}  ${revealLine(flag.path)}  ${revealLine(flag.detail)}\n`).join('');
 }

@@ -69,6 +69,13 @@ tag_latest() {
   fi
 }
 
+# Earlier contents are only in the way: what was built on them keeps their layers as long as it needs them.
+drop_earlier() {
+  command -v docker >/dev/null 2>&1 || return 0
+  docker image ls --format '{{.Repository}}:{{.Tag}}' orchestrate-base | grep -vFx -e "$image" -e orchestrate-base:latest |
+    xargs -r docker image rm >/dev/null 2>&1 || true
+}
+
 import_image() {
   local changes=('LABEL orchestrate=shared orchestrate.kind=cache' "ENV NODE_EXTRA_CA_CERTS=$system_bundle" 'CMD ["bash"]')
   if command -v docker >/dev/null 2>&1; then
@@ -162,4 +169,5 @@ fi
 say 'giving it to the engine'
 import_image <"$work/root.tar"
 tag_latest
+drop_earlier
 printf '%s\n' "$image"

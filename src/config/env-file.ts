@@ -63,7 +63,13 @@ export function chooseKeys(texts: KeyTexts): Keys {
   }
   for (const { url, keys } of BASE_URLS) {
     const key = keys.map((name) => found[name]).find((candidate) => candidate !== undefined);
-    const own = key === undefined ? null : first(sources.filter(([source]) => source === key.source), url);
+    const own =
+      key === undefined
+        ? null
+        : first(
+            sources.filter(([source]) => source === key.source),
+            url,
+          );
     if (own !== null) found[url] = own;
     const other = first(sources, url);
     if (own === null && other !== null) {

@@ -116,7 +116,8 @@ function unreadable(path: string, message: string): SettingsFile {
 function refuseProblems(problems: readonly Problem[]): void {
   if (problems.length === 0) return;
   const lines = problems.map((problem) => `${problem.where}: ${problem.message}`);
-  const message = lines.length === 1 ? lines.join('') : [`${lines.length} problems in the settings`, ...lines].join('\n');
+  const message =
+    lines.length === 1 ? lines.join('') : [`${lines.length} problems in the settings`, ...lines].join('\n');
   throw usageError('BAD_SETTINGS', message);
 }
 

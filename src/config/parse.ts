@@ -27,7 +27,9 @@ export function parseSettingsFile(file: string, text: string): ParsedLayer {
   }
   if (document.contents === null) return { layer: {}, problems: [] };
   if (!isMap(document.contents)) {
-    return refused([{ where: at(document.contents.range?.[0] ?? 0), message: 'expected settings, each as `name: value`' }]);
+    return refused([
+      { where: at(document.contents.range?.[0] ?? 0), message: 'expected settings, each as `name: value`' },
+    ]);
   }
   let value: unknown;
   try {
@@ -39,7 +41,10 @@ export function parseSettingsFile(file: string, text: string): ParsedLayer {
 }
 
 /** Reads what variables or flags say; `where` names the variable or flag of a setting. */
-export function parseSettingsValues(values: Readonly<Record<string, string | boolean>>, where: (name: string) => string): ParsedLayer {
+export function parseSettingsValues(
+  values: Readonly<Record<string, string | boolean>>,
+  where: (name: string) => string,
+): ParsedLayer {
   return check(values, { where: (path) => where(String(path[0] ?? '')), namesSetting: true });
 }
 
@@ -54,7 +59,9 @@ function check(value: unknown, place: Place): ParsedLayer {
   if (!result.success) return refused(result.error.issues.flatMap((issue) => problemsOf(issue, place)));
   const layer = normalise(result.data);
   if (layer.engine !== undefined && layer.engineCommand !== undefined) {
-    return refused([{ where: place.where(['engine-command']), message: 'engine and engine-command exclude each other' }]);
+    return refused([
+      { where: place.where(['engine-command']), message: 'engine and engine-command exclude each other' },
+    ]);
   }
   return { layer, problems: [] };
 }

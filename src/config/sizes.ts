@@ -5,8 +5,7 @@ import { usageError } from '../errors.ts';
 
 const SIZE = /^(\d+(?:\.\d+)?) ?([kmgtp])?(?:i?b)?$/i;
 const POWERS = ['', 'k', 'm', 'g', 't', 'p'];
-const DURATION =
-  /^(?:\d+(?:\.\d+)?\s*(?:ms|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)\s*)+$/i;
+const DURATION = /^(?:\d+(?:\.\d+)?\s*(?:ms|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?)\s*)+$/i;
 const NUMBER = /^\d+(?:\.\d+)?$/;
 
 /** The least and the most that a quantity may be, both included. */
@@ -51,10 +50,7 @@ export function formatSize(bytes: number): string {
  * Milliseconds of a duration such as `45s`, `10m`, `1h30m` or `1.5 days`. A unit is required, because `90` alone
  * could mean anything. Throws usage `BAD_VALUE` for rubbish, negatives and zero.
  */
-export function parseDuration(
-  text: string,
-  bounds: Bounds = { least: 1, most: 36_500 * DAY_MS },
-): number {
+export function parseDuration(text: string, bounds: Bounds = { least: 1, most: 36_500 * DAY_MS }): number {
   const written = text.trim();
   const parsed = DURATION.test(written) ? parse(written) : null;
   const milliseconds = parsed === null ? Number.NaN : Math.round(parsed);
@@ -68,7 +64,13 @@ export function parseDuration(
 export function formatDuration(milliseconds: number): string {
   const parts: string[] = [];
   let rest = milliseconds;
-  for (const [unit, size] of [['d', DAY_MS], ['h', HOUR_MS], ['m', 60_000], ['s', SECOND_MS], ['ms', 1]] as const) {
+  for (const [unit, size] of [
+    ['d', DAY_MS],
+    ['h', HOUR_MS],
+    ['m', 60_000],
+    ['s', SECOND_MS],
+    ['ms', 1],
+  ] as const) {
     const count = Math.floor(rest / size);
     if (count > 0) parts.push(`${count}${unit}`);
     rest -= count * size;
@@ -91,7 +93,8 @@ export function parseNumber(text: string, bounds: Bounds): number {
 }
 
 function within(value: number, bounds: Bounds, format: (value: number) => string, text: string): number {
-  if (value < bounds.least) throw usageError('BAD_VALUE', `${quote(text)} is too little: at least ${format(bounds.least)}`);
+  if (value < bounds.least)
+    throw usageError('BAD_VALUE', `${quote(text)} is too little: at least ${format(bounds.least)}`);
   if (value > bounds.most) throw usageError('BAD_VALUE', `${quote(text)} is too much: at most ${format(bounds.most)}`);
   return value;
 }

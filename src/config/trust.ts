@@ -17,7 +17,10 @@ export interface UntrustedFile {
 /** Decides whether the user accepts a repository's own file. Asked at most once per load, only where it matters. */
 export type Trust = (file: UntrustedFile) => Promise<boolean>;
 
-const remembered = z.object({ version: z.literal(1), accepted: z.array(z.object({ sha256: z.string(), at: z.string() })) });
+const remembered = z.object({
+  version: z.literal(1),
+  accepted: z.array(z.object({ sha256: z.string(), at: z.string() })),
+});
 type Remembered = z.infer<typeof remembered>;
 
 /**

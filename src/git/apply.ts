@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { failure, usageError } from '../errors.ts';
 import type { ObjectId } from '../types.ts';
 import { nameSome } from './bytes.ts';
-import { type TreeMove, moveCheckout } from './checkout.ts';
+import { moveCheckout, type TreeMove } from './checkout.ts';
 import { rawChanges } from './diff.ts';
 import { git } from './git.ts';
 import { type LocalState, readLocalState, refuseLocalChanges } from './local-changes.ts';
@@ -81,7 +81,10 @@ export async function applyToBranch(repo: Repository, change: Change & { readonl
     });
   }
   if (change.commit === null) {
-    throw usageError('COMMIT_NEEDED', `Without a commit nothing can be put on ${branch}, which is not checked out here.`);
+    throw usageError(
+      'COMMIT_NEEDED',
+      `Without a commit nothing can be put on ${branch}, which is not checked out here.`,
+    );
   }
   const tip = await readTip(repo, ref);
   const start = tip ?? head;
@@ -145,7 +148,9 @@ async function moveHead(
 
 async function readHead(repo: Repository): Promise<Tip & { readonly branch: string | null }> {
   const args = ['rev-parse', 'HEAD^{commit}', 'HEAD^{tree}', '--symbolic-full-name', 'HEAD'];
-  const [commit = '', tree = '', ref = ''] = (await git(userGit(repo, 'read'), args)).stdout.toString('utf8').split('\n');
+  const [commit = '', tree = '', ref = ''] = (await git(userGit(repo, 'read'), args)).stdout
+    .toString('utf8')
+    .split('\n');
   const branch = ref.startsWith('refs/heads/') ? ref.slice('refs/heads/'.length) : null;
   return { commit: commit as ObjectId, tree: tree as ObjectId, branch };
 }

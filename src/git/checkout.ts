@@ -5,7 +5,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { constants, chmod, copyFile, lstat, mkdir, readlink, rm, rmdir, symlink, utimes } from 'node:fs/promises';
+import { chmod, constants, copyFile, lstat, mkdir, readlink, rm, rmdir, symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failure } from '../errors.ts';
 import type { ObjectId } from '../types.ts';
@@ -44,10 +44,14 @@ export async function moveCheckout(repo: Repository, move: TreeMove): Promise<vo
     await readTree(repo, move, filters);
   } catch (error) {
     await putBack(repo, move.changes, kept).catch((problem: unknown) => {
-      throw failure('ROLLBACK_FAILED', `The work tree could not be put back after git failed: ${(error as Error).message}`, {
-        hint: `The files as they were are in ${folder}, numbered from 0 as \`git diff-tree -r --no-renames --name-only ${move.from} ${move.to}\` lists them.`,
-        cause: problem,
-      });
+      throw failure(
+        'ROLLBACK_FAILED',
+        `The work tree could not be put back after git failed: ${(error as Error).message}`,
+        {
+          hint: `The files as they were are in ${folder}, numbered from 0 as \`git diff-tree -r --no-renames --name-only ${move.from} ${move.to}\` lists them.`,
+          cause: problem,
+        },
+      );
     });
     await rm(folder, { recursive: true, force: true });
     throw error;
@@ -64,7 +68,7 @@ async function readTree(repo: Repository, move: TreeMove, filters: readonly stri
   } catch (error) {
     // Files that were touched but not changed: git says so before it writes anything.
     if (!(error instanceof Error) || !/not uptodate/.test(error.message)) throw error;
-    await git(where, ['update-index', '-q', '--refresh'], { accept: [1], shielded: true });
+    await git(where, ['update-index', '-q', '--really-refresh'], { accept: [1], shielded: true });
     await git(where, args, options);
   }
 }

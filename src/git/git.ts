@@ -5,7 +5,7 @@
 
 import { Readable } from 'node:stream';
 import { execa } from 'execa';
-import { OrchestrateError, environmentError, failure } from '../errors.ts';
+import { environmentError, failure, type OrchestrateError } from '../errors.ts';
 
 /** Where and how a git process runs. `env` is the whole environment of the process; nothing is inherited. */
 export interface GitEnvironment {
@@ -135,10 +135,13 @@ interface Ended {
 
 function answerOf(result: Ended): GitResult {
   if (result.code === 'ENOENT') {
-    throw environmentError('NO_GIT', 'git was not found.', { hint: 'Install git 2.38 or newer and put it on the PATH.' });
+    throw environmentError('NO_GIT', 'git was not found.', {
+      hint: 'Install git 2.38 or newer and put it on the PATH.',
+    });
   }
   const stderr = result.stderr instanceof Uint8Array ? Buffer.from(result.stderr).toString('utf8') : '';
-  const why = result.isMaxBuffer === true ? 'its output is larger than 1 GiB' : (result.signal ?? result.originalMessage);
+  const why =
+    result.isMaxBuffer === true ? 'its output is larger than 1 GiB' : (result.signal ?? result.originalMessage);
   return {
     stdout: result.stdout instanceof Uint8Array ? toBuffer(result.stdout) : Buffer.alloc(0),
     stderr: result.exitCode === undefined || result.isMaxBuffer === true ? `${stderr}\nfatal: ${why}` : stderr,
@@ -151,7 +154,7 @@ function toBuffer(bytes: Uint8Array): Buffer {
 }
 
 const MISSING =
-  /unable to read (?:tree |[0-9a-f]{40})|missing (?:blob|tree|commit|necessary)|could not read [0-9a-f]{40}|bad (?:tree|blob) object|not a valid object name [0-9a-f]{40}|unable to (?:get type of|parse) object|invalid object [0-9]* ?[0-9a-f]{40}|failed to (?:read|parse|unpack tree) (?:object )?[0-9a-f]{40}|unknown object type|bad object [0-9a-f]{40}|cannot read existing object|promisor remote|collect_merge_info failed|reading tree/i;
+  /unable to read (?:(?:tree|blob|commit) |object |[0-9a-f]{40})|missing (?:blob|tree|commit|necessary)|could not read [0-9a-f]{40}|bad (?:tree|blob) object|not a valid object name [0-9a-f]{40}|unable to (?:get type of|parse) object|invalid object [0-9]* ?[0-9a-f]{40}|failed to (?:read|parse|unpack tree) (?:object )?[0-9a-f]{40}|unknown object type|bad object [0-9a-f]{40}|cannot read existing object|promisor remote|collect_merge_info failed|reading tree/i;
 
 /** The OrchestrateError for a git that failed, from what it said (git must have run with LC_ALL=C). */
 export function gitError(args: readonly string[], result: { stderr: string; exitCode: number }): OrchestrateError {

@@ -20,7 +20,14 @@ const UNMERGED = new Set(['DD', 'AU', 'UD', 'UA', 'DU', 'AA', 'UU']);
 /** Reads the local state. Failure UNMERGED when the index holds an unfinished merge. */
 export async function readLocalState(repo: Repository): Promise<LocalState> {
   const where = userGit(repo, 'read');
-  const status = ['status', '--porcelain=v1', '-z', '--no-renames', '--untracked-files=no', '--ignore-submodules=dirty'];
+  const status = [
+    'status',
+    '--porcelain=v1',
+    '-z',
+    '--no-renames',
+    '--untracked-files=no',
+    '--ignore-submodules=dirty',
+  ];
   const [tracked, listed] = await Promise.all([git(where, status), git(where, ['ls-files', '-v', '-z'])]);
   const changed = new Set<string>();
   const unmerged: string[] = [];

@@ -3,10 +3,10 @@
 import { randomBytes } from 'node:crypto';
 import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type OrchestrateError, environmentError } from '../errors.ts';
+import { environmentError, type OrchestrateError } from '../errors.ts';
 import { quotePath } from './bytes.ts';
 import { type GitEnvironment, git } from './git.ts';
-import { type Repository, plainEnvironment, userGit } from './repository.ts';
+import { plainEnvironment, type Repository, userGit } from './repository.ts';
 
 const ready = new WeakMap<Repository, Promise<string>>();
 

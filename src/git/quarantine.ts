@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { failure } from '../errors.ts';
 import type { ObjectId } from '../types.ts';
 import { emptyTree, printablePath, quotePath } from './bytes.ts';
-import { type GitEnvironment, type GitProcess, endOf, startGit } from './git.ts';
+import { endOf, type GitEnvironment, type GitProcess, startGit } from './git.ts';
 import { newObjects, packArguments } from './objects.ts';
 import { makeQuarantine, privateGit } from './private-dir.ts';
 import type { Repository } from './repository.ts';
@@ -162,9 +162,12 @@ async function publish(
   source.stdin.end(`${objects.join('\n')}\n`);
   const problem = await pipeline(source.stdout, sink.stdin).catch((error: unknown) => error);
   if (problem !== undefined) source.kill();
-  // Whichever failed first makes the other fail; the reader of a broken pipe is the one with something to say.
   const [packed, unpacked] = await Promise.allSettled([endOf(source, packing), endOf(sink, unpacking)]);
-  if (packed.status === 'rejected' && problem === undefined) throw packed.reason;
-  if (unpacked.status === 'rejected') throw unpacked.reason;
-  if (packed.status === 'rejected') throw packed.reason;
+  // The receiver may close the pipe as soon as it has the pack's checksum: its own success is what counts.
+  if (unpacked.status === 'fulfilled' && (packed.status === 'fulfilled' || isBrokenPipe(problem))) return;
+  throw packed.status === 'rejected' && !isBrokenPipe(problem) ? packed.reason : failureOf(unpacked, problem);
+}
+
+function failureOf(ended: PromiseSettledResult<void>, problem: unknown): unknown {
+  return ended.status === 'rejected' ? ended.reason : problem;
 }

@@ -31,7 +31,8 @@ export async function moveRef(
   const message = move.message.replace(/[\u0000-\u001f\u007f]+/g, ' ').slice(0, 500);
   const answer = await updateRefs(repo, `update ${name}\0${move.to}\0${from}\0`, message);
   if (answer.exitCode === 0) return true;
-  if (/but expected|reference already exists|unable to resolve reference|reference is missing/.test(answer.stderr)) return false;
+  if (/but expected|reference already exists|unable to resolve reference|reference is missing/.test(answer.stderr))
+    return false;
   throw gitError(['update-ref'], answer);
 }
 

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type OrchestrateError, environmentError } from '../errors.ts';
+import { environmentError, type OrchestrateError } from '../errors.ts';
 import type { ObjectFormat } from './bytes.ts';
 import { type GitEnvironment, type GitResult, git } from './git.ts';
 
@@ -45,7 +45,11 @@ export async function findRepository(
 ): Promise<Repository> {
   const found = await stat(directory).catch(() => null);
   if (found?.isDirectory() !== true) throw environmentError('NO_REPOSITORY', `There is no folder ${directory}.`);
-  const where: GitEnvironment = { cwd: directory, env: { ...userEnvironment(env), GIT_OPTIONAL_LOCKS: '0' }, config: [] };
+  const where: GitEnvironment = {
+    cwd: directory,
+    env: { ...userEnvironment(env), GIT_OPTIONAL_LOCKS: '0' },
+    config: [],
+  };
   // rev-parse prints options that it does not know: separators that no path can imitate (paths may hold newlines).
   const mark = `--${randomBytes(12).toString('hex')}`;
   const [version, answer] = await Promise.all([
@@ -128,7 +132,10 @@ function whyNot(
     });
   }
   const said = answer.stderr.trim().split('\n')[0] ?? '';
-  return environmentError('NO_REPOSITORY', `git cannot read the repository at ${directory}: ${said.replace(/^fatal: /, '')}`);
+  return environmentError(
+    'NO_REPOSITORY',
+    `git cannot read the repository at ${directory}: ${said.replace(/^fatal: /, '')}`,
+  );
 }
 
 /** How git runs in the user's repository, with their configuration: no hooks, no fsmonitor. Reads take no locks. */

@@ -33,8 +33,7 @@ export interface ListOptions {
   readonly objects: ObjectReader;
   /** Which of these upper folders are opaque. */
   opaque(folders: readonly BytePath[]): Promise<ReadonlySet<BytePath>>;
-  /** Called when ignore rules are needed, once. */
-  rules(): IgnoreRules;
+  readonly rules: IgnoreRules;
   /** Most entries to list; more is a KeeperFault COLLECT_TOO_LARGE. */
   readonly maxEntries: number;
 }
@@ -78,7 +77,6 @@ class Walk implements Listing {
   readonly #shared = new Map<BytePath, readonly FoundEntry[]>();
   #opaque: ReadonlySet<BytePath> = new Set();
   readonly #rulesSet = new Set<RulesFile>();
-  #ignoreRules: IgnoreRules | null = null;
   #entries = 0;
 
   constructor(root: ReadRoot, options: ListOptions) {
@@ -218,13 +216,12 @@ class Walk implements Listing {
   }
 
   #ask(rules: readonly RulesFile[], asked: readonly { path: BytePath; folder: boolean }[]): Promise<boolean[]> {
-    this.#ignoreRules ??= this.#options.rules();
     for (const one of rules) {
       if (this.#rulesSet.has(one)) continue;
-      this.#ignoreRules.setRules(one.folder, one.content);
+      this.#options.rules.setRules(one.folder, one.content);
       this.#rulesSet.add(one);
     }
-    return this.#ignoreRules.ignored(asked);
+    return this.#options.rules.ignored(asked);
   }
 
   #list(folder: BytePath): readonly FoundEntry[] {

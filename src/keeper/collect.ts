@@ -2,11 +2,11 @@
 
 import { createHash } from 'node:crypto';
 import type { Flag } from '../types.ts';
-import { breathe, type Candidate, listChanges, type Listing, type ListOptions, tooLarge } from './changes.ts';
+import { breathe, type Candidate, type Listing, type ListOptions, listChanges, tooLarge } from './changes.ts';
 import { ReadRoot } from './files.ts';
 import { type BytePath, pathBytes, printable } from './names.ts';
-import type { Outbound } from './streams.ts';
 import { RECORD, RecordWriter } from './records.ts';
+import type { Outbound } from './streams.ts';
 import { hashObject, type ObjectFormat, resultingTree, SYMLINK_MODE, type TreeEdit, type TreeEntry } from './tree.ts';
 
 export interface CollectOptions extends ListOptions {
@@ -81,7 +81,10 @@ export async function sendChanges(
   const edits: TreeEdit[] = found.deletes.map((path) => ({ path, kind: 'delete' }));
   for (const path of found.deletes) await writer.head(RECORD.delete, pathBytes(path), 0);
   for (const [at, one] of found.changed.entries()) {
-    const id = one.kind === 'symlink' ? await sendSymlink(root, one, { writer, format: options.format }) : await sendFile(root, one, { writer, format: options.format });
+    const id =
+      one.kind === 'symlink'
+        ? await sendSymlink(root, one, { writer, format: options.format })
+        : await sendFile(root, one, { writer, format: options.format });
     edits.push({ path: one.path, kind: 'put', mode: gitMode(one), id });
     if (at % FILES_AT_ONCE === 0) await breathe();
   }
@@ -157,6 +160,10 @@ function requireBytes(candidates: readonly Candidate[], maxBytes: number): numbe
 function flagsOf(listing: Listing, changed: readonly Candidate[]): readonly Flag[] {
   const setuid = changed
     .filter((one) => one.kind === 'file' && (one.stat.mode & SETUID_OR_SETGID) !== 0)
-    .map((one) => ({ code: 'setuid', path: printable(one.path), detail: 'setuid or setgid: kept as an ordinary file' }));
+    .map((one) => ({
+      code: 'setuid',
+      path: printable(one.path),
+      detail: 'setuid or setgid: kept as an ordinary file',
+    }));
   return [...listing.flags, ...setuid].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }

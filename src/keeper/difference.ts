@@ -87,7 +87,10 @@ export async function hideDeleted(folder: string, hidden: readonly BytePath[], s
     await mkdir(at.subarray(0, at.lastIndexOf('/')), { recursive: true });
     if (whiteout !== null && (await linked(whiteout, at))) continue;
     // Its name goes through standard input: an argument could not hold all bytes.
-    await run(['xargs', '-0', 'sh', '-c', 'exec mknod -- "$1" c 0 0', 'sh'], { cwd: folder, signal }, [at, Buffer.of(0)]);
+    await run(['xargs', '-0', 'sh', '-c', 'exec mknod -- "$1" c 0 0', 'sh'], { cwd: folder, signal }, [
+      at,
+      Buffer.of(0),
+    ]);
     whiteout = at;
   }
 }

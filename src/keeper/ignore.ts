@@ -18,10 +18,11 @@ export interface AskedPath {
   readonly folder: boolean;
 }
 
-/** To be disposed. A folder's rules must be set before anything in it is asked about. */
+/** To be disposed. A folder's rules must be set before anything in it is asked about. Costs nothing until then. */
 export class IgnoreRules implements Disposable {
-  readonly #scratch: string;
+  readonly #temporary: string;
   readonly #signal: AbortSignal;
+  #made: string | null = null;
   #git: ChildProcessWithoutNullStreams | null = null;
   #unfinished = '';
   #fields: string[] = [];
@@ -30,10 +31,8 @@ export class IgnoreRules implements Disposable {
 
   /** @param temporary a folder for the skeleton, best in memory */
   constructor(temporary: string, signal: AbortSignal) {
+    this.#temporary = temporary;
     this.#signal = signal;
-    this.#scratch = mkdtempSync(path.join(temporary, 'ignore-'));
-    for (const folder of ['git/objects', 'git/refs', 'tree']) mkdirSync(path.join(this.#scratch, folder), { recursive: true });
-    writeFileSync(path.join(this.#scratch, 'git/HEAD'), 'ref: refs/heads/main\n');
   }
 
   /** The content of `.gitignore` in a folder. */
@@ -62,18 +61,28 @@ export class IgnoreRules implements Disposable {
 
   [Symbol.dispose](): void {
     this.#git?.kill('SIGKILL');
-    rmSync(this.#scratch, { recursive: true, force: true });
+    if (this.#made !== null) rmSync(this.#made, { recursive: true, force: true });
+  }
+
+  /** The folder that holds the skeleton and an empty git directory for it. */
+  #scratch(): string {
+    if (this.#made !== null) return this.#made;
+    this.#made = mkdtempSync(path.join(this.#temporary, 'ignore-'));
+    for (const folder of ['git/objects', 'git/refs', 'tree'])
+      mkdirSync(path.join(this.#made, folder), { recursive: true });
+    writeFileSync(path.join(this.#made, 'git/HEAD'), 'ref: refs/heads/main\n');
+    return this.#made;
   }
 
   #inTree(relative: BytePath): Buffer {
-    return Buffer.concat([Buffer.from(`${this.#scratch}/tree/`), pathBytes(relative)]);
+    return Buffer.concat([Buffer.from(`${this.#scratch()}/tree/`), pathBytes(relative)]);
   }
 
   #start(): ChildProcessWithoutNullStreams {
     if (this.#git !== null) return this.#git;
     const git = start(['git', 'check-ignore', '--no-index', '--stdin', '-z', '-v', '-n'], {
-      cwd: path.join(this.#scratch, 'tree'),
-      env: { GIT_DIR: path.join(this.#scratch, 'git'), GIT_WORK_TREE: path.join(this.#scratch, 'tree') },
+      cwd: path.join(this.#scratch(), 'tree'),
+      env: { GIT_DIR: path.join(this.#scratch(), 'git'), GIT_WORK_TREE: path.join(this.#scratch(), 'tree') },
       signal: this.#signal,
     });
     let complaint = '';

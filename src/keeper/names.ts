@@ -32,10 +32,15 @@ export function isDotGit(name: BytePath): boolean {
 
 /**
  * Whether git refuses a name with its protections for HFS+ and NTFS switched on, whatever the system: what passes can
- * be checked out everywhere that its characters exist. The rules are those of git's verify_path (read-cache.c).
+ * be checked out everywhere that its characters exist. The rules are those of git's verify_path (read-cache.c), a
+ * little stricter: what HFS+ ignores is also ignored before NTFS's rules are applied.
  * @param symlink whether the entry is a symbolic link (which may not be called `.gitmodules`)
  */
 export function gitRefuses(name: BytePath, symlink: boolean): boolean {
+  return refuses(name, symlink) || refuses(name.replace(HFS_IGNORED_BYTES, ''), symlink);
+}
+
+function refuses(name: BytePath, symlink: boolean): boolean {
   if (name === '' || name === '.' || name === '..' || isDotGit(name)) return true;
   if (hfsEquals(name, '.git') || (symlink && hfsEquals(name, '.gitmodules'))) return true;
   // On NTFS a backslash separates folders.
@@ -63,6 +68,9 @@ const HFS_IGNORED: ReadonlySet<number> = new Set([
   0x200c, 0x200d, 0x200e, 0x200f, 0x202a, 0x202b, 0x202c, 0x202d, 0x202e, 0x206a, 0x206b, 0x206c, 0x206d, 0x206e,
   0x206f, 0xfeff,
 ]);
+
+/** The same code points as UTF-8 in a name. */
+const HFS_IGNORED_BYTES = /\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf/g;
 
 /** HFS+ drops some code points and folds case; like git, malformed UTF-8 counts as the end of the name. */
 function hfsEquals(name: BytePath, wanted: string): boolean {

@@ -114,7 +114,8 @@ export class ObjectReader implements Disposable {
       return null;
     }
     this.#questions.shift();
-    if (Number.isFinite(size)) question.resolve({ size, content: bytes.subarray(end + 1, Math.max(after - 1, end + 1)) });
+    if (Number.isFinite(size))
+      question.resolve({ size, content: bytes.subarray(end + 1, Math.max(after - 1, end + 1)) });
     else question.reject(new KeeperFault('KEEPER_BAD_OBJECT', `object ${id} is not in the layer`));
     return bytes.subarray(after);
   }

@@ -12,7 +12,18 @@ export async function opaqueFolders(
   signal: AbortSignal,
 ): Promise<ReadonlySet<BytePath>> {
   if (folders.length === 0) return new Set();
-  const ask = ['xargs', '-0', '-r', 'getfattr', '-h', '-e', 'text', '-d', '-m', `^${ATTRIBUTE.replaceAll('.', '\\.')}$`] as const;
+  const ask = [
+    'xargs',
+    '-0',
+    '-r',
+    'getfattr',
+    '-h',
+    '-e',
+    'text',
+    '-d',
+    '-m',
+    `^${ATTRIBUTE.replaceAll('.', '\\.')}$`,
+  ] as const;
   // The leading "./" keeps names that begin with a dash from being read as options.
   const list = Buffer.from(folders.map((folder) => `./${folder}\0`).join(''), 'latin1');
   return parse(bytePath(await run([...ask, '--'], { cwd: upper, signal }, [list])));

@@ -1,8 +1,7 @@
 /** How a collection travels: a sequence of records, each a fixed head, a path and a body. */
 
-import type { Outbound } from './streams.ts';
-import { type ByteReader } from './streams.ts';
 import { ProtocolError } from './protocol.ts';
+import type { ByteReader, Outbound } from './streams.ts';
 
 export const RECORD = {
   /** Body: JSON of a Flag. */

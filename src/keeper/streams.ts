@@ -121,6 +121,8 @@ export class Outbound {
 export class ByteReader {
   readonly #source: { next(): Promise<Buffer | null> };
   #rest: Buffer = Buffer.alloc(0);
+  /** Bytes of the last stream that were not read yet. */
+  #left = 0;
 
   constructor(source: { next(): Promise<Buffer | null> }) {
     this.#source = source;
@@ -134,18 +136,27 @@ export class ByteReader {
     return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
   }
 
-  /** Exactly so many bytes, as they come. */
-  async *stream(bytes: number): AsyncGenerator<Buffer, void, undefined> {
-    let left = bytes;
-    while (left > 0) {
+  /** Exactly so many bytes, as they come. To be read to the end, or drained, before anything else is read. */
+  stream(bytes: number): AsyncGenerator<Buffer, void, undefined> {
+    this.#left = bytes;
+    return this.#pieces();
+  }
+
+  /** Reads what is left of the last stream. */
+  async drain(): Promise<void> {
+    for await (const _ of this.#pieces());
+  }
+
+  async *#pieces(): AsyncGenerator<Buffer, void, undefined> {
+    while (this.#left > 0) {
       if (this.#rest.length === 0) {
         const chunk = await this.#source.next();
         if (chunk === null) throw new ProtocolError('a stream ends in the middle');
         this.#rest = chunk;
       }
-      const piece = this.#rest.subarray(0, left);
+      const piece = this.#rest.subarray(0, this.#left);
       this.#rest = this.#rest.subarray(piece.length);
-      left -= piece.length;
+      this.#left -= piece.length;
       yield piece;
     }
   }

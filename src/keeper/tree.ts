@@ -40,8 +40,8 @@ export function parseTree(content: Buffer, format: ObjectFormat): Tree {
     if (space < 0 || nul < space || next > content.length) {
       throw new KeeperFault('KEEPER_BAD_OBJECT', 'a tree object is malformed');
     }
-    const name = content.latin1Slice(space + 1, nul);
-    entries.set(name, { mode: content.latin1Slice(at, space), id: content.hexSlice(nul + 1, next) });
+    const name = content.toString('latin1', space + 1, nul);
+    entries.set(name, { mode: content.toString('latin1', at, space), id: content.toString('hex', nul + 1, next) });
     at = next;
   }
   return entries;

@@ -11,6 +11,7 @@ export class Database {
   /** The driver's connection, for the migrations. */
   readonly client: Sqlite.Database;
   readonly #statements = new Map<string, Sqlite.Statement<Value[]>>();
+  readonly #raw = new Map<string, { statement: Sqlite.Statement<Value[]>; names: string[] }>();
 
   /** Opens an existing file. A connection for reading changes nothing, not even the journal mode. */
   constructor(
@@ -43,7 +44,15 @@ export class Database {
   }
 
   all<Row>(sql: string, ...values: Value[]): Row[] {
-    return explained(this.file, () => this.#prepare(sql).all(...values) as Row[]);
+    return explained(this.file, () => {
+      const { statement, names } = this.#prepareRaw(sql);
+      return (statement.all(...values) as Value[][]).map((row) => {
+        const named: Record<string, Value> = {};
+        let i = 0;
+        for (const name of names) named[name] = row[i++] ?? null;
+        return named as Row;
+      });
+    });
   }
 
   /** The number of rows changed. */
@@ -61,6 +70,17 @@ export class Database {
   /** All of `change` or nothing of it, alone among writers from its start. What it throws is thrown after undoing it. */
   transaction<Result>(change: () => Result): Result {
     return explained(this.file, () => this.client.transaction(change).immediate());
+  }
+
+  /** For many rows: the driver takes three times as long to name the values of each row as we do. */
+  #prepareRaw(sql: string): { readonly statement: Sqlite.Statement<Value[]>; readonly names: readonly string[] } {
+    let prepared = this.#raw.get(sql);
+    if (prepared === undefined) {
+      const statement = this.client.prepare<Value[]>(sql).raw();
+      prepared = { statement, names: statement.columns().map((column) => column.name) };
+      this.#raw.set(sql, prepared);
+    }
+    return prepared;
   }
 
   #prepare(sql: string): Sqlite.Statement<Value[]> {

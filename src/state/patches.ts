@@ -70,6 +70,21 @@ function checkOf({ command, exitCode, durationMs }: CheckRow): CheckRecord {
 }
 
 function recordOf(row: PatchRow, checked: readonly CheckRecord[]): PatchRecord {
-  const { files, insertions, deletions, flags, ...patch } = row;
-  return { ...patch, size: { files, insertions, deletions }, flags: JSON.parse(flags) as Flag[], checks: checked };
+  // Field by field: much faster than a spread, which thousands of patches notice.
+  return {
+    id: row.id,
+    task: row.task,
+    state: row.state,
+    baseTree: row.baseTree,
+    baseCommit: row.baseCommit,
+    tree: row.tree,
+    commit: row.commit,
+    size: { files: row.files, insertions: row.insertions, deletions: row.deletions },
+    flags: JSON.parse(row.flags) as Flag[],
+    checks: checked,
+    reason: row.reason,
+    createdAt: row.createdAt,
+    mergedAs: row.mergedAs,
+    mergedInto: row.mergedInto,
+  };
 }

@@ -39,12 +39,13 @@ export function addTasks(database: Database, added: readonly NewTask[]): TaskRec
         ...{ plan: null, createdAt, startedAt: null, endedAt: null, attempts: 0 },
       };
     });
-    const edges: DependencyRow[] = [];
-    for (const { dependsOn, priority, ...row } of records) {
-      database.insert('tasks', { ...row, priority: PRIORITIES.indexOf(priority) });
-      edges.push(...dependsOn.map((below) => ({ task: row.id, dependsOn: below })));
+    for (const task of records) insertTask(database, task);
+    // After all tasks: one may depend on a later one of its batch.
+    for (const task of records) {
+      for (const below of task.dependsOn) {
+        database.run('INSERT INTO dependencies (task, dependsOn) VALUES (?, ?)', task.id, below);
+      }
     }
-    for (const edge of edges) database.insert('dependencies', { ...edge });
     return records;
   });
 }
@@ -107,8 +108,9 @@ export function moveTask(database: Database, id: TaskId, to: TaskState, reason: 
 
 /** Blocked tasks that depend on `id` are queued when it was the last they waited for, else wait for what is left. */
 function tellDependants(database: Database, id: TaskId): void {
-  const sql =
-    "SELECT id FROM tasks JOIN dependencies ON task = id WHERE dependencies.dependsOn = ? AND state = 'blocked' ORDER BY seq";
+  // CROSS: without it SQLite goes through all blocked tasks instead of the few that depend on this one.
+  const sql = `SELECT id FROM dependencies CROSS JOIN tasks ON id = task
+    WHERE dependencies.dependsOn = ? AND state = 'blocked' ORDER BY seq`;
   for (const dependant of database.all<Pick<TaskRow, 'id'>>(sql, id)) {
     const below = database.all<Pick<TaskRow, 'id' | 'state'>>(
       'SELECT id, state FROM dependencies JOIN tasks ON id = dependencies.dependsOn WHERE task = ? ORDER BY dependencies.rowid',
@@ -133,6 +135,14 @@ function waitReason(below: readonly Pick<TaskRow, 'id' | 'state'>[]): string | n
 function dependenciesOf(database: Database, id: TaskId): TaskId[] {
   const sql = 'SELECT dependsOn FROM dependencies WHERE task = ? ORDER BY rowid';
   return database.all<Pick<DependencyRow, 'dependsOn'>>(sql, id).map((row) => row.dependsOn);
+}
+
+function insertTask(database: Database, task: TaskRecord): void {
+  const sql = `INSERT INTO tasks (seq, id, title, description, agent, priority, state, reason, phase, createdAt)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+  const { seq, id, title, description, agent, priority, state, reason, phase, createdAt } = task;
+  const rank = PRIORITIES.indexOf(priority);
+  database.run(sql, seq, id, title, description, agent, rank, state, reason, phase, createdAt);
 }
 
 function newIds(database: Database, added: readonly NewTask[]): TaskId[] {
@@ -185,7 +195,24 @@ function cyclic(cycle: readonly TaskId[]): Error {
 }
 
 function recordOf(row: TaskRow, dependsOn: readonly TaskId[]): TaskRecord {
-  return { ...row, priority: at(PRIORITIES, row.priority), dependsOn };
+  // Field by field: three times as fast as a spread, which 10,000 tasks notice.
+  return {
+    seq: row.seq,
+    id: row.id,
+    title: row.title,
+    description: row.description,
+    agent: row.agent,
+    priority: at(PRIORITIES, row.priority),
+    state: row.state,
+    reason: row.reason,
+    dependsOn,
+    phase: row.phase,
+    plan: row.plan,
+    createdAt: row.createdAt,
+    startedAt: row.startedAt,
+    endedAt: row.endedAt,
+    attempts: row.attempts,
+  };
 }
 
 function at<Item>(items: readonly Item[], index: number): Item {

@@ -55,7 +55,7 @@ export async function scratchRepository(options: ScratchOptions = {}): Promise<S
   const markers = join(folder, 'markers');
   await Promise.all([mkdir(root, { recursive: true }), mkdir(home), mkdir(markers)]);
   const env = {
-    PATH: process.env['PATH'] ?? '/usr/bin:/bin',
+    PATH: process.env.PATH ?? '/usr/bin:/bin',
     HOME: home,
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_AUTHOR_NAME: 'Ada',

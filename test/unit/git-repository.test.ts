@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
 import { commitTree, rootCommit, userIdentity } from '../../src/git/commits.ts';
 import { createRef, deleteRefs, listRefs, moveRef, resultRef } from '../../src/git/refs.ts';
@@ -8,6 +10,7 @@ import { findRepository } from '../../src/git/repository.ts';
 import type { AttemptId, ObjectId } from '../../src/types.ts';
 import { type ScratchOptions, type ScratchRepository, scratchRepository } from '../support/git.ts';
 
+const run = promisify(execFile);
 const made: ScratchRepository[] = [];
 async function scratch(options?: ScratchOptions): Promise<ScratchRepository> {
   const repository = await scratchRepository(options);
@@ -70,7 +73,8 @@ describe('findRepository', () => {
     const work = await scratch({ empty: true });
     const bare = join(work.folder, 'bare.git');
     await work.git('init', '-q', '--bare', bare);
-    const errorOf = (directory: string, env = work.env) => findRepository(directory, env).catch((error: unknown) => error);
+    const errorOf = (directory: string, env = work.env) =>
+      findRepository(directory, env).catch((error: unknown) => error);
     expect(await errorOf(work.root)).toMatchObject({ kind: 'environment', code: 'NO_COMMIT' });
     expect(await errorOf(bare)).toMatchObject({ kind: 'environment', code: 'BARE_REPOSITORY' });
     expect(await errorOf(join(work.root, '.git'))).toMatchObject({ code: 'BARE_REPOSITORY' });
@@ -84,7 +88,7 @@ describe('findRepository', () => {
     const bin = await mkdtemp(join(tmpdir(), 'orchestrate-bin-'));
     try {
       await writeFile(join(bin, 'git'), '#!/bin/sh\necho git version 2.37.9\n', { mode: 0o755 });
-      const env = { ...work.env, PATH: `${bin}:${work.env['PATH']}` };
+      const env = { ...work.env, PATH: `${bin}:${work.env.PATH}` };
       await expect(findRepository(work.root, env)).rejects.toMatchObject({ kind: 'environment', code: 'GIT_TOO_OLD' });
     } finally {
       await rm(bin, { recursive: true });
@@ -97,7 +101,7 @@ describe('findRepository', () => {
     const bin = await mkdtemp(join(tmpdir(), 'orchestrate-bin-'));
     try {
       // The switch for git's own tests is a GIT_ variable, which is not inherited.
-      const real = `PATH='${work.env['PATH']}' GIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec git "$@"`;
+      const real = `PATH='${work.env.PATH}' GIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec git "$@"`;
       await writeFile(join(bin, 'git'), `#!/bin/sh\n${real}\n`, { mode: 0o755 });
       const error = await findRepository(work.root, { ...env, PATH: `${bin}:/bin:/usr/bin` }).catch((e: unknown) => e);
       expect(error).toMatchObject({ kind: 'environment', code: 'REPOSITORY_NOT_YOURS' });
@@ -152,6 +156,40 @@ describe('commits', () => {
   });
 });
 
+describe('the traps of the scratch repository', () => {
+  it('fire for an ordinary git', async () => {
+    const work = await scratch();
+    await work.git('checkout', '-q', '-b', 'other');
+    await work.write('a.txt', 'theirs\n');
+    await work.commit();
+    await work.git('checkout', '-q', 'main');
+    await work.write('a.txt', 'ours\n');
+    await work.commit();
+    await work.arm();
+    await work.write('.gitattributes', '*.x filter=evil\n*.y filter=evil=two.x\n');
+    await work.write('new.x', '');
+    await work.write('new.y', '');
+    const ordinary = (...args: readonly string[]) =>
+      run('git', [...args], { cwd: work.root, env: work.env }).catch(() => null);
+    await ordinary('status');
+    await ordinary('diff', 'HEAD~1');
+    await ordinary('add', 'new.x');
+    await ordinary('add', 'new.y');
+    await ordinary('update-ref', 'refs/heads/new', 'HEAD');
+    await ordinary('-c', 'core.hooksPath=/dev/null', 'merge', 'other');
+    expect(await work.markers()).toEqual(
+      expect.arrayContaining([
+        'clean',
+        'diff-command',
+        'fsmonitor',
+        'hook-reference-transaction',
+        'merge-driver',
+        'process',
+      ]),
+    );
+  });
+});
+
 describe('refs', () => {
   it('creates once, moves by compare-and-swap, lists and deletes, and runs no hook', async () => {
     const work = await scratch();
@@ -178,7 +216,9 @@ describe('refs', () => {
     const work = await scratch();
     const repo = await findRepository(work.root, work.env);
     const commit = (await work.id('HEAD')) as ObjectId;
-    const tries = await Promise.allSettled(Array.from({ length: 6 }, () => createRef(repo, 'refs/orchestrate/x', commit)));
+    const tries = await Promise.allSettled(
+      Array.from({ length: 6 }, () => createRef(repo, 'refs/orchestrate/x', commit)),
+    );
     expect(tries.filter((each) => each.status === 'fulfilled' && each.value)).toHaveLength(1);
   });
 

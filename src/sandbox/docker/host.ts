@@ -36,15 +36,15 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
   try {
     const images = await ensureImages(docker, options.image, (line) => options.onProgress(line));
     const storeVolume = storeVolumeName(installation);
-    const store = await docker.createVolume({ Name: storeVolume, Labels: labels(installation, 'store') });
+    await docker.createVolume({ Name: storeVolume, Labels: labels(installation, 'store') });
+    const { Mountpoint: storeFolder } = await docker.getVolume(storeVolume).inspect();
     const keeper = await startKeeper(
       docker,
       { installation, run, name: keeperName(installation, run), image: images.sidecar, storeVolume },
       (line) => options.onWarning(`keeper: ${line}`),
     );
-    const { Mountpoint } = store as unknown as { Mountpoint: string };
     const isolation = await isolationOf(docker);
-    return new DockerHost(options, { images, keeper, storeFolder: Mountpoint, isolation });
+    return new DockerHost(options, { images, keeper, storeFolder, isolation });
   } catch (cause) {
     throw engineFailure(`the Docker host ${options.name} could not be made ready`, cause);
   }

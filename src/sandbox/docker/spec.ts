@@ -22,6 +22,8 @@ const BACKSTOP_MS = 15_000;
 type HostConfig = NonNullable<ContainerCreateOptions['HostConfig']> & { readonly CgroupnsMode: 'private' };
 
 const MIB = 1024 * 1024;
+/** An engine without CAP_SYS_RESOURCE (rootless, nested) cannot go above its own hard limit, 20,000 on some. */
+const OPEN_FILES = 16_384;
 const LOG_CONFIG = { Type: 'local', Config: { 'max-size': '10m', 'max-file': '3' } };
 
 /** Where an attempt's overlay lies, all paths as the engine's host sees them. */
@@ -115,7 +117,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
     PidsLimit: spec.limits.pids,
     OomScoreAdj: 500,
     Ulimits: [
-      { Name: 'nofile', Soft: 65_536, Hard: 65_536 },
+      { Name: 'nofile', Soft: OPEN_FILES, Hard: OPEN_FILES },
       { Name: 'core', Soft: 0, Hard: 0 },
     ],
     LogConfig: LOG_CONFIG,

@@ -1,7 +1,7 @@
-/** From what a person typed to an attempt: an attempt's id, or a task (its newest attempt). */
+/** From what a person typed to what is in the state: an exact id, a unique prefix, a task for its newest attempt or patch. */
 
 import { usageError } from '../src/errors.ts';
-import type { AttemptRecord } from '../src/state/records.ts';
+import type { AttemptRecord, PatchRecord } from '../src/state/records.ts';
 import type { State } from '../src/state/state.ts';
 
 /** Errors (usage): UNKNOWN_TASK, AMBIGUOUS_ID, UNKNOWN_ATTEMPT, NO_ATTEMPT where the task has not started yet. */
@@ -16,6 +16,14 @@ export function attemptOf(state: State, typed: string): AttemptRecord {
   if (wanted !== undefined) return wanted;
   const ids = attempts.map((attempt) => attempt.id).join(', ');
   throw usageError('UNKNOWN_ATTEMPT', `${task} has no attempt ${number}`, { hint: `there are ${ids}` });
+}
+
+/** The patch that was meant. Errors (usage): UNKNOWN_PATCH, AMBIGUOUS_ID. */
+export function patchOf(state: State, typed: string): PatchRecord {
+  const id = state.resolvePatch(typed);
+  const patch = state.patch(id);
+  if (patch === null) throw new Error(`the state lost the patch ${id}`);
+  return patch;
 }
 
 /** The state of commands that look at something in it. Where nothing was ever queued, nothing can be found. */

@@ -1,0 +1,43 @@
+import { findRepository } from './src/git/repository.ts';
+import { importChanges, type TreeChange } from './src/git/quarantine.ts';
+import { applyToCheckout } from './src/git/apply.ts';
+import { binaryDiff, diffSize } from './src/git/diff.ts';
+import { commitTree, rootCommit, userIdentity } from './src/git/commits.ts';
+import { mergeTrees } from './src/git/merge.ts';
+import { packOfTree } from './src/git/objects.ts';
+import { resolveBase } from './src/git/base.ts';
+import { scratchRepository } from './test/support/git.ts';
+const count = Number(process.argv[2]);
+const work = await scratchRepository();
+for (let n = 0; n < count; n++) await work.write(`d${n % 50}/e${n % 7}/f${n}.ts`, `export const x${n} = ${n};\n`.repeat(40));
+await work.commit();
+const time = async <T>(name: string, f: () => Promise<T>): Promise<T> => { const t = performance.now(); const r = await f(); console.log(name.padEnd(34), (performance.now() - t).toFixed(1), 'ms'); return r; };
+const drain = async (s: AsyncIterable<Buffer>) => { let n = 0; for await (const c of s) n += c.length; return n; };
+const repo = await time('findRepository', () => findRepository(work.root, work.env));
+await time('resolveBase (first)', () => resolveBase(repo, { includeDirty: false }));
+const base = await time('resolveBase', () => resolveBase(repo, { includeDirty: false }));
+await work.write('d1/e1/f1.ts', 'dirty');
+await time('resolveBase dirty', () => resolveBase(repo, { includeDirty: true }));
+await work.git('checkout', '-q', '.');
+await time('userIdentity', () => userIdentity(repo));
+const c = await time('rootCommit', () => rootCommit(repo, base.tree));
+await time('packOfTree loose', () => drain(packOfTree(repo, base.tree, { commit: c })));
+await work.git('gc', '-q');
+console.log(await time('packOfTree packed', () => drain(packOfTree(repo, base.tree, { commit: c }))));
+async function* changes(k: number): AsyncGenerator<TreeChange> { for (let n = 0; n < 7; n++) { const b = Buffer.from(`export const y = ${k};\n`.repeat(50)); yield { kind: 'file', path: Buffer.from(`d${n}/e${n % 7}/f${n + k}.ts`), mode: '100644', size: b.length, content: (async function* () { yield b; })() }; } }
+const trees = [];
+for (let k = 0; k < 4; k++) {
+  const q = await time('importChanges 7 files', () => importChanges(repo, base, changes(k * 1000)));
+  await time('  publish', () => q.publish());
+  await time('  dispose', () => q[Symbol.asyncDispose]());
+  trees.push(q.tree);
+}
+await time('diffSize', () => diffSize(repo, base.tree, trees[0]!));
+await time('binaryDiff', () => binaryDiff(repo, base.tree, trees[0]!));
+const rc = await rootCommit(repo, trees[0]!);
+await time('packOfTree delta', () => drain(packOfTree(repo, trees[0]!, { commit: rc, without: base.tree })));
+await time('mergeTrees', () => mergeTrees(repo, { base: base.tree, ours: trees[0]!, theirs: trees[1]! }));
+for (const t of trees) await time('applyToCheckout', () => applyToCheckout(repo, { base: base.tree, result: t, commit: (p, tree) => commitTree(repo, { tree, parents: [p], message: 'x' }) }));
+const t0 = performance.now(); for (let i = 0; i < 10; i++) await work.git('version'); console.log('bare spawn', ((performance.now() - t0) / 10).toFixed(1));
+console.log(await work.git('status', '--porcelain'));
+await work.remove();

@@ -1,0 +1,103 @@
+/** `cleanup`: removes what finished runs left in Docker, in git and in the state folder. */
+
+import { OrchestrateError } from '../../src/errors.ts';
+import type { State } from '../../src/state/state.ts';
+import type { AttemptId } from '../../src/types.ts';
+import type { Context } from '../context.ts';
+import { finishedRefs, oldTranscripts, type Removal, removeTranscripts } from '../leftovers.ts';
+import { liveRun } from '../live-run.ts';
+import type { CleanupOptions } from '../options.ts';
+import { revealLine } from '../render/sanitise.ts';
+
+const TRANSCRIPT_AGE_MS = 30 * 24 * 3_600_000;
+
+export async function cleanup(context: Context, options: CleanupOptions): Promise<number> {
+  const repository = await context.repository();
+  if ((await context.readState()) === null) {
+    if (context.json) context.printJson({ dryRun: options.dryRun, removed: [] });
+    else context.print('Nothing was ever queued here, so there is nothing to remove.\n');
+    return 0;
+  }
+  const state = await context.state();
+  const before = new Date(Date.now() - (options.olderThanMs ?? 0));
+  const refs = finishedRefs(state, { before, patches: options.patches });
+  const { deleteRefs, listRefs, resultRef } = await import('../../src/git/refs.ts');
+  const there = new Set((await listRefs(repository, 'refs/orchestrate')).map((ref) => ref.name));
+  const attempts = refs.filter((attempt) => there.has(resultRef(attempt)));
+  const transcriptAge = options.all ? (options.olderThanMs ?? 0) : (options.olderThanMs ?? TRANSCRIPT_AGE_MS);
+  const transcripts = await oldTranscripts(state, new Date(Date.now() - transcriptAge));
+
+  const removed: Removal[] = await sweepDocker(context, state, {
+    ...options,
+    before: options.olderThanMs === null ? null : before,
+  });
+  if (!options.dryRun) {
+    if (options.patches) rejectUnmerged(state, refs);
+    await deleteRefs(repository, attempts.map(resultRef));
+    await removeTranscripts(state, transcripts);
+  }
+  removed.push(...attempts.map((attempt) => ({ type: 'result', name: resultRef(attempt) })));
+  removed.push(...transcripts.map((attempt) => ({ type: 'transcript', name: attempt })));
+  if (context.json) context.printJson({ dryRun: options.dryRun, removed });
+  else context.print(reportText(removed, options.dryRun));
+  return 0;
+}
+
+/** A patch whose result goes can never be applied again: it says so from now on. */
+function rejectUnmerged(state: State, attempts: readonly AttemptId[]): void {
+  for (const id of attempts) {
+    const patch = state.patch(id);
+    if (patch === null || patch.state === 'merged' || patch.state === 'rejected') continue;
+    state.setPatchState(id, [patch.state], 'rejected', { reason: 'removed by cleanup --patches' });
+  }
+}
+
+async function sweepDocker(
+  context: Context,
+  state: State,
+  options: CleanupOptions & { readonly before: Date | null },
+): Promise<Removal[]> {
+  const [{ connectEngine }, { sweep }] = await Promise.all([
+    import('../../src/sandbox/docker/connect.ts'),
+    import('../../src/sandbox/docker/sweep.ts'),
+  ]);
+  const run = liveRun(state);
+  const unended = state.unendedAttempts().map((attempt) => attempt.id);
+  const wantsCaches = options.caches || options.all;
+  // The store holds the work of attempts that nobody has collected yet.
+  const mayTakeStore = run === null && unended.length === 0;
+  if (wantsCaches && !mayTakeStore) {
+    context.warn(
+      run === null
+        ? 'the store stays: an interrupted run left work in it; `orchestrate run` takes it up'
+        : 'the store stays: a run is at work',
+    );
+  }
+  try {
+    const docker = await connectEngine(context.env);
+    return await sweep(docker, state.installation, {
+      kinds: [
+        'agent',
+        'keeper',
+        'gateway',
+        'check',
+        'setup',
+        ...(wantsCaches && mayTakeStore ? (['store', 'cache'] as const) : []),
+      ],
+      dryRun: options.dryRun,
+      liveRun: run?.id ?? null,
+      keepAttempts: unended,
+      createdBefore: options.before,
+    });
+  } catch (error) {
+    if (!(error instanceof OrchestrateError)) throw error;
+    context.warn(`what is left in Docker was not looked at: ${error.message}`);
+    return [];
+  }
+}
+
+function reportText(removed: readonly Removal[], dryRun: boolean): string {
+  if (removed.length === 0) return 'There is nothing to remove.\n';
+  const lines = removed.map((removal) => `  ${removal.type} ${revealLine(removal.name)}\n`);
+  return `${dryRun ? 'Would remove' : 'Removed'} ${removed.length}:\n${lines.join('')}`;
+}

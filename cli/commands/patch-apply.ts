@@ -1,0 +1,170 @@
+/** `patch apply`: patches, now, onto a branch, each as a commit; everything is checked before the first one. */
+
+import { OrchestrateError, usageError } from '../../src/errors.ts';
+import type { Change } from '../../src/git/apply.ts';
+import type { Repository } from '../../src/git/repository.ts';
+import type { PatchRecord } from '../../src/state/records.ts';
+import type { State } from '../../src/state/state.ts';
+import type { ObjectId } from '../../src/types.ts';
+import { selectPatches } from '../apply-order.ts';
+import { commitMessage } from '../commit-message.ts';
+import type { Context } from '../context.ts';
+import { someState } from '../find.ts';
+import type { PatchApplyOptions } from '../options.ts';
+import { revealLine } from '../render/sanitise.ts';
+
+/** One patch that was put on a branch. `to` is null without a commit, and `from` where the branch had all of it. */
+export interface AppliedPatch {
+  readonly id: string;
+  readonly task: string;
+  readonly from: string;
+  readonly to: string | null;
+  readonly branch: string | null;
+  readonly undo: string;
+}
+
+export interface ApplyReport {
+  readonly applied: readonly AppliedPatch[];
+  readonly alreadyMerged: readonly string[];
+  /** What stopped it after some patches were applied. */
+  readonly stopped: OrchestrateError | null;
+}
+
+/** The command: applies and tells. */
+export async function apply(context: Context, typed: readonly string[], options: PatchApplyOptions): Promise<number> {
+  const report = await applyAll(context, typed, options);
+  const first = report.applied.find((patch) => patch.undo !== '');
+  if (context.json && report.stopped === null) context.printJson(reportJson(report, first));
+  if (!context.json) context.print(reportText(report, first, options));
+  if (report.stopped !== null) throw report.stopped;
+  return 0;
+}
+
+/** Applies without telling; for the demo. Returns what was applied, and throws what stopped it. */
+export async function applyPatches(
+  context: Context,
+  typed: readonly string[],
+  options: PatchApplyOptions,
+): Promise<AppliedPatch[]> {
+  const report = await applyAll(context, typed, options);
+  if (report.stopped !== null) throw report.stopped;
+  return [...report.applied];
+}
+
+async function applyAll(context: Context, typed: readonly string[], options: PatchApplyOptions): Promise<ApplyReport> {
+  if (!options.commit && options.branch !== null) {
+    throw usageError('BAD_USAGE', '--no-commit changes the work tree here, so it does not go with --branch');
+  }
+  const known = someState(await context.readState(), typed[0] ?? '');
+  const { patches, alreadyMerged } = selectPatches(known, typed, options);
+  if (patches.length === 0) return { applied: [], alreadyMerged, stopped: null };
+  const [repository, state] = await Promise.all([context.repository(), context.state()]);
+  if (!options.commit) return { applied: await applyUncommitted(repository, patches), alreadyMerged, stopped: null };
+  return { ...(await applyCommitted(repository, state, { patches, branch: options.branch })), alreadyMerged };
+}
+
+interface CommittedWork {
+  readonly patches: readonly PatchRecord[];
+  readonly branch: string | null;
+}
+
+async function applyCommitted(
+  repository: Repository,
+  state: State,
+  work: CommittedWork,
+): Promise<Omit<ApplyReport, 'alreadyMerged'>> {
+  const [{ applyToBranch, applyToCheckout }, { commitTree, userIdentity }] = await Promise.all([
+    import('../../src/git/apply.ts'),
+    import('../../src/git/commits.ts'),
+  ]);
+  const identity = await userIdentity(repository);
+  const applied: AppliedPatch[] = [];
+  for (const patch of work.patches) {
+    const task = state.task(patch.task);
+    const attempt = state.attemptsOf(patch.task).find((each) => each.id === patch.id) ?? null;
+    const message = commitMessage(task, attempt);
+    const change: Change = {
+      base: patch.baseTree,
+      result: patch.tree,
+      label: patch.id,
+      commit: (parent: ObjectId, tree: ObjectId) =>
+        commitTree(repository, { tree, parents: [parent], message, ...identity }),
+    };
+    try {
+      const { branch } = work;
+      const done =
+        branch === null
+          ? await applyToCheckout(repository, change)
+          : await applyToBranch(repository, { ...change, branch });
+      const merged = {
+        ...(done.to === null ? {} : { mergedAs: done.to }),
+        ...(done.branch === null ? {} : { mergedInto: done.branch }),
+      };
+      state.setPatchState(patch.id, [patch.state], 'merged', merged);
+      applied.push({ id: patch.id, task: patch.task, ...done });
+    } catch (error) {
+      if (!(error instanceof OrchestrateError) || applied.length === 0) throw named(patch, error);
+      return { applied, stopped: named(patch, error) };
+    }
+  }
+  return { applied, stopped: null };
+}
+
+/** Which of several patches an error is about. */
+function named<Thrown>(patch: PatchRecord, error: Thrown): Thrown | OrchestrateError {
+  if (!(error instanceof OrchestrateError)) return error;
+  return new OrchestrateError(error.kind, error.code, `${patch.id}: ${error.message}`, {
+    hint: error.hint,
+    cause: error,
+  });
+}
+
+/** All patches as one change of index and work tree; none of them counts as merged. */
+async function applyUncommitted(repository: Repository, patches: readonly PatchRecord[]): Promise<AppliedPatch[]> {
+  const [{ applyToCheckout }, { resolveBase }, { mergeTrees }] = await Promise.all([
+    import('../../src/git/apply.ts'),
+    import('../../src/git/base.ts'),
+    import('../../src/git/merge.ts'),
+  ]);
+  const head = await resolveBase(repository, { includeDirty: false });
+  let result = head.tree;
+  for (const patch of patches) {
+    const merge = await mergeTrees(repository, { base: patch.baseTree, ours: result, theirs: patch.tree });
+    if (!merge.clean) {
+      const paths = merge.paths.map(revealLine).join(', ');
+      throw new OrchestrateError('failure', 'PATCH_CONFLICT', `${patch.id} conflicts with what is there in ${paths}`, {
+        hint: 'Nothing was changed.',
+      });
+    }
+    result = merge.tree;
+  }
+  const done = await applyToCheckout(repository, { base: head.tree, result, commit: null });
+  return patches.map((patch) => ({ id: patch.id, task: patch.task, ...done }));
+}
+
+function reportJson(report: ApplyReport, first: AppliedPatch | undefined) {
+  const last = report.applied.at(-1);
+  return {
+    target: last?.branch ?? null,
+    from: report.applied[0]?.from ?? null,
+    to: last?.to ?? null,
+    merged: report.applied.filter((patch) => patch.to !== null).map((patch) => patch.id),
+    applied: report.applied,
+    alreadyMerged: report.alreadyMerged,
+    undo: first?.undo ?? null,
+  };
+}
+
+function reportText(report: ApplyReport, first: AppliedPatch | undefined, options: PatchApplyOptions): string {
+  const lines = report.alreadyMerged.map((id) => `${id} is merged already`);
+  for (const patch of report.applied) lines.push(lineOf(patch, options));
+  if (first !== undefined) lines.push(`Undo: ${revealLine(first.undo)}`);
+  return lines.map((line) => `${line}\n`).join('');
+}
+
+function lineOf(patch: AppliedPatch, options: PatchApplyOptions): string {
+  const where = revealLine(patch.branch ?? 'the detached HEAD');
+  if (patch.undo === '') return `${patch.id}: ${where} had all of it already`;
+  if (!options.commit) return `${patch.id} is in the index and the work tree, not committed`;
+  return `${patch.id} merged into ${where} as ${(patch.to ?? '').slice(0, 12)}`;
+}

@@ -1,0 +1,44 @@
+/** `patch list`: every patch with size, flags and checks. */
+
+import type { PatchRecord } from '../../src/state/records.ts';
+import type { Context } from '../context.ts';
+import type { PatchListOptions } from '../options.ts';
+import { checkVerdict, patchJson } from '../render/json.ts';
+import { revealLine } from '../render/sanitise.ts';
+import { age, coloursOf, sizeOf, tableOf } from '../render/text.ts';
+
+export async function listPatches(context: Context, options: PatchListOptions): Promise<number> {
+  const state = await context.readState();
+  const all = state?.patches() ?? [];
+  const patches = options.status.length === 0 ? all : all.filter((patch) => options.status.includes(patch.state));
+  if (context.json) {
+    context.printJson({ patches: patches.map((patch) => patchJson(patch)) });
+    return 0;
+  }
+  if (patches.length === 0) {
+    context.print(all.length === 0 ? 'There are no patches yet.\n' : 'There are no such patches.\n');
+    return 0;
+  }
+  const header = ['PATCH', 'STATE', 'SIZE', 'CHECKS', 'AGE', 'NOTES'];
+  const [first = '', ...lines] = (await tableOf([header, ...patches.map(row)])).split('\n');
+  context.print(`${coloursOf(context.colour).bold(first)}\n${lines.join('\n')}`);
+  return 0;
+}
+
+function row(patch: PatchRecord): string[] {
+  const flags = [...new Set(patch.flags.map((flag) => flag.code))].join(', ');
+  const notes = [flags === '' ? '' : `flags: ${revealLine(flags)}`, revealLine(patch.reason ?? ''), merged(patch)];
+  return [
+    patch.id,
+    patch.state,
+    sizeOf(patch.size),
+    checkVerdict(patch),
+    age(Date.now() - Date.parse(patch.createdAt)),
+    notes.filter((note) => note !== '').join('; '),
+  ];
+}
+
+function merged(patch: PatchRecord): string {
+  if (patch.mergedAs === null) return '';
+  return `as ${patch.mergedAs.slice(0, 12)} in ${revealLine(patch.mergedInto ?? 'a detached HEAD')}`;
+}

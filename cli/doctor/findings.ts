@@ -1,0 +1,133 @@
+/** Everything that `doctor` looks at, in the order in which a run would need it. */
+
+import { statfs } from 'node:fs/promises';
+import prettyBytes from 'pretty-bytes';
+import { nameOf } from '../../src/config/env-file.ts';
+import { OrchestrateError } from '../../src/errors.ts';
+import type { Repository } from '../../src/git/repository.ts';
+import type { Context } from '../context.ts';
+import { keysOf } from '../keys.ts';
+import { judgeFacts } from './engine-findings.ts';
+
+export interface Finding {
+  readonly name: string;
+  readonly status: 'ok' | 'warn' | 'fail';
+  readonly detail: string;
+  readonly fix: string | null;
+}
+
+const NODE_WANTED = [20, 19] as const;
+const LOW_SPACE_BYTES = 5 * 1024 ** 3;
+const NO_SPACE_BYTES = 512 * 1024 ** 2;
+
+export async function gatherFindings(context: Context): Promise<Finding[]> {
+  const findings: Finding[] = [nodeFinding(process.versions.node), await gitFinding(context)];
+  const repository = await tried(() => context.repository());
+  if (repository instanceof OrchestrateError) {
+    if (repository.code !== 'NO_GIT' && repository.code !== 'GIT_TOO_OLD')
+      findings.push(failed('repository', repository));
+    findings.push(...(await engineFindings(context)), await keysFinding(context, null));
+    return findings;
+  }
+  findings.push(ok('repository', repository.root), await identityFinding(repository), await settingsFinding(context));
+  findings.push(await spaceFinding('disk', repository.root), ...(await engineFindings(context)));
+  findings.push(await keysFinding(context, repository));
+  return findings;
+}
+
+export function ok(name: string, detail: string): Finding {
+  return { name, status: 'ok', detail, fix: null };
+}
+
+export function warn(name: string, detail: string, fix: string | null): Finding {
+  return { name, status: 'warn', detail, fix };
+}
+
+function failed(name: string, error: OrchestrateError): Finding {
+  return { name, status: 'fail', detail: error.message, fix: error.hint ?? null };
+}
+
+/** What `act` gives, or its failure as a value; faults of ours stay thrown. */
+async function tried<Result>(act: () => Promise<Result>): Promise<Result | OrchestrateError> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof OrchestrateError) return error;
+    throw error;
+  }
+}
+
+export function nodeFinding(version: string): Finding {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const isEnough = major > NODE_WANTED[0] || (major === NODE_WANTED[0] && minor >= NODE_WANTED[1]);
+  if (isEnough) return ok('node', version);
+  const wanted = NODE_WANTED.join('.');
+  return {
+    name: 'node',
+    status: 'fail',
+    detail: `${version}, at least ${wanted} is needed`,
+    fix: `install Node.js ${wanted} or newer`,
+  };
+}
+
+async function gitFinding(context: Context): Promise<Finding> {
+  const { git } = await import('../../src/git/git.ts');
+  const env = { PATH: context.env['PATH'] ?? '', LC_ALL: 'C' };
+  const answer = await tried(() => git({ cwd: context.cwd, env, config: [] }, ['version']));
+  if (answer instanceof OrchestrateError) return failed('git', answer);
+  const version = answer.stdout
+    .toString('utf8')
+    .trim()
+    .replace(/^git version /, '');
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major > 2 || (major === 2 && minor >= 38)) return ok('git', version);
+  return { name: 'git', status: 'fail', detail: `${version}, at least 2.38 is needed`, fix: 'install a newer git' };
+}
+
+async function identityFinding(repository: Repository): Promise<Finding> {
+  const { userIdentity } = await import('../../src/git/commits.ts');
+  const identity = await tried(() => userIdentity(repository));
+  if (identity instanceof OrchestrateError) {
+    return warn('identity', `${identity.message} A run needs none, \`patch apply\` does.`, identity.hint ?? null);
+  }
+  return ok('identity', `${identity.author.name} <${identity.author.email}>`);
+}
+
+async function settingsFinding(context: Context): Promise<Finding> {
+  // Looking must not ask: a file that was not accepted is a warning of its own.
+  const loaded = await tried(() => context.settings({}, { trust: false }));
+  if (loaded instanceof OrchestrateError) return failed('settings', loaded);
+  const { settings } = loaded;
+  return ok('settings', `${settings.maxAgents} agents at once, engine ${settings.engine?.name ?? 'none chosen'}`);
+}
+
+async function spaceFinding(name: string, folder: string): Promise<Finding> {
+  const space = await statfs(folder).catch(() => null);
+  if (space === null) return warn(name, `the free space at ${folder} cannot be read`, null);
+  const free = space.bavail * space.bsize;
+  const total = space.blocks * space.bsize;
+  const inodes = space.files > 0 ? space.ffree / space.files : 1;
+  const detail = `${prettyBytes(free, { binary: true })} free of ${prettyBytes(total, { binary: true })} at ${folder}`;
+  const fix = 'make room: orchestrate cleanup --dry-run shows what can go';
+  if (free < NO_SPACE_BYTES) return { name, status: 'fail', detail, fix };
+  if (inodes < 0.05) return warn(name, `${detail}, but hardly any inodes`, fix);
+  return free < LOW_SPACE_BYTES || free < total / 10 ? warn(name, detail, fix) : ok(name, detail);
+}
+
+async function engineFindings(context: Context): Promise<Finding[]> {
+  const { inspectEngine } = await import('../../src/sandbox/docker/facts.ts');
+  const facts = await tried(() => inspectEngine(context.env));
+  if (facts instanceof OrchestrateError) return [failed('docker', facts)];
+  const isLocal = facts.isLocal && facts.rootFolder !== '';
+  const space = isLocal ? await spaceFinding('docker disk', facts.rootFolder) : null;
+  return [...judgeFacts(facts), ...(space === null ? [] : [space])];
+}
+
+async function keysFinding(context: Context, repository: Repository | null): Promise<Finding> {
+  const { found, warnings } = await keysOf(context, repository);
+  const present = Object.entries(found).map(([name, key]) => `${name} (${nameOf(key.source)})`);
+  const detail = present.length === 0 ? 'none; --engine-command and --engine demo need none' : present.join(', ');
+  return warnings.length === 0
+    ? ok('keys', detail)
+    : warn('keys', `${detail}; ${warnings.join('; ')}`, 'put the base URL where its key is');
+}

@@ -1,0 +1,193 @@
+/** The host's side of the keeper: typed calls over the two sessions in the keeper's container. */
+
+import type { Duplex, Readable } from 'node:stream';
+import { environmentError, failure } from '../errors.ts';
+import type { ObjectId } from '../types.ts';
+import { Caller, type OpenedCall } from './caller.ts';
+import { type Collection, readCollection } from './collection.ts';
+import { KeeperFault, ProtocolError } from './protocol.ts';
+
+export type { Collection } from './collection.ts';
+
+/** How sessions are opened: each is one `serve` program in the keeper's container. */
+export interface KeeperTransport {
+  /** The standard input and output of a new program that runs as root (`keeper`) or as the agents' user (`agent`). */
+  open(user: 'keeper' | 'agent'): Promise<Duplex>;
+}
+
+export interface TreeLayer {
+  readonly tree: ObjectId;
+  /** The tree it is a difference to; null for a whole tree. */
+  readonly from: ObjectId | null;
+  readonly depth: number;
+}
+
+interface LayerRequest {
+  readonly tree: ObjectId;
+  readonly commit: ObjectId;
+  readonly objectFormat: 'sha1' | 'sha256';
+  /** A git pack, not thin. Read to its end, or destroyed when it is not needed. */
+  readonly pack: Readable;
+}
+
+/**
+ * All calls may run side by side. They reject with an OrchestrateError: `failure` where the keeper says no
+ * (COLLECT_TOO_LARGE, KEEPER_*), `environment` KEEPER_LOST where the session broke; the next call opens a new one.
+ */
+export class KeeperClient implements AsyncDisposable {
+  readonly #transport: KeeperTransport;
+  readonly #sessions = new Map<'keeper' | 'agent', Promise<Caller>>();
+  readonly #laying = new Map<ObjectId, Promise<void>>();
+  #disposed = false;
+
+  constructor(transport: KeeperTransport) {
+    this.#transport = transport;
+  }
+
+  /** Finished layers. */
+  async trees(): Promise<TreeLayer[]> {
+    const { trees } = await this.#ask<{ trees: TreeLayer[] }>('trees');
+    return trees.map(({ tree, from, depth }) => ({ tree, from, depth }));
+  }
+
+  /**
+   * Lays out a whole tree: raw blob bytes, owned by the agents' user, with a small git repository (branch main at
+   * `commit`). `pack` holds the commit and all its objects. A finished layer is left alone; concurrent calls share the work.
+   */
+  async layTree(layer: LayerRequest): Promise<void> {
+    await this.#lay({ ...layer, from: null });
+  }
+
+  /** Lays out the difference to the finished layer `from`; `pack` holds what that one lacks. Otherwise as layTree. */
+  async layDelta(layer: LayerRequest & { readonly from: ObjectId }): Promise<void> {
+    await this.#lay(layer);
+  }
+
+  /** The folders that make up a tree, relative to the store, the top one first. */
+  async stackOf(tree: ObjectId): Promise<string[]> {
+    return (await this.#ask<{ folders: string[] }>('stack', { tree })).folders;
+  }
+
+  /** Removes a layer; rejects with KEEPER_LAYER_IN_USE while another stands on it. No attempt may be using it. */
+  async removeTree(tree: ObjectId): Promise<void> {
+    await this.#ask('removeTree', { tree });
+  }
+
+  /**
+   * Makes the folders of an attempt; the paths are relative to the store.
+   * Again for the same attempt: made anew as long as its workspace is empty, then KEEPER_ATTEMPT_EXISTS.
+   */
+  async prepareAttempt(attempt: {
+    readonly id: string;
+    readonly homeFiles: readonly { readonly path: string; readonly content: Buffer; readonly mode: number }[];
+  }): Promise<{ upper: string; work: string; homeUpper: string; homeWork: string }> {
+    const files = attempt.homeFiles.map(({ path, content, mode }) => ({ path, mode, size: content.length }));
+    const body = attempt.homeFiles.map((file) => file.content);
+    return this.#ask('prepareAttempt', { id: attempt.id, files }, body);
+  }
+
+  /**
+   * Reads what an attempt changed against `tree`. Nothing may write to its workspace from here until `changes` is read
+   * to the end (KEEPER_CHANGED_WHILE_READ otherwise).
+   * @throws OrchestrateError COLLECT_TOO_LARGE when a cap is exceeded, before anything was read
+   */
+  async collect(request: {
+    readonly attempt: string;
+    readonly tree: ObjectId;
+    readonly objectFormat: 'sha1' | 'sha256';
+    readonly maxEntries: number;
+    /** Of changed files, by apparent size. */
+    readonly maxBytes: number;
+  }): Promise<Collection> {
+    try {
+      const call = (await this.#session('keeper')).call('collect', { ...request });
+      return await readCollection(call, asError);
+    } catch (error) {
+      throw asError(error);
+    }
+  }
+
+  /** Removes an attempt's folders; its container must be gone. Harmless when they are not there. */
+  async removeAttempt(id: string): Promise<void> {
+    await this.#ask('removeAttempt', { id });
+  }
+
+  async attempts(): Promise<string[]> {
+    return (await this.#ask<{ attempts: string[] }>('attempts')).attempts;
+  }
+
+  /** Of the file system that holds the store. */
+  async usage(): Promise<{ bytes: number; inodes: number; freeBytes: number; freeInodes: number }> {
+    return this.#ask('usage');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    for (const session of this.#sessions.values()) (await session.catch(() => null))?.close();
+    this.#sessions.clear();
+  }
+
+  async #lay(layer: LayerRequest & { readonly from: ObjectId | null }): Promise<void> {
+    const underWay = this.#laying.get(layer.tree);
+    if (underWay !== undefined) {
+      layer.pack.destroy();
+      return underWay;
+    }
+    const laying = this.#layOnce(layer).finally(() => {
+      this.#laying.delete(layer.tree);
+      layer.pack.destroy();
+    });
+    this.#laying.set(layer.tree, laying);
+    return laying;
+  }
+
+  async #layOnce({ pack, ...layer }: LayerRequest & { readonly from: ObjectId | null }): Promise<void> {
+    const { opened } = await this.#ask<{ opened: boolean }>('openLayer', layer);
+    if (!opened) return;
+    await this.#ask('fillLayer', layer, pack);
+    await this.#ask('finishLayer', layer);
+  }
+
+  /** The keeper is built together with this client: its answers have the shape that the caller names. */
+  async #ask<Answer>(
+    method: string,
+    params: Readonly<Record<string, unknown>> = {},
+    body: AsyncIterable<Buffer> | Iterable<Buffer> = [],
+  ): Promise<Answer> {
+    let call: OpenedCall | null = null;
+    try {
+      call = (await this.#session(method === 'fillLayer' ? 'agent' : 'keeper')).call(method, params);
+      const { result } = call;
+      // Whichever fails first is the reason: a broken source, or a keeper that refuses.
+      const answer: unknown = await Promise.race([result, call.send(body).then(() => result)]);
+      return answer as Answer;
+    } catch (error) {
+      call?.cancel();
+      throw asError(error);
+    }
+  }
+
+  async #session(user: 'keeper' | 'agent'): Promise<Caller> {
+    if (this.#disposed) throw new KeeperFault('KEEPER_LOST', 'the keeper was let go');
+    const known = await this.#sessions.get(user);
+    if (known !== undefined && !known.isClosed) return known;
+    const opening = this.#transport.open(user).then((duplex) => new Caller(duplex));
+    this.#sessions.set(user, opening);
+    opening.catch(() => this.#sessions.delete(user));
+    return opening;
+  }
+}
+
+/** Our own faults become errors for people; whatever else went wrong (a pack that could not be read) stays itself. */
+function asError(error: unknown): unknown {
+  if (error instanceof ProtocolError)
+    return environmentError('KEEPER_LOST', `the keeper does not make sense: ${error.message}`);
+  if (!(error instanceof KeeperFault)) return error;
+  if (error.code === 'KEEPER_LOST') return environmentError('KEEPER_LOST', error.message, { cause: error });
+  return failure(error.code, error.message, { hint: hintOf(error), cause: error });
+}
+
+function hintOf(fault: KeeperFault): string | undefined {
+  if (fault.code !== 'COLLECT_TOO_LARGE') return undefined;
+  return 'let a .gitignore name what is generated, or have the task do less';
+}

@@ -1,0 +1,138 @@
+/** What can be asked of a session; which of it works depends on the user that the session runs as. */
+
+import { chmod, lchown, mkdir, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Attempts, type HomeFile } from './attempts.ts';
+import { type CollectOptions, findChanges, sendChanges, sendFlags } from './collect.ts';
+import { fillDelta, fillTree } from './fill.ts';
+import { IgnoreRules } from './ignore.ts';
+import { AGENT_UID, Layers, type NewLayer } from './layers.ts';
+import { attemptParam, objectIdParam } from './names.ts';
+import { ObjectReader } from './objects.ts';
+import { opaqueFolders } from './opaque.ts';
+import { KeeperFault } from './protocol.ts';
+import type { Call, Handler } from './session.ts';
+import { ByteReader } from './streams.ts';
+import type { ObjectFormat } from './tree.ts';
+
+type Params = Readonly<Record<string, unknown>>;
+
+/** Makes the store's own folders where they are missing; to be done by root, before anything else. */
+export async function prepareStore(store: string): Promise<void> {
+  const folders = [
+    { name: 't', mode: 0o755 },
+    { name: 'a', mode: 0o711 },
+    { name: 'h', mode: 0o755 },
+  ];
+  for (const { name, mode } of folders) {
+    await mkdir(path.join(store, name), { recursive: true });
+    await chmod(path.join(store, name), mode);
+  }
+  // The home that every attempt's home lies over.
+  await lchown(path.join(store, 'h'), AGENT_UID, AGENT_UID);
+}
+
+/** For a session of root. */
+export function keeperMethods(store: string): Readonly<Record<string, Handler>> {
+  const layers = new Layers(store);
+  const attempts = new Attempts(store);
+  return {
+    trees: async () => ({ trees: await layers.all() }),
+    stack: async ({ params }) => {
+      const stack = await layers.stack(objectIdParam(params.tree));
+      return { folders: stack.map((layer) => `t/${layer.tree}/f`) };
+    },
+    openLayer: async ({ params }) => ({ opened: await layers.open(layerParam(params)) }),
+    finishLayer: async ({ params }) => layers.finish(layerParam(params)),
+    removeTree: async ({ params }) => layers.remove(objectIdParam(params.tree)),
+    prepareAttempt: async (call) => {
+      const id = attemptParam(call.params.id);
+      return { ...(await attempts.prepare(id, await homeFiles(call))) };
+    },
+    attempts: async () => ({ attempts: await attempts.all() }),
+    removeAttempt: async ({ params }) => attempts.remove(attemptParam(params.id)),
+    collect: async (call) => collect(call, layers, await attempts.upper(attemptParam(call.params.attempt))),
+    usage: async () => usage(store),
+  };
+}
+
+/** For a session of the agents' user. */
+export function agentMethods(store: string): Readonly<Record<string, Handler>> {
+  return {
+    fillLayer: async ({ params, body, signal }) => {
+      const layer = layerParam(params);
+      const { from } = layer;
+      if (from === null) await fillTree(store, layer, { pack: body, signal });
+      else await fillDelta(store, { ...layer, from }, { pack: body, signal });
+    },
+  };
+}
+
+/** The flags follow the answer; the changes follow when the client ends its own stream. */
+async function collect(call: Call, layers: Layers, upper: string): Promise<void> {
+  const { params, signal } = call;
+  const tree = objectIdParam(params.tree);
+  const format = formatParam(params.objectFormat);
+  using objects = new ObjectReader(await layers.objects(tree), { format, signal });
+  using rules = new IgnoreRules(tmpdir(), signal);
+  const options: CollectOptions = {
+    tree,
+    format,
+    objects,
+    maxEntries: numberParam(params.maxEntries),
+    maxBytes: numberParam(params.maxBytes),
+    opaque: (folders) => opaqueFolders(upper, folders, signal),
+    rules,
+  };
+  const found = await findChanges(upper, options);
+  const { ignored, bytes } = found;
+  const count = found.deletes.length + found.changed.length;
+  await call.reply({ count, bytes, ignored, flags: found.flags.length });
+  await sendFlags(found.flags, call.out);
+  for await (const _ of call.body) throw new KeeperFault('KEEPER_BAD_CALL', 'a collection takes no input');
+  await sendChanges(upper, found, options, call.out);
+}
+
+/** Their contents come one after the other in the call's stream. */
+async function homeFiles({ params, body }: Call): Promise<HomeFile[]> {
+  if (!Array.isArray(params.files)) throw new KeeperFault('KEEPER_BAD_CALL', 'files must be a list');
+  const reader = new ByteReader(body);
+  const files: HomeFile[] = [];
+  for (const one of params.files) {
+    const { path: at, mode, size } = { ...one };
+    if (typeof at !== 'string') throw new KeeperFault('KEEPER_BAD_CALL', 'a file of the home has no path');
+    files.push({ path: at, mode: numberParam(mode), content: await reader.read(numberParam(size)) });
+  }
+  return files;
+}
+
+/** Bytes and entries of the file system that holds the store. */
+async function usage(store: string): Promise<Readonly<Record<string, number>>> {
+  const { bsize, blocks, bfree, bavail, files, ffree } = await statfs(store);
+  return {
+    bytes: (blocks - bfree) * bsize,
+    inodes: files - ffree,
+    freeBytes: bavail * bsize,
+    freeInodes: ffree,
+  };
+}
+
+function layerParam(params: Params): NewLayer {
+  return {
+    tree: objectIdParam(params.tree),
+    from: params.from === null ? null : objectIdParam(params.from),
+    commit: objectIdParam(params.commit),
+    objectFormat: formatParam(params.objectFormat),
+  };
+}
+
+function formatParam(value: unknown): ObjectFormat {
+  if (value === 'sha1' || value === 'sha256') return value;
+  throw new KeeperFault('KEEPER_BAD_CALL', `not an object format: ${JSON.stringify(value)}`);
+}
+
+function numberParam(value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new KeeperFault('KEEPER_BAD_CALL', `not a number: ${JSON.stringify(value)}`);
+}

@@ -1,0 +1,130 @@
+/** Finds by label what an installation left in a Docker engine, and removes it. */
+
+import type Docker from 'dockerode';
+import { engineFailure, isStatus } from './engine-errors.ts';
+import { ATTEMPT_LABEL, KIND_LABEL, LABEL, type ObjectKind, RUN_LABEL, SHARED } from './names.ts';
+
+export interface SweepOptions {
+  /** Only objects of these kinds. `cache` includes what all repositories of the engine share. */
+  readonly kinds: readonly ObjectKind[];
+  /** Only say what would go. */
+  readonly dryRun: boolean;
+  /** Objects of this run stay: it is at work. */
+  readonly liveRun?: string | null;
+  /** Objects of these attempts stay: their work is still to be collected. */
+  readonly keepAttempts?: readonly string[];
+  /** Only what was created before; not given: whatever its age. */
+  readonly createdBefore?: Date | null;
+}
+
+export interface Swept {
+  readonly type: 'container' | 'volume' | 'image';
+  readonly name: string;
+  readonly kind: string;
+}
+
+interface Found extends Swept {
+  remove(): Promise<unknown>;
+}
+
+/**
+ * Removes what belongs to `installation` and to no live run: containers first, then volumes, then images. What somebody
+ * uses or has removed meanwhile is passed over. Returns what was (or would be) removed.
+ */
+export async function sweep(docker: Docker, installation: string, options: SweepOptions): Promise<Swept[]> {
+  try {
+    const swept: Swept[] = [];
+    const takesShared = options.kinds.includes('cache') && !(await isSharedInUse(docker, installation));
+    const owners = takesShared ? [installation, SHARED] : [installation];
+    for (const find of [findContainers, findVolumes, findImages]) {
+      for (const owner of owners) {
+        const found = await find(docker, { ...options, owner });
+        for (const object of found) if (options.dryRun || (await removed(object))) swept.push(nameOf(object));
+      }
+    }
+    return swept;
+  } catch (cause) {
+    throw engineFailure('what earlier runs left could not be removed', cause);
+  }
+}
+
+/** Runs of other repositories count on the shared images and volumes between two of their containers, too. */
+async function isSharedInUse(docker: Docker, installation: string): Promise<boolean> {
+  const running = await docker.listContainers({ filters: { label: [LABEL] } });
+  return running.some((container) => container.Labels[LABEL] !== installation);
+}
+
+interface Search extends SweepOptions {
+  readonly owner: string;
+}
+
+type Labels = Readonly<Record<string, string>> | null | undefined;
+
+async function findContainers(docker: Docker, search: Search): Promise<Found[]> {
+  const containers = await docker.listContainers({ all: true, filters: { label: [`${LABEL}=${search.owner}`] } });
+  return containers
+    .filter((container) => isWanted(container.Labels, container.Created * 1000, search))
+    .map((container) => ({
+      type: 'container',
+      name: container.Names[0]?.replace(/^\//, '') ?? container.Id,
+      kind: container.Labels[KIND_LABEL] ?? '',
+      remove: () => docker.getContainer(container.Id).remove({ force: true, v: true }),
+    }));
+}
+
+async function findVolumes(docker: Docker, search: Search): Promise<Found[]> {
+  const { Volumes: volumes } = await docker.listVolumes({ filters: { label: [`${LABEL}=${search.owner}`] } });
+  return (volumes ?? [])
+    .filter((volume) => isWanted(volume.Labels, createdOf(volume), search))
+    .map((volume) => ({
+      type: 'volume',
+      name: volume.Name,
+      kind: volume.Labels[KIND_LABEL] ?? '',
+      remove: () => docker.getVolume(volume.Name).remove(),
+    }));
+}
+
+/** Only caches are images; without `force`, one that a container uses stays. */
+async function findImages(docker: Docker, search: Search): Promise<Found[]> {
+  if (!search.kinds.includes('cache')) return [];
+  const images = await docker.listImages({ filters: { label: [`${LABEL}=${search.owner}`] } });
+  return images
+    .filter((image) => isWanted(image.Labels, image.Created * 1000, search))
+    .map((image) => ({
+      type: 'image',
+      name: image.RepoTags?.[0] ?? image.Id,
+      kind: 'cache',
+      remove: () => docker.getImage(image.RepoTags?.[0] ?? image.Id).remove(),
+    }));
+}
+
+/** `createdAt` in milliseconds; NaN where the engine does not say. */
+function isWanted(labels: Labels, createdAt: number, search: Search): boolean {
+  if (!search.kinds.some((kind) => kind === labels?.[KIND_LABEL])) return false;
+  const run = labels?.[RUN_LABEL];
+  if (run !== undefined && run === search.liveRun) return false;
+  const attempt = labels?.[ATTEMPT_LABEL];
+  if (attempt !== undefined && search.keepAttempts?.includes(attempt) === true) return false;
+  const limit = search.createdBefore ?? null;
+  return limit === null || createdAt < limit.getTime();
+}
+
+function createdOf(volume: object): number {
+  return 'CreatedAt' in volume && typeof volume.CreatedAt === 'string' ? Date.parse(volume.CreatedAt) : Number.NaN;
+}
+
+/** False where somebody uses it (409); gone already (404) is as good as removed. */
+async function removed(object: Found): Promise<boolean> {
+  try {
+    await object.remove();
+    return true;
+  } catch (error) {
+    if (isStatus(error, 404)) return true;
+    if (isStatus(error, 409)) return false;
+    throw error;
+  }
+}
+
+function nameOf({ type, name, kind }: Found): Swept {
+  return { type, name, kind };
+}
