@@ -27,8 +27,22 @@ async function main(): Promise<void> {
     env: process.env,
     cwd: process.cwd(),
   };
+  if (isPlainStatus()) {
+    const { quickStatus } = await import('./quick-status.ts');
+    process.exitCode = await quickStatus(terminal, argv);
+    return;
+  }
   const { runProgram } = await import('./program.ts');
   process.exitCode = await runProgram(argv, terminal, version());
+}
+
+/** `status` with nothing but flags that take no value. */
+function isPlainStatus(): boolean {
+  const plain = ['--json', '--no-color', '-v', '--verbose', '-q', '--quiet'];
+  return (
+    argv.filter((word) => word === 'status').length === 1 &&
+    argv.every((word) => word === 'status' || plain.includes(word))
+  );
 }
 
 async function fail(error: unknown): Promise<void> {

@@ -8,7 +8,7 @@ import { type SettingFlags, settingFlags, withSettingFlags } from './setting-fla
 import { createContext } from './wire.ts';
 
 /** An action gives the exit code, or nothing for 0. */
-type Action = (context: Context) => Promise<number | void>;
+type Action = (context: Context) => Promise<number | undefined>;
 
 /**
  * Parses the arguments and runs the command. Returns the exit code; rejects with an OrchestrateError of kind usage

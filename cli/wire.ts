@@ -38,12 +38,9 @@ class Wired implements Context {
     this.json = flags.json;
     this.verbose = flags.verbose;
     this.quiet = flags.quiet;
-    this.colour = flags.color && this.out.isTTY === true && !this.env['NO_COLOR'] && this.env['TERM'] !== 'dumb';
+    this.colour = flags.color && this.out.isTTY === true && !this.env.NO_COLOR && this.env.TERM !== 'dumb';
     this.directory = resolve(terminal.cwd, flags.repo ?? '.');
-    this.configDirectory = join(
-      this.env['XDG_CONFIG_HOME'] || join(this.env['HOME'] || homedir(), '.config'),
-      'orchestrate',
-    );
+    this.configDirectory = join(this.env.XDG_CONFIG_HOME || join(this.env.HOME || homedir(), '.config'), 'orchestrate');
   }
 
   repository(): Promise<Repository> {

@@ -89,8 +89,10 @@ engine_clear_stale_pid() {
 
 engine_launch() {
   engine_clear_stale_pid
-  # Started apart from this terminal and script, so that it lives on when they end.
-  engine_as_root sh -c 'setsid nohup dockerd "$@" >>"$0" 2>&1 </dev/null &' "$engine_log_file" "$@"
+  # Started apart from this terminal and script, so that it lives on when they end; containers can have no more open files
+  # than the daemon that starts them.
+  engine_as_root sh -c 'ulimit -n 1048576 2>/dev/null || ulimit -n "$(ulimit -Hn)" 2>/dev/null
+    setsid nohup dockerd "$@" >>"$0" 2>&1 </dev/null &' "$engine_log_file" "$@"
 }
 
 engine_wait() {

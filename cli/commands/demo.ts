@@ -197,7 +197,7 @@ const SAMPLE_TASKS = [
       'test("total", () => assert.equal(total(items), 20));',
       'test("discount", () => assert.equal(discounted(items, 25), 15));',
       'END',
-      'node --test test/',
+      'node --test',
     ]),
   },
 ];

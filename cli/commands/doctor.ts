@@ -2,7 +2,8 @@
 
 import { EXIT_CODES } from '../../src/errors.ts';
 import type { Context } from '../context.ts';
-import { type Finding, gatherFindings } from '../doctor/findings.ts';
+import type { Finding } from '../doctor/finding.ts';
+import { gatherFindings } from '../doctor/findings.ts';
 import { revealLine } from '../render/sanitise.ts';
 import { type Colours, coloursOf } from '../render/text.ts';
 

@@ -5,7 +5,7 @@ import type { State } from '../../src/state/state.ts';
 import type { Context } from '../context.ts';
 import { safeJson, sanitiseLine } from '../render/sanitise.ts';
 import { clock, coloursOf } from '../render/text.ts';
-import { type StatusJson, statusOf, statusText } from './status.ts';
+import { type StatusJson, statusOf, statusText } from '../status-of.ts';
 
 const INTERVAL_MS = 1000;
 const HIDE_CURSOR = '\x1b[?25l';

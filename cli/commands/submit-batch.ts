@@ -6,7 +6,7 @@ import { checkRole, DEFAULT_ROLE } from '../../src/roles/catalogue.ts';
 import type { NewTask } from '../../src/state/records.ts';
 import { titleOf } from '../../src/tasks/slug.ts';
 import { PRIORITIES, type Priority } from '../../src/types.ts';
-import { problemOf } from './submit.ts';
+import { problemOf } from '../new-task.ts';
 
 const batchLine = z.strictObject({
   title: z.string().trim().optional(),

@@ -8,13 +8,12 @@ import type { NewTask, TaskRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import { titleOf } from '../../src/tasks/slug.ts';
 import type { Context } from '../context.ts';
+import { DESCRIPTION_LIMIT, problemOf } from '../new-task.ts';
 import type { SubmitOptions } from '../options.ts';
 import { taskJsonOf } from '../render/json.ts';
 import { sanitiseLine } from '../render/sanitise.ts';
 import { tableOf } from '../render/text.ts';
 
-/** Of one description, in bytes of UTF-8. */
-export const DESCRIPTION_LIMIT = 1024 ** 2;
 const BATCH_LIMIT = 64 * 1024 ** 2;
 
 export async function submit(context: Context, options: SubmitOptions): Promise<number> {
@@ -70,14 +69,6 @@ function resolverOf(state: State | null): (typed: string) => string {
     if (state !== null) return state.resolveTask(typed);
     throw usageError('UNKNOWN_TASK', `There is no task ${typed}.`, { hint: 'Nothing was queued here yet.' });
   };
-}
-
-/** Why a task cannot be queued, or null. */
-export function problemOf(task: Pick<NewTask, 'title' | 'description'>): string | null {
-  if (task.description.trim() === '') return 'the description is empty';
-  if (Buffer.byteLength(task.description) > DESCRIPTION_LIMIT) return 'the description is larger than 1 MiB';
-  if (task.title.length > 500) return 'the title is longer than 500 characters';
-  return null;
 }
 
 async function readInput(context: Context, file: string, limit: number): Promise<string> {

@@ -9,7 +9,7 @@ import {
   RUNC_WANTED,
 } from '../../src/sandbox/docker/advisories.ts';
 import type { EngineFacts } from '../../src/sandbox/docker/facts.ts';
-import { type Finding, ok, warn } from './findings.ts';
+import { type Finding, ok, warn } from './finding.ts';
 
 export function judgeFacts(facts: EngineFacts): Finding[] {
   const size = `${facts.cpus} CPUs, ${prettyBytes(facts.memoryBytes, { binary: true })} memory`;

@@ -8,13 +8,7 @@ import type { Repository } from '../../src/git/repository.ts';
 import type { Context } from '../context.ts';
 import { keysOf } from '../keys.ts';
 import { judgeFacts } from './engine-findings.ts';
-
-export interface Finding {
-  readonly name: string;
-  readonly status: 'ok' | 'warn' | 'fail';
-  readonly detail: string;
-  readonly fix: string | null;
-}
+import { type Finding, ok, warn } from './finding.ts';
 
 const NODE_WANTED = [20, 19] as const;
 const LOW_SPACE_BYTES = 5 * 1024 ** 3;
@@ -33,14 +27,6 @@ export async function gatherFindings(context: Context): Promise<Finding[]> {
   findings.push(await spaceFinding('disk', repository.root), ...(await engineFindings(context)));
   findings.push(await keysFinding(context, repository));
   return findings;
-}
-
-export function ok(name: string, detail: string): Finding {
-  return { name, status: 'ok', detail, fix: null };
-}
-
-export function warn(name: string, detail: string, fix: string | null): Finding {
-  return { name, status: 'warn', detail, fix };
 }
 
 function failed(name: string, error: OrchestrateError): Finding {
@@ -72,7 +58,7 @@ export function nodeFinding(version: string): Finding {
 
 async function gitFinding(context: Context): Promise<Finding> {
   const { git } = await import('../../src/git/git.ts');
-  const env = { PATH: context.env['PATH'] ?? '', LC_ALL: 'C' };
+  const env = { PATH: context.env.PATH ?? '', LC_ALL: 'C' };
   const answer = await tried(() => git({ cwd: context.cwd, env, config: [] }, ['version']));
   if (answer instanceof OrchestrateError) return failed('git', answer);
   const version = answer.stdout

@@ -12,6 +12,8 @@ import stripAnsi from 'strip-ansi';
 const CONTROL_RANGES =
   '\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u061c\\u180e\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\\u{e0000}-\\u{e007f}';
 const CONTROLS = new RegExp(`[${CONTROL_RANGES}]|\\p{Surrogate}`, 'gu');
+/** What most names and reasons are: decided without the long way, because \`status\` shows thousands of them. */
+const PLAIN_LINE = /^[\x20-\x7e]*$/;
 const ANY_CONTROL = new RegExp(CONTROLS.source, 'u');
 
 /**
@@ -28,6 +30,7 @@ export function sanitise(text: string): string {
 
 /** `sanitise` for one line, such as a title in a table: newlines and tabs become spaces. */
 export function sanitiseLine(text: string): string {
+  if (PLAIN_LINE.test(text)) return text;
   return sanitise(text)
     .replace(/[\n\t]+/g, ' ')
     .trim();

@@ -10,33 +10,34 @@ export function coloursOf(enabled: boolean): Colours {
   return pc.createColors(enabled);
 }
 
-/** Cells in columns, two spaces apart; `widthOf` measures a cell on the terminal. The last column is not padded. */
-export function table(rows: readonly (readonly string[])[], widthOf: (text: string) => number): string {
-  const widths: number[] = [];
-  const measured = rows.map((row) =>
-    row.map((text, column) => {
-      const width = widthOf(text);
-      widths[column] = Math.max(widths[column] ?? 0, width);
-      return { text, width };
-    }),
-  );
-  return measured
-    .map((row) => {
-      const cells = row.map(({ text, width }, column) => text + ' '.repeat((widths[column] ?? 0) - width));
-      return `${cells.join('  ').trimEnd()}\n`;
-    })
-    .join('');
-}
-
-/** How to measure these texts; the wide-character tables are loaded only where a text needs them. */
-export async function widthFor(rows: readonly (readonly string[])[]): Promise<(text: string) => number> {
-  const isPlain = rows.every((row) => row.every((text) => /^[\x20-\x7e]*$/.test(text)));
-  return isPlain ? (text) => text.length : (await import('string-width')).default;
-}
-
-/** `widthFor` and `table` in one. */
+/**
+ * Cells in columns, two spaces apart; trailing blanks are left out. The wide-character tables are loaded only where a
+ * cell needs them.
+ */
 export async function tableOf(rows: readonly (readonly string[])[]): Promise<string> {
-  return table(rows, await widthFor(rows));
+  const simple = table(rows, (text) => text.length);
+  if (/^[\x20-\x7e\n]*$/.test(simple)) return simple;
+  return table(rows, (await import('string-width')).default);
+}
+
+function table(rows: readonly (readonly string[])[], widthOf: (text: string) => number): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (let column = 0; column < row.length; column += 1) {
+      const width = widthOf(row[column] ?? '');
+      if (width > (widths[column] ?? 0)) widths[column] = width;
+    }
+  }
+  let text = '';
+  for (const row of rows) {
+    let line = '';
+    for (let column = 0; column < row.length; column += 1) {
+      const cell = row[column] ?? '';
+      line += `${cell}${' '.repeat((widths[column] ?? 0) - widthOf(cell) + 2)}`;
+    }
+    text += `${line.trimEnd()}\n`;
+  }
+  return text;
 }
 
 /** A duration as people say it: `45s`, `12m`, `3h 5m`, `2d 4h`. */

@@ -136,7 +136,7 @@ function moveAttempt(database: Database, id: AttemptId, fence: number, event: At
   const from = database.get<Pick<AttemptRow, 'state'>>('SELECT state FROM attempts WHERE id = ?', id)?.state;
   const to = from === undefined ? null : next(ATTEMPT_MACHINE, from, event);
   if (from === undefined || to === null) return false;
-  const sql = 'UPDATE attempts SET state = ? WHERE id = ? AND state = ? AND ? > 0';
+  const sql = 'UPDATE attempts SET state = ? WHERE id = ? AND state = ? AND ? = (SELECT max(fence) FROM runs)';
   return database.run(sql, to, id, from, fence) === 1;
 }
 

@@ -72,10 +72,11 @@ describe('queue → container → patch → approve → branch', () => {
 
   it('leaves no container and no attempt volume behind', async () => {
     const docker = new Docker();
-    const containers = await docker.listContainers({ all: true, filters: { label: ['orchestrate.kind=agent'] } });
-    const volumes = await docker.listVolumes({ filters: { label: ['orchestrate.kind=agent'] } });
+    const filters = { label: [`orchestrate=${await scratch.installation()}`] };
+    const containers = await docker.listContainers({ all: true, filters });
+    const { Volumes: volumes } = await docker.listVolumes({ filters });
     expect(containers.map((container) => container.Names)).toEqual([]);
-    expect(volumes.Volumes).toEqual([]);
+    expect(volumes.map((volume) => volume.Labels['orchestrate.kind'])).toEqual(['store']);
   });
 
   it('gives patches that git takes', async () => {

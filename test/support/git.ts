@@ -113,7 +113,7 @@ async function arm(traps: {
   for (const name of HOOKS) await script(join(hooks, name), `: > '${markers}/hook-${name}'\nexit 1`);
   const trap = async (name: string) => {
     const path = join(home, name);
-    await script(path, `: > '${markers}/${name}'\ncat\nexit 1`);
+    await script(path, `: > '${markers}/${name}'\nexit 1`);
     return path;
   };
   const config = [

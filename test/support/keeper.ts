@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { chmod, cp, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Duplex, type Readable } from 'node:stream';
+import { Duplex, PassThrough, type Readable } from 'node:stream';
 import { execa } from 'execa';
 import type { TreeChange } from '../../src/git/quarantine.ts';
 import { type Collection, KeeperClient, type KeeperTransport } from '../../src/keeper/client.ts';
@@ -250,7 +250,8 @@ export function packOf(repository: ScratchRepository, commit: string, without?: 
     env: repository.env,
   });
   child.stdin.end(without === undefined ? `${commit}\n` : `${commit}\n^${without}\n`);
-  return child.stdout;
+  // Node drops what a child wrote when nobody reads it by the time it exits.
+  return child.stdout.pipe(new PassThrough());
 }
 
 export interface LaidTree {
@@ -304,22 +305,23 @@ export async function applied(
   const env = { ...repository.env, GIT_INDEX_FILE: path.join(repository.folder, `index-${crypto.randomUUID()}`) };
   const git = async (args: string[], input: Buffer = Buffer.alloc(0)) =>
     Buffer.from((await execa('git', args, { cwd: repository.root, env, input, encoding: 'buffer' })).stdout);
-  await git(['read-tree', base]);
+  const entries = new Map<string, string>();
+  for (const line of (await git(['ls-tree', '-r', '-z', base])).toString('latin1').split('\0')) {
+    const tab = line.indexOf('\t');
+    if (tab > 0) entries.set(line.slice(tab + 1), line.slice(0, tab));
+  }
   for (const change of changes) {
     if (change.kind === 'delete') {
-      const listed = await git(['ls-files', '-z', '--', Buffer.from(change.path, 'latin1').toString('utf8')]);
-      const info = listed
-        .toString('latin1')
-        .split('\0')
-        .filter((one) => one !== '')
-        .map((one) => `0 ${'0'.repeat(base.length)}\t${one}\0`);
-      await git(['update-index', '-z', '--index-info'], Buffer.from(info.join(''), 'latin1'));
+      for (const one of entries.keys()) {
+        if (one === change.path || one.startsWith(`${change.path}/`)) entries.delete(one);
+      }
       continue;
     }
     const content = change.kind === 'symlink' ? Buffer.from(change.target, 'latin1') : change.content;
     const id = (await git(['hash-object', '-w', '--no-filters', '--stdin'], content)).toString().trim();
-    const mode = change.kind === 'symlink' ? '120000' : change.mode;
-    await git(['update-index', '-z', '--index-info'], Buffer.from(`${mode} ${id}\t${change.path}\0`, 'latin1'));
+    entries.set(change.path, `${change.kind === 'symlink' ? '120000' : change.mode} blob ${id}`);
   }
+  const info = [...entries].map(([at, entry]) => `${entry}\t${at}\0`).join('');
+  await git(['update-index', '-z', '--index-info'], Buffer.from(info, 'latin1'));
   return (await git(['write-tree'])).toString().trim() as ObjectId;
 }

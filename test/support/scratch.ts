@@ -77,9 +77,9 @@ export class Scratch implements AsyncDisposable {
     }
   }
 
-  /** Standard output of git in the repository, without the final newline. */
+  /** Standard output of git in the repository, without the final newline. The repository's hooks do not run. */
   async git(...args: string[]): Promise<string> {
-    const { stdout } = await execa('git', args, { cwd: this.repository, env: this.env, extendEnv: false });
+    const { stdout } = await execa('git', ['-c', 'core.hooksPath=/dev/null', ...args], { cwd: this.repository, env: this.env, extendEnv: false });
     return stdout;
   }
 
@@ -131,7 +131,7 @@ export class Scratch implements AsyncDisposable {
   /** Removes the folder and whatever the repository has in Docker. */
   async [Symbol.asyncDispose](): Promise<void> {
     const docker = new Docker();
-    const installation = await this.#installation();
+    const installation = await this.installation();
     if (installation !== null) {
       const filters = { label: [`orchestrate=${installation}`] };
       for (const { Id } of await docker.listContainers({ all: true, filters })) {
@@ -142,7 +142,8 @@ export class Scratch implements AsyncDisposable {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  async #installation(): Promise<string | null> {
+  /** Value of the `orchestrate` label of the repository's Docker objects; null before the first command. */
+  async installation(): Promise<string | null> {
     const { openStateForReading } = await import('../../src/state/state.ts');
     const state = openStateForReading(path.join(this.repository, '.git/orchestrate'));
     const installation = state?.installation ?? null;

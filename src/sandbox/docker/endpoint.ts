@@ -29,7 +29,7 @@ const CONTEXT_TIMEOUT_MS = 10_000;
  * Errors (environment): DOCKER_HOST_UNSUPPORTED, DOCKER_CONTEXT_UNKNOWN.
  */
 export async function findEndpoint(env: Environment): Promise<Endpoint> {
-  const host = env['DOCKER_HOST'];
+  const host = env.DOCKER_HOST;
   if (host !== undefined && host !== '') return endpointOf(host, tlsOfEnvironment(env));
   const context = contextOf(env);
   if (context !== null) return inspectContext(context, env);
@@ -63,8 +63,8 @@ function endpointOf(host: string, tls: TlsFiles | null): Endpoint {
 const DEFAULT_SOCKET = '/var/run/docker.sock';
 
 function usualSocket(env: Environment): string {
-  const home = env['HOME'];
-  const runtime = env['XDG_RUNTIME_DIR'];
+  const home = env.HOME;
+  const runtime = env.XDG_RUNTIME_DIR;
   const candidates = [
     DEFAULT_SOCKET,
     ...(home === undefined ? [] : [join(home, '.docker/run/docker.sock')]),
@@ -75,12 +75,12 @@ function usualSocket(env: Environment): string {
 
 /** Null for the default context, which is what is found without one. */
 function contextOf(env: Environment): string | null {
-  const named = env['DOCKER_CONTEXT'] || currentContext(env);
+  const named = env.DOCKER_CONTEXT || currentContext(env);
   return named === null || named === 'default' ? null : named;
 }
 
 function currentContext(env: Environment): string | null {
-  const folder = env['DOCKER_CONFIG'] || join(env['HOME'] ?? '', '.docker');
+  const folder = env.DOCKER_CONFIG || join(env.HOME ?? '', '.docker');
   try {
     const config: unknown = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
     if (typeof config !== 'object' || config === null || !('currentContext' in config)) return null;
@@ -130,9 +130,9 @@ function readContext(text: string): { readonly host: string; readonly tls: strin
 }
 
 function tlsOfEnvironment(env: Environment): TlsFiles | null {
-  const verify = env['DOCKER_TLS_VERIFY'];
+  const verify = env.DOCKER_TLS_VERIFY;
   if (verify === undefined || verify === '') return null;
-  return tlsIn(env['DOCKER_CERT_PATH'] || join(env['HOME'] ?? '', '.docker'));
+  return tlsIn(env.DOCKER_CERT_PATH || join(env.HOME ?? '', '.docker'));
 }
 
 function tlsIn(folder: string): TlsFiles {
