@@ -13,8 +13,19 @@ interface OfAttempt {
 }
 
 export type EventBody =
-  | { readonly type: 'run.started'; readonly run: RunId; readonly tasks: number; readonly isolation: string; readonly base: string }
-  | ({ readonly type: 'task.started'; readonly title: string; readonly agent: string; readonly host: string } & OfAttempt)
+  | {
+      readonly type: 'run.started';
+      readonly run: RunId;
+      readonly tasks: number;
+      readonly isolation: string;
+      readonly base: string;
+    }
+  | ({
+      readonly type: 'task.started';
+      readonly title: string;
+      readonly agent: string;
+      readonly host: string;
+    } & OfAttempt)
   | ({ readonly type: 'agent.output'; readonly stream: 'stdout' | 'stderr'; readonly text: string } & OfAttempt)
   | ({ readonly type: 'agent.tool'; readonly tool: string; readonly detail: string } & OfAttempt)
   | ({ readonly type: 'usage'; readonly usage: Usage } & OfAttempt)
@@ -28,7 +39,7 @@ export type EventBody =
       readonly durationMs: number;
       readonly reason: string | null;
     } & OfAttempt)
-  | ({ readonly type: 'task.blocked'; readonly task: TaskId; readonly reason: string })
+  | { readonly type: 'task.blocked'; readonly task: TaskId; readonly reason: string }
   | ({
       readonly type: 'patch.created';
       readonly patch: AttemptId;
@@ -36,9 +47,21 @@ export type EventBody =
       readonly flags: readonly Flag[];
     } & PatchSize &
       OfAttempt)
-  | ({ readonly type: 'check.ended'; readonly command: string; readonly exitCode: number; readonly durationMs: number } & OfAttempt)
+  | ({
+      readonly type: 'check.ended';
+      readonly command: string;
+      readonly exitCode: number;
+      readonly durationMs: number;
+    } & OfAttempt)
   | { readonly type: 'warning'; readonly message: string; readonly task?: TaskId; readonly attempt?: AttemptId }
-  | { readonly type: 'run.ended'; readonly run: RunId; readonly succeeded: number; readonly failed: number; readonly blocked: number; readonly reason: string | null };
+  | {
+      readonly type: 'run.ended';
+      readonly run: RunId;
+      readonly succeeded: number;
+      readonly failed: number;
+      readonly blocked: number;
+      readonly reason: string | null;
+    };
 
 export type OrchestrateEvent = EventBody & At;
 

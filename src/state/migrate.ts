@@ -97,7 +97,7 @@ function applyAll(database: Database, folder: string): void {
     const orphans = client.pragma('foreign_key_check') as unknown[];
     const applied = appliedMigrations(database);
     const missing = knownMigrations(folder).filter((time) => !applied.has(time)).length;
-    if (orphans.length > 0) {
+    if (orphans.length > 0 || missing > 0) {
       throw environmentError(
         'STATE_UNREADABLE',
         `The state of this repository could not be brought up to date: ${database.file} (${orphans.length} orphaned rows, ${missing} missing migrations).`,

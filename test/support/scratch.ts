@@ -79,7 +79,11 @@ export class Scratch implements AsyncDisposable {
 
   /** Standard output of git in the repository, without the final newline. The repository's hooks do not run. */
   async git(...args: string[]): Promise<string> {
-    const { stdout } = await execa('git', ['-c', 'core.hooksPath=/dev/null', ...args], { cwd: this.repository, env: this.env, extendEnv: false });
+    const { stdout } = await execa('git', ['-c', 'core.hooksPath=/dev/null', ...args], {
+      cwd: this.repository,
+      env: this.env,
+      extendEnv: false,
+    });
     return stdout;
   }
 

@@ -11,6 +11,7 @@ import { type Keeper, startKeeper } from './keeper-link.ts';
 import { keeperName, labels, storeVolumeName } from './names.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { agentContainer, type OverlayFolders } from './spec.ts';
+import { sweep } from './sweep.ts';
 
 /** Layers stacked at most; a tree beyond that is laid out whole again. */
 const MAX_LAYERS = 8;
@@ -34,6 +35,8 @@ export interface DockerHostOptions {
 export async function openDockerHost(options: DockerHostOptions): Promise<SandboxHost> {
   const { docker, installation, run } = options;
   try {
+    // The coordinator's lock is ours: whatever an earlier run has left belongs to nobody.
+    await sweep(docker, installation, { kinds: ['agent', 'keeper'], dryRun: false, liveRun: run });
     const images = await ensureImages(docker, options.image, (line) => options.onProgress(line));
     const storeVolume = storeVolumeName(installation);
     await docker.createVolume({ Name: storeVolume, Labels: labels(installation, 'store') });
@@ -43,8 +46,15 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
       { installation, run, name: keeperName(installation, run), image: images.sidecar, storeVolume },
       (line) => options.onWarning(`keeper: ${line}`),
     );
-    const isolation = await isolationOf(docker);
-    return new DockerHost(options, { images, keeper, storeFolder, isolation });
+    try {
+      const isolation = await isolationOf(docker);
+      const host = new DockerHost(options, { images, keeper, storeFolder, isolation });
+      await host.removeLeftAttempts();
+      return host;
+    } catch (cause) {
+      await keeper.remove().catch(() => {});
+      throw cause;
+    }
   } catch (cause) {
     throw engineFailure(`the Docker host ${options.name} could not be made ready`, cause);
   }
@@ -78,6 +88,11 @@ class DockerHost implements SandboxHost {
     this.#options = options;
     this.#prepared = prepared;
     this.#keeper = new KeeperClient(prepared.keeper.transport);
+  }
+
+  /** Workspaces of an earlier run that was cut off. */
+  async removeLeftAttempts(): Promise<void> {
+    for (const attempt of await this.#keeper.attempts()) await this.#keeper.removeAttempt(attempt);
   }
 
   prepareTree(base: BaseTree): Promise<void> {
