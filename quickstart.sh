@@ -119,6 +119,8 @@ can_apt() { command -v apt-get >/dev/null 2>&1 && engine_may_be_root; }
 # --- The steps ------------------------------------------------------------------------------------------------------
 
 node_minimum=20.19.0
+# From here on the database module aborts (WiseLibs/better-sqlite3#1515).
+node_beyond=24.0.0
 git_minimum=2.38.0
 
 version_of_node() { node --version 2>/dev/null | sed 's/^v//'; }
@@ -131,7 +133,7 @@ check_tools() {
   if [ -z "$version" ] || ! at_least "$version" "$node_minimum"; then
     candidate=''
     if can_apt; then candidate=$(apt-cache policy nodejs 2>/dev/null | sed -nE 's/^ *Candidate: ([0-9]+\.[0-9]+\.[0-9]+).*/\1/p'); fi
-    if [ -n "$candidate" ] && at_least "$candidate" "$node_minimum" && agree "Node 20.19 or newer is missing. Install Node $candidate with apt?"; then
+    if [ -n "$candidate" ] && at_least "$candidate" "$node_minimum" && ! at_least "$candidate" "$node_beyond" && agree "Node 20.19 or newer is missing. Install Node $candidate with apt?"; then
       long "installing Node $candidate" engine_apt nodejs npm || fail 'apt could not install Node.' 'Read the lines above.'
       hash -r
       version=$(version_of_node || true)
@@ -139,6 +141,9 @@ check_tools() {
   fi
   if [ -z "$version" ] || ! at_least "$version" "$node_minimum"; then
     fail "Node 20.19 or newer is needed; here is ${version:-none}." 'Install a current Node.js (its own installer, your package manager, or a version manager), then run this again.'
+  fi
+  if at_least "$version" "$node_beyond"; then
+    fail "Node $version is too new: the database module aborts on Node 24 and later." 'Use Node 22 or 20 (a version manager keeps several side by side), then run this again.'
   fi
   command -v npm >/dev/null 2>&1 || fail 'npm is missing.' 'It comes with Node.js; Debian and Ubuntu have it as a package of its own: `apt-get install npm`.'
   ok "Node $version"

@@ -28,9 +28,9 @@ export function packOfTree(
   });
 }
 
-/** No search for new deltas: existing ones are reused, and the way to the receiver is a pipe. */
+/** No search for new deltas and little compression: what is packed is reused, and the way to the receiver is a pipe. */
 export function packArguments(...more: readonly string[]): string[] {
-  return ['pack-objects', '--stdout', '-q', '--window=0', '--delta-base-offset', ...more];
+  return ['pack-objects', '--stdout', '-q', '--window=0', '--compression=1', '--delta-base-offset', ...more];
 }
 
 /** Ids of the objects that tree `to` has and `from` has not: trees, blobs, no gitlinks. */

@@ -158,6 +158,7 @@ function changed(path: BytePath): KeeperFault {
 }
 
 function asFault(error: unknown, path: BytePath): unknown {
+  if (error instanceof KeeperFault) return error;
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP' || code === 'EINVAL') return changed(path);
   if (typeof code !== 'string') return error;

@@ -81,7 +81,10 @@ export async function run(
   }
   const end = await ended;
   if (end !== 0) {
-    const what = argv.filter((one, at) => one !== '-c' && argv[at - 1] !== '-c').slice(0, 2).join(' ');
+    const what = argv
+      .filter((one, at) => one !== '-c' && argv[at - 1] !== '-c')
+      .slice(0, 2)
+      .join(' ');
     throw new KeeperFault('KEEPER_PROGRAM_FAILED', `${what} ended with ${end}: ${complaint.trim()}`);
   }
   return Buffer.concat(output);

@@ -1,5 +1,7 @@
 /** One connection to the state's SQLite file: how it is opened, its prepared statements, and its failures in words. */
 
+import { statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import { environmentError, OrchestrateError } from '../errors.ts';
 
@@ -112,7 +114,8 @@ function inWords(file: string, error: unknown): unknown {
       cause: error,
     });
   }
-  if (is('SQLITE_FULL', 'ENOSPC', 'EDQUOT')) {
+  // A full disk shows as an I/O error too, when the file beside the database cannot grow.
+  if (is('SQLITE_FULL', 'ENOSPC', 'EDQUOT', 'SQLITE_IOERR_SHMSIZE') || (is('SQLITE_IOERR') && isDiskFull(file))) {
     return environmentError(
       'STATE_DISK_FULL',
       `There is no room on the disk for the state of this repository: ${file}.`,
@@ -135,4 +138,12 @@ function inWords(file: string, error: unknown): unknown {
     });
   }
   return error;
+}
+
+function isDiskFull(file: string): boolean {
+  try {
+    return statfsSync(dirname(file)).bavail === 0;
+  } catch {
+    return false;
+  }
 }

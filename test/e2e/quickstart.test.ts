@@ -63,6 +63,12 @@ describe('quickstart.sh', () => {
     expect(output).toContain('git 2.38 or newer is needed; here is 2.30.2');
   });
 
+  it('refuses a Node that the database module aborts on', () => {
+    const { code, output } = quickstart([], { PATH: pretend('node', 'v24.19.0') });
+    expect(code).toBe(3);
+    expect(output).toContain('Node 24.19.0 is too new');
+  });
+
   it('says so when the engine that DOCKER_HOST names does not answer, and installs nothing', () => {
     const { code, output } = quickstart(['--yes'], { DOCKER_HOST: `unix://${scratch}/nobody.sock` });
     expect(code).toBe(3);

@@ -30,6 +30,12 @@ afterEach(async () => {
   for (const repository of made.splice(0)) await repository.remove();
 });
 
+/** In both places where git looks for attributes beside the tree. */
+async function attributesOfTheUser(work: ScratchRepository, attributes: string): Promise<void> {
+  await writeFile(join(work.folder, 'home', '.config', 'git', 'attributes'), attributes);
+  await writeFile(join(work.root, '.git', 'info', 'attributes'), attributes);
+}
+
 const file = (path: string | Buffer, content: string | Buffer, mode: '100644' | '100755' = '100644'): TreeChange => {
   const bytes = Buffer.from(content as string);
   return { kind: 'file', path: Buffer.from(path as string), mode, size: bytes.length, content: pieces(bytes) };
@@ -325,6 +331,7 @@ describe('diff', () => {
     await work.write('.gitattributes', '* -diff -text diff=evil binary\n');
     await work.commit();
     await work.arm();
+    await attributesOfTheUser(work, '* -diff\n');
     const base = await head(work);
     const tree = await changed(made, file('a.txt', 'one\nchanged\nthree\n'), file('.gitattributes', '* -diff\n'));
     const text = (await binaryDiff(repo, base.tree, tree)).toString('utf8');
@@ -412,6 +419,9 @@ describe('mergeTrees', () => {
     const ours = await changed(made, file('a.txt', 'ONE\ntwo\nthree\n'), file('.gitattributes', '* merge=ours\n'));
     const theirs = await changed(made, file('a.txt', 'uno\ntwo\nthree\n'));
     expect(await mergeTrees(repo, { base, ours, theirs })).toEqual({ clean: false, paths: ['a.txt'] });
+    await attributesOfTheUser(work, '* -merge\n');
+    const below = await changed(made, file('a.txt', 'one\ntwo\nTHREE\n'));
+    expect(await mergeTrees(repo, { base, ours, theirs: below })).toMatchObject({ clean: true });
     expect(await work.markers()).toEqual([]);
   });
 

@@ -1,0 +1,176 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Scratch } from '../support/scratch.ts';
+
+const CLI = path.resolve(import.meta.dirname, '../../dist/cli/main.js');
+const COMMANDS = ['submit', 'run', 'demo', 'status', 'task', 'logs', 'patch', 'doctor', 'cleanup'];
+
+let scratch: Scratch;
+
+beforeAll(async () => {
+  scratch = await Scratch.create();
+});
+afterAll(() => scratch[Symbol.asyncDispose]());
+
+describe('help and version', () => {
+  it('prints the version of the package', async () => {
+    const { version } = JSON.parse(await readFile(path.join(CLI, '../../../package.json'), 'utf8')) as {
+      version: string;
+    };
+    for (const flag of ['--version', '-V']) expect(await scratch.must([flag])).toBe(version);
+    expect(await scratch.must(['--json', '--version'])).toBe(version);
+  });
+
+  it('shows every command, and examples with each', async () => {
+    const help = await scratch.must(['--help']);
+    for (const command of COMMANDS) expect(help).toMatch(new RegExp(`^ {2}${command}\\b`, 'm'));
+    for (const command of [...COMMANDS, 'patch list', 'patch show', 'patch approve', 'patch reject', 'patch apply']) {
+      expect(await scratch.must([...command.split(' '), '--help'])).toContain(`Examples:\n  orchestrate ${command}`);
+    }
+    expect(await scratch.must([])).toBe(help);
+  });
+});
+
+describe('wrong usage', () => {
+  it.each([
+    [['sttus'], "unknown command 'sttus'", 'did you mean status?'],
+    [['status', '--jsn'], "unknown option '--jsn'", 'did you mean --json?'],
+    [['patch', 'lst'], "unknown command 'lst'", 'did you mean list?'],
+    [['patch'], 'a sub-command is missing', '--help'],
+    [['task'], "missing required argument 'task'", '--help'],
+    [['run', 'now'], "too many arguments for 'run'", '--help'],
+    [
+      ['submit', 'x', '--priority', 'urgent'],
+      "'--priority <level>' argument 'urgent' is invalid. Allowed choices are high, normal, low",
+      '--help',
+    ],
+    [['patch', 'list', '--status', 'open'], 'Allowed choices are pending, approved', '--help'],
+    [['run', '--memory', '4x'], '--memory: "4x" is not a size', ''],
+    [['run', '--timeout', '-1h'], '--timeout: "-1h" is not a duration', ''],
+    [['cleanup', '--older-than', 'old'], '--older-than: "old" is not a duration', ''],
+    [['run', '--engine', 'claud'], '--engine: unknown engine "claud", expected one of demo', ''],
+    [['task', 'nothing'], 'There is no task nothing', ''],
+  ])('%j', async (args, said, hint) => {
+    const answer = await scratch.orchestrate(args);
+    expect(answer.stderr).toContain(`orchestrate: `);
+    expect(answer.stderr).toContain(said);
+    expect(answer.stderr).toContain(hint);
+    expect(answer).toMatchObject({ exitCode: 2, stdout: '' });
+  });
+
+  it('is told before the environment is looked at', async () => {
+    const elsewhere = path.join(scratch.folder, 'home');
+    expect((await scratch.orchestrate(['run', '--cpus', '0'], { cwd: elsewhere })).exitCode).toBe(2);
+    expect((await scratch.orchestrate(['submit', ''], { cwd: elsewhere })).exitCode).toBe(2);
+    expect((await scratch.orchestrate(['run', '--cpus', '1'], { cwd: elsewhere })).exitCode).toBe(3);
+  });
+
+  it('is one JSON object on stderr with --json, wherever the flag stands', async () => {
+    for (const args of [
+      ['--json', 'status', '--nope'],
+      ['status', '--nope', '--json'],
+    ]) {
+      const { stderr, stdout } = await scratch.orchestrate(args);
+      expect(JSON.parse(stderr)).toEqual({
+        error: { code: 'BAD_USAGE', message: "unknown option '--nope'", hint: expect.any(String) },
+      });
+      expect(stdout).toBe('');
+    }
+  });
+
+  it('tells all problems of the settings at once, with file and line', async () => {
+    await scratch.write({ 'orchestrate.yaml': '# ours\nmax-agent: 3\nmemory: lots\n' });
+    const { stderr, exitCode } = await scratch.orchestrate(['run', '--dry-run', '--cpus', '1']);
+    await rm(path.join(scratch.repository, 'orchestrate.yaml'));
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('orchestrate.yaml:2: unknown setting max-agent; did you mean max-agents?');
+    expect(stderr).toContain('orchestrate.yaml:3: memory: "lots" is not a size');
+  });
+});
+
+describe('the environment', () => {
+  it.each([
+    ['no repository', [], 'NO_REPOSITORY'],
+    ['no commit', ['init', '--quiet', '.'], 'NO_COMMIT'],
+    ['a bare repository', ['init', '--quiet', '--bare', '.'], 'BARE_REPOSITORY'],
+  ])('%s: exit 3 and nothing half done', async (_, git, code) => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'orchestrate-cli-'));
+    if (git.length > 0) await execa('git', git, { cwd: folder, env: scratch.env });
+    const before = await readdir(folder, { recursive: true });
+    for (const args of [['status'], ['submit', 'x'], ['run'], ['patch', 'list'], ['cleanup']]) {
+      const answer = await scratch.orchestrate([...args, '--json'], { cwd: folder });
+      expect(answer, args.join(' ')).toMatchObject({ exitCode: 3, stdout: '' });
+      expect(JSON.parse(answer.stderr)).toMatchObject({ error: { code } });
+    }
+    expect(await readdir(folder, { recursive: true })).toEqual(before);
+    await rm(folder, { recursive: true });
+  });
+
+  it('is found from sub-folders, by --repo and from linked worktrees', async () => {
+    await scratch.must(['submit', 'seen from everywhere']);
+    await scratch.write({ 'deep/down/x': '' });
+    await scratch.git('worktree', 'add', '--quiet', '--detach', path.join(scratch.folder, 'linked'));
+    const places = [path.join(scratch.repository, 'deep/down'), path.join(scratch.folder, 'linked')];
+    for (const cwd of places)
+      expect((await scratch.orchestrate(['status'], { cwd })).stdout).toContain('seen-from-everywhere');
+    const elsewhere = await scratch.orchestrate(['status', '--repo', scratch.repository], { cwd: tmpdir() });
+    expect(elsewhere.stdout).toContain('seen-from-everywhere');
+  });
+
+  it('without Docker: one sentence and a hint, exit 3; doctor says so too', async () => {
+    const env = { DOCKER_HOST: `unix://${scratch.folder}/none.sock` };
+    const run = await scratch.orchestrate(['run', '--engine-command', 'true', '--json'], { env });
+    expect(run.exitCode).toBe(3);
+    expect(JSON.parse(run.stderr.trimEnd().split('\n').at(-1) ?? '')).toMatchObject({
+      error: { code: 'DOCKER_UNREACHABLE', hint: expect.any(String) },
+    });
+    const doctor = await scratch.orchestrate(['doctor', '--json'], { env });
+    expect(doctor.exitCode).toBe(3);
+    const { ok, checks } = JSON.parse(doctor.stdout) as { ok: boolean; checks: { name: string; status: string }[] };
+    expect(ok).toBe(false);
+    expect(checks.filter((check) => check.status === 'fail').map((check) => check.name)).toEqual(['docker']);
+  });
+});
+
+describe('doctor', () => {
+  it('finds that a run could start, and names keys without their values', async () => {
+    await writeFile(path.join(scratch.repository, '.env'), 'OPENAI_API_KEY=sk-secret-1\n');
+    const env = { ANTHROPIC_API_KEY: 'sk-secret-2' };
+    const { stdout, exitCode } = await scratch.orchestrate(['doctor'], { env });
+    expect(stdout).toContain('A run could start.');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/keys .*ANTHROPIC_API_KEY \(the environment\), OPENAI_API_KEY \(the repository's \.env\)/);
+    expect(stdout).not.toContain('secret');
+    await scratch.git('add', '.env');
+    expect(await scratch.must(['doctor'])).not.toContain('OPENAI_API_KEY');
+    await scratch.git('rm', '--quiet', '--cached', '.env');
+  });
+});
+
+describe('the entry', () => {
+  it('is silent when the reader of its output goes away', async () => {
+    const { stderr } = await execa(
+      'bash',
+      ['-o', 'pipefail', '-c', `'${process.execPath}' '${CLI}' --help | head -c 1`],
+      { env: scratch.env, extendEnv: false, reject: false },
+    );
+    expect(stderr).toBe('');
+  });
+
+  it('turns a fault of ours into one line and a log', async () => {
+    // A state folder that is a file in the place of the fault log cannot be foreseen by any command.
+    const preload = path.join(scratch.folder, 'fault.mjs');
+    await writeFile(preload, "JSON.stringify = () => { throw new Error('boom\\n    at secret.js'); };\n");
+    const { stderr, exitCode } = await scratch.orchestrate(['status', '--json'], {
+      env: { NODE_OPTIONS: `--import ${preload}` },
+    });
+    expect(exitCode).toBe(1);
+    expect(stderr).not.toMatch(/^\s+at /m);
+    const log = path.join(scratch.env.XDG_STATE_HOME ?? '', 'orchestrate');
+    const [name = ''] = await readdir(log);
+    expect(await readFile(path.join(log, name), 'utf8')).toContain('boom');
+  });
+});

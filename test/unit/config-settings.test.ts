@@ -1,0 +1,271 @@
+import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { checkFlags, type LoadedSettings, loadSettings, type SettingsSources } from '../../src/config/load.ts';
+import { rememberedTrust, type Trust, type UntrustedFile } from '../../src/config/trust.ts';
+import { OrchestrateError } from '../../src/errors.ts';
+
+const GIB = 1024 ** 3;
+
+let folder: string;
+let userFile: string;
+let repositoryFile: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'orchestrate-config-'));
+  userFile = join(folder, 'config.yaml');
+  repositoryFile = join(folder, 'orchestrate.yaml');
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+interface Layers extends Partial<SettingsSources> {
+  readonly user?: string;
+  readonly repository?: string;
+}
+
+const refuse: Trust = async () => false;
+const accept: Trust = async () => true;
+
+async function load({ user, repository, ...sources }: Layers = {}): Promise<LoadedSettings> {
+  if (user !== undefined) await writeFile(userFile, user);
+  if (repository !== undefined) await writeFile(repositoryFile, repository);
+  return loadSettings({ repositoryFile, userFile, trust: refuse, environment: {}, flags: {}, ...sources });
+}
+
+async function problemsOf(layers: Layers): Promise<string> {
+  const error = await load(layers).then(
+    () => null,
+    (problem: unknown) => problem,
+  );
+  if (!(error instanceof OrchestrateError)) throw new Error('expected to be refused');
+  expect(error).toMatchObject({ code: 'BAD_SETTINGS', exitCode: 2 });
+  return error.message.replaceAll(folder, '');
+}
+
+describe('layers', () => {
+  it('has defaults', async () => {
+    const { settings, warnings } = await load();
+    expect(settings).toEqual({
+      maxAgents: 3,
+      engine: null,
+      engines: {},
+      base: null,
+      includeDirty: false,
+      image: null,
+      timeoutMs: 3_600_000,
+      limits: { memoryBytes: 4 * GIB, cpus: 2, pids: 2048, diskBytes: 10 * GIB },
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  it('lets each layer hide the ones below', async () => {
+    const layers = {
+      user: 'max-agents: 8\nmemory: 8g\ncpus: 4\npids: 4096\n',
+      repository: 'memory: 6g\ncpus: 3\npids: 3000\n',
+      environment: { ORCHESTRATE_CPUS: '1.5', ORCHESTRATE_PIDS: '100', ORCHESTRATE_IMAGE: '' },
+      flags: { pids: '50' },
+    };
+    const { settings } = await load(layers);
+    expect(settings).toMatchObject({
+      maxAgents: 8,
+      image: null,
+      limits: { memoryBytes: 6 * GIB, cpus: 1.5, pids: 50 },
+    });
+  });
+
+  it('reads every key in its written form', async () => {
+    const user = [
+      'max-agents: 5',
+      'engine: mine',
+      'engines: { mine: { command: ./agent.sh } }',
+      'base: main',
+      'include-dirty: true',
+      'image: "node:24"',
+      'timeout: 1h30m',
+      'memory: 512m',
+      'cpus: 0.5',
+      'pids: 64',
+      'disk: 1.5GiB',
+    ].join('\n');
+    expect((await load({ user })).settings).toEqual({
+      maxAgents: 5,
+      engine: { name: 'mine', command: './agent.sh' },
+      engines: { mine: { command: './agent.sh' } },
+      base: 'main',
+      includeDirty: true,
+      image: 'node:24',
+      timeoutMs: 5_400_000,
+      limits: { memoryBytes: GIB / 2, cpus: 0.5, pids: 64, diskBytes: 1.5 * GIB },
+    });
+  });
+
+  it('lets the upper layer choose between an engine and a command', async () => {
+    const user = 'engine: demo\n';
+    expect((await load({ user, flags: { 'engine-command': 'true' } })).settings.engine).toEqual({
+      name: 'command',
+      command: 'true',
+    });
+    const environment = { ORCHESTRATE_ENGINE_COMMAND: 'true' };
+    expect((await load({ user, environment, flags: { engine: 'demo' } })).settings.engine).toEqual({
+      name: 'demo',
+      command: null,
+    });
+  });
+
+  it('takes an empty file, comments and a missing repository', async () => {
+    await expect(load({ user: '', repository: '# nothing\n' })).resolves.toMatchObject({ warnings: [] });
+    await expect(load({ repositoryFile: null })).resolves.toMatchObject({ warnings: [] });
+  });
+});
+
+describe('problems', () => {
+  it('are told all together, each with its place', async () => {
+    const text = await problemsOf({
+      user: 'max-agent: 3\nmemory: 4x\n',
+      repository: '\n\ntimeout: soon\nengines:\n  Bad Name: { command: x }\n  good: { comand: y }\n',
+      environment: { ORCHESTRATE_PIDS: '3' },
+      flags: { cpus: '0', 'max-agents': 'many' },
+    });
+    expect(text.split('\n')).toEqual([
+      '9 problems in the settings',
+      expect.stringMatching(/^\/config\.yaml:2: memory: "4x" is not a size/),
+      '/config.yaml:1: unknown setting max-agent; did you mean max-agents?',
+      expect.stringMatching(/^\/orchestrate\.yaml:5: engines\.Bad Name: an engine has a name/),
+      expect.stringMatching(/^\/orchestrate\.yaml:6: engines\.good\.command: /),
+      '/orchestrate.yaml:6: unknown setting engines.good.comand',
+      expect.stringMatching(/^\/orchestrate\.yaml:3: timeout: "soon" is not a duration/),
+      'ORCHESTRATE_PIDS: "3" is too little: at least 16',
+      expect.stringMatching(/^--max-agents: "many" is not a whole number/),
+      expect.stringMatching(/^--cpus: "0" is too little/),
+    ]);
+  });
+
+  it.each([
+    ['a list', '- a\n- b\n', ':1: expected settings'],
+    ['no YAML', 'a: [1\nb: 2\n', ':'],
+    ['a key twice', 'cpus: 1\ncpus: 2\n', ':2: '],
+    ['a later feature', 'network: none\n', ':1: unknown setting network'],
+    [
+      'two ways to name the engine',
+      'engine: demo\nengine-command: x\n',
+      ':2: engine and engine-command exclude each other',
+    ],
+    ['an engine with a built-in name', 'engines: { demo: { command: x } }\n', 'belongs to a built-in engine'],
+    ['aliases that explode', 'a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c]\n', ':1: '],
+  ])('%s', async (_, user, said) => {
+    expect(await problemsOf({ user })).toContain(`/config.yaml${said.startsWith(':') ? said : ''}`);
+    expect(await problemsOf({ user })).toContain(said.replace(/^:/, ''));
+  });
+
+  it('name the engines that there are', async () => {
+    const text = await problemsOf({ user: 'engines: { mine: { command: x } }\n', flags: { engine: 'claud' } });
+    expect(text).toBe('--engine: unknown engine "claud", expected one of demo, mine');
+  });
+
+  it('of a file that cannot be a settings file', async () => {
+    const text = await problemsOf({ userFile: folder, repository: '' });
+    expect(text).toContain('is not a file');
+    await writeFile(userFile, Buffer.alloc(1024 ** 2 + 1, 32));
+    expect(await problemsOf({})).toContain('is larger than 1 MiB');
+  });
+
+  it('of flags are found without any file', () => {
+    expect(() => checkFlags({ memory: '4x', 'include-dirty': true })).toThrow('--memory: "4x" is not a size');
+    expect(() => checkFlags({ memory: '4g', 'include-dirty': true })).not.toThrow();
+  });
+});
+
+describe("a repository's own file", () => {
+  it('may tighten anything without being asked about', async () => {
+    const trust: Trust = () => Promise.reject(new Error('asked'));
+    const repository = 'max-agents: 1\nmemory: 1g\ncpus: 1\npids: 100\ndisk: 1g\ntimeout: 10m\nbase: main\n';
+    const { settings } = await load({ repository, trust });
+    expect(settings).toMatchObject({
+      maxAgents: 1,
+      base: 'main',
+      timeoutMs: 600_000,
+      limits: { memoryBytes: GIB, pids: 100 },
+    });
+  });
+
+  it.each([
+    ['max-agents: 4', 'max-agents'],
+    ['memory: 5g', 'memory'],
+    ['cpus: 2.5', 'cpus'],
+    ['pids: 2049', 'pids'],
+    ['disk: 11g', 'disk'],
+    ['timeout: 2h', 'timeout'],
+    ['image: evil', 'image'],
+    ['engine: demo', 'engine'],
+    ['engine-command: evil', 'engine-command'],
+    ['engines: { evil: { command: evil } }', 'engines'],
+    ['include-dirty: true', 'include-dirty'],
+  ])('cannot set %s without being accepted', async (repository, key) => {
+    const untouched = (await load()).settings;
+    const { settings, warnings } = await load({ repository: `${repository}\n` });
+    expect(settings).toEqual(untouched);
+    expect(warnings).toEqual([expect.stringContaining(`ignored: ${key} (`)]);
+    expect((await load({ trust: accept })).settings).not.toEqual(untouched);
+  });
+
+  it('may go as far as the user went', async () => {
+    const { settings, warnings } = await load({ user: 'memory: 16g\n', repository: 'memory: 12g\n' });
+    expect(settings.limits.memoryBytes).toBe(12 * GIB);
+    expect(warnings).toEqual([]);
+  });
+
+  it('loses only what loosens', async () => {
+    const { settings } = await load({ repository: 'cpus: 1\nimage: evil\n' });
+    expect(settings).toMatchObject({ image: null, limits: { cpus: 1 } });
+  });
+
+  it('cannot be made to count by naming its engine', async () => {
+    const text = await problemsOf({ repository: 'engines: { evil: { command: evil } }\n', flags: { engine: 'evil' } });
+    expect(text).toContain('count once you accept it with --trust');
+  });
+});
+
+describe('remembered trust', () => {
+  const file: UntrustedFile = { path: 'orchestrate.yaml', hash: 'a'.repeat(64), keys: ['image'] };
+
+  it('asks once for one content, and again for another', async () => {
+    const state = join(folder, 'state');
+    const asked: string[] = [];
+    const trust = rememberedTrust(state, async ({ hash }) => {
+      asked.push(hash);
+      return true;
+    });
+    expect([
+      await trust(file),
+      await trust(file),
+      await trust({ ...file, hash: 'b'.repeat(64) }),
+      await trust(file),
+    ]).toEqual([true, true, true, true]);
+    expect(asked).toEqual([file.hash, 'b'.repeat(64)]);
+    expect((await stat(join(state, 'trusted.json'))).mode & 0o777).toBe(0o600);
+    expect((await stat(state)).mode & 0o777).toBe(0o700);
+  });
+
+  it('does not remember a no', async () => {
+    expect(await rememberedTrust(folder, refuse)(file)).toBe(false);
+    expect(await rememberedTrust(folder, accept)(file)).toBe(true);
+    expect(await rememberedTrust(folder, refuse)(file)).toBe(true);
+  });
+
+  it('takes a damaged memory for an empty one', async () => {
+    await writeFile(join(folder, 'trusted.json'), '{"version":1,"accepted":"all"}');
+    await chmod(join(folder, 'trusted.json'), 0o600);
+    expect(await rememberedTrust(folder, refuse)(file)).toBe(false);
+  });
+
+  it('is of the content: one changed byte is another file', async () => {
+    const trust = (accepts: Trust) => rememberedTrust(join(folder, 'state'), accepts);
+    await load({ repository: 'image: mine\n', trust: trust(accept) });
+    expect((await load({ trust: trust(refuse) })).settings.image).toBe('mine');
+    expect((await load({ repository: 'image: mine2\n', trust: trust(refuse) })).settings.image).toBeNull();
+    expect(JSON.parse(await readFile(join(folder, 'state', 'trusted.json'), 'utf8'))).toMatchObject({
+      accepted: [{ sha256: expect.stringMatching(/^[0-9a-f]{64}$/) }],
+    });
+  });
+});
