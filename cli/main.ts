@@ -46,6 +46,8 @@ function isPlainStatus(): boolean {
 }
 
 async function fail(error: unknown): Promise<void> {
+  // Whatever happens while it is told: this was no success.
+  process.exitCode = 1;
   const { describeFailure } = await import('./failures.ts');
   const { text, exitCode } = await describeFailure(error, argv.includes('--json'));
   process.stderr.write(text);

@@ -80,7 +80,7 @@ function runLine(now: StatusJson): string {
   return `run ${now.run.id} is at work since ${since} (pid ${now.run.pid}${spent})`;
 }
 
-export function countsLine(counts: StatusJson['counts'], colours: Colours): string {
+function countsLine(counts: StatusJson['counts'], colours: Colours): string {
   return TASK_STATES.map((state) => {
     const text = `${counts[state]} ${state}`;
     return counts[state] === 0 ? colours.dim(text) : colourOfTask(colours, state)(text);

@@ -10,6 +10,7 @@ import { type Base, resolveBase } from './git/base.ts';
 import { nameSome } from './git/bytes.ts';
 import { rootCommit } from './git/commits.ts';
 import { packOfTree } from './git/objects.ts';
+import { removeQuarantines } from './git/private-dir.ts';
 import type { Repository } from './git/repository.ts';
 import type { SandboxHost } from './sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from './state/records.ts';
@@ -68,6 +69,7 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     ...(options.baseRef === undefined ? {} : { ref: options.baseRef }),
     includeDirty: options.includeDirty,
   });
+  await removeQuarantines(repository);
   const id = ulid() as RunId;
   await using host = await parts.openHost(hostServices(parts, id));
   const run = state.beginRun({

@@ -53,7 +53,7 @@ async function screen(context: Context, now: StatusJson): Promise<string> {
 }
 
 /** One line for each task whose state or patch is not what it was; the first time: one for each task. */
-export function changes(before: StatusJson | null, now: StatusJson, json: boolean): string {
+function changes(before: StatusJson | null, now: StatusJson, json: boolean): string {
   const known = new Map(before?.tasks.map((task) => [task.id, task]));
   const at = new Date().toISOString();
   return now.tasks

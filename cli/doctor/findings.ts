@@ -43,7 +43,7 @@ async function tried<Result>(act: () => Promise<Result>): Promise<Result | Orche
   }
 }
 
-export function nodeFinding(version: string): Finding {
+function nodeFinding(version: string): Finding {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   const isEnough = major > NODE_WANTED[0] || (major === NODE_WANTED[0] && minor >= NODE_WANTED[1]);
   if (isEnough) return ok('node', version);

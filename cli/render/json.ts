@@ -79,7 +79,7 @@ function whyItWaits(task: TaskRecord, isRunning: boolean): string | null {
   return isRunning ? 'waits for a free agent' : 'waits for `orchestrate run`';
 }
 
-export function taskPatchJson(patch: PatchRecord): TaskPatchJson {
+function taskPatchJson(patch: PatchRecord): TaskPatchJson {
   return { id: patch.id, status: patch.state, ...patch.size, flags: patch.flags, checks: checkVerdict(patch) };
 }
 
@@ -135,7 +135,7 @@ export function runJson(run: RunRecord, spent: Usage) {
   };
 }
 
-export function tokensOf(usage: Usage): number {
+function tokensOf(usage: Usage): number {
   return usage.inputTokens + usage.outputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
 }
 

@@ -46,7 +46,7 @@ function onScreen(bus: EventBus, out: Screen): LiveView {
 }
 
 /** The lines of an output chunk that say something, each fit for one line of the terminal. */
-export function outputLines(text: string): string[] {
+function outputLines(text: string): string[] {
   return text
     .split(/[\r\n]+/)
     .map(sanitiseLine)

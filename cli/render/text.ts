@@ -1,7 +1,7 @@
 /** Text for people: tables, ages, sizes, colours. Everything that others wrote goes through the sanitiser first. */
 
 import pc from 'picocolors';
-import type { PatchState, TaskState, Usage } from '../../src/types.ts';
+import type { TaskState, Usage } from '../../src/types.ts';
 import { reveal, revealLine } from './sanitise.ts';
 
 export type Colours = ReturnType<typeof pc.createColors>;
@@ -81,13 +81,6 @@ export function colourOfTask(colours: Colours, state: TaskState): (text: string)
   if (state === 'running') return colours.cyan;
   if (state === 'blocked' || state === 'paused') return colours.yellow;
   return (text) => text;
-}
-
-export function colourOfPatch(colours: Colours, state: PatchState): (text: string) => string {
-  if (state === 'approved' || state === 'merged') return colours.green;
-  if (state === 'rejected' || state === 'conflict' || state === 'set-aside') return colours.red;
-  if (state === 'pending') return colours.cyan;
-  return colours.yellow;
 }
 
 /** A diff for the eye: what cannot be seen is spelled out, then coloured. */

@@ -18,8 +18,10 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 function realGitRefuses(name: string, symlink: boolean): Promise<boolean> {
   const protections = ['-c', 'core.protectHFS=true', '-c', 'core.protectNTFS=true'];
   return new Promise((resolve) => {
-    const git = execFile('git', [...protections, '-C', folder, 'update-index', '-z', '--index-info'], (error) =>
-      resolve(error !== null),
+    const git = execFile(
+      'git',
+      [...protections, '-C', folder, 'update-index', '-z', '--index-info'],
+      (_error, _stdout, stderr) => resolve(stderr.startsWith('Ignoring path')),
     );
     const line = `${symlink ? '120000' : '100644'} ${'1'.repeat(40)}\t${name}\0`;
     git.stdin?.end(Buffer.concat([pathBytes(`0 ${'0'.repeat(40)}\t${name}\0`), pathBytes(line)]));
@@ -46,12 +48,14 @@ const PIECES = [
 const anyName = fc.array(fc.constantFrom(...PIECES), { minLength: 1, maxLength: 4 }).map((pieces) => pieces.join(''));
 
 describe('a name', () => {
-  it('is refused where git refuses it, and elsewhere only for what HFS+ ignores', async () => {
+  it('is refused where git refuses it, and hardly anywhere else', async () => {
     await fc.assert(
       fc.asyncProperty(anyName, fc.boolean(), async (name, symlink) => {
         const real = await realGitRefuses(name, symlink);
         const ours = gitRefuses(name, symlink);
-        if (real || !IGNORED_BY_HFS.some((one) => name.includes(one))) expect(ours).toBe(real);
+        // git overlooks what follows a backslash that is the very first character.
+        const stricter = name.startsWith('\\') || IGNORED_BY_HFS.some((one) => name.includes(one));
+        if (real || !stricter) expect(ours).toBe(real);
       }),
       { numRuns: 400 },
     );

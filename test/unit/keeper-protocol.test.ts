@@ -1,7 +1,7 @@
 // The keeper's wire: frames, streams with credits, sessions with many calls at once.
 import { Duplex, PassThrough } from 'node:stream';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { Caller } from '../../src/keeper/caller.ts';
 import {
   type Frame,
@@ -76,6 +76,21 @@ describe('a session', () => {
   const echo: Handler = async ({ body, out, reply }) => {
     await reply({});
     for await (const chunk of body) await out.write(chunk);
+  };
+
+  /** Why `wait` was stopped, in this test. */
+  const reasons: unknown[] = [];
+  beforeEach(() => {
+    reasons.length = 0;
+  });
+  const wait: Handler = async ({ signal, reply }) => {
+    await reply({});
+    await new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => {
+        reasons.push(signal.reason.code);
+        resolve();
+      });
+    });
   };
 
   it('carries streams both ways beside other calls', async () => {
@@ -176,36 +191,23 @@ describe('a session', () => {
       Buffer.concat([...Array(5)].map(() => encode({ id: 1, kind: KIND.data, payload: bytes(MAX_CHUNK) }))),
     ],
   ])('ends at %s, and its calls with it', async (_, wire) => {
-    const reasons: unknown[] = [];
-    const { caller, served, up, down } = connect({
-      wait: ({ signal }) =>
-        new Promise((_, reject) => {
-          signal.addEventListener('abort', () => {
-            reasons.push(signal.reason.code);
-            reject(signal.reason);
-          });
-        }),
-    });
+    const { caller, served, up, down } = connect({ wait });
     const call = caller.call('wait');
+    await call.result;
     up.write(wire);
     expect(await served).toBeInstanceOf(ProtocolError);
     expect(reasons).toEqual(['KEEPER_LOST']);
     // The program ends then, and with it its output.
     down.end();
-    await expect(call.result).rejects.toMatchObject({ code: 'KEEPER_LOST' });
+    await expect(call.stream.next()).rejects.toMatchObject({ code: 'KEEPER_LOST' });
     await expect(caller.call('wait').result).rejects.toMatchObject({ code: 'KEEPER_LOST' });
   });
 
   it('ends properly when the client closes it, and stops what is under way', async () => {
-    const stopped = new Promise<void>((resolve) => {
-      const { caller, served } = connect({
-        wait: ({ signal, reply }) => {
-          signal.addEventListener('abort', () => served.then((reason) => expect(reason).toBeNull()).then(resolve));
-          return reply({}).then(() => new Promise(() => {}));
-        },
-      });
-      caller.call('wait').result.then(() => caller.close());
-    });
-    await stopped;
+    const { caller, served, up } = connect({ wait });
+    await caller.call('wait').result;
+    up.end();
+    expect(await served).toBeNull();
+    expect(reasons).toEqual(['KEEPER_LOST']);
   });
 });

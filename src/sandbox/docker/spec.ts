@@ -6,10 +6,10 @@ import type { SandboxSpec } from '../sandbox.ts';
 import { ATTEMPT_LABEL, labels, RUN_LABEL } from './names.ts';
 
 /** All agents run as one fixed high uid: the layers below their overlays belong to it; rootless engines map up to 65,535. */
-export const AGENT_UID = 61_000;
+const AGENT_UID = 61_000;
 export const AGENT_USER = `${AGENT_UID}:${AGENT_UID}`;
-export const AGENT_HOME = '/home/agent';
-export const WORKSPACE = '/workspace';
+const AGENT_HOME = '/home/agent';
+const WORKSPACE = '/workspace';
 export const TOOLBOX_MOUNT = '/opt/orchestrate';
 export const STORE_MOUNT = '/store';
 
