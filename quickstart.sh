@@ -360,6 +360,8 @@ run_demo() {
 run_tests() {
   step 'Checks and tests'
   local check=0 tests=0 results
+  # CI alone makes some of these tools use colours.
+  if [ "$live" = 0 ]; then export NO_COLOR=1; fi
   npm run --silent check </dev/null || check=$?
   if [ "$check" -eq 0 ]; then ok 'formatting, lint, types, dead code'; else warn 'the checks above failed'; fi
   results=$(mktemp)

@@ -45,9 +45,9 @@ export interface Context extends Terminal {
   stateDirectory(): Promise<string>;
   /**
    * All layers of the settings; warnings go to stderr. `trust`: accept the repository's own file without asking;
-   * otherwise it is asked for on a terminal, and not accepted elsewhere.
+   * otherwise it is asked for on a terminal (unless `ask` is false), and not accepted elsewhere.
    */
-  settings(flags: WrittenFlags, options: { readonly trust: boolean }): Promise<LoadedSettings>;
+  settings(flags: WrittenFlags, options: { readonly trust: boolean; readonly ask?: boolean }): Promise<LoadedSettings>;
 
   /** One line on stderr, sanitised; silent with `--quiet`. */
   note(line: string): void;

@@ -2,13 +2,12 @@
 
 import { Command, CommanderError, Option } from 'commander';
 import { OrchestrateError, usageError } from '../src/errors.ts';
-import { PATCH_STATES, type PatchState, PRIORITIES, type Priority } from '../src/types.ts';
-import type { Context, GlobalFlags, Terminal } from './context.ts';
+import { PRIORITIES, type Priority } from '../src/types.ts';
+import { type Act, type Action, examples } from './command-parts.ts';
+import type { GlobalFlags, Terminal } from './context.ts';
+import { definePatchCommands } from './patch-commands.ts';
 import { type SettingFlags, settingFlags, withSettingFlags } from './setting-flags.ts';
 import { createContext } from './wire.ts';
-
-/** An action gives the exit code, or nothing for 0. */
-type Action = (context: Context) => Promise<number | undefined>;
 
 /**
  * Parses the arguments and runs the command. Returns the exit code; rejects with an OrchestrateError of kind usage
@@ -40,8 +39,6 @@ export async function runProgram(argv: readonly string[], terminal: Terminal, ve
   }
   return exitCode;
 }
-
-type Act = (action: Action) => Promise<void>;
 
 function defineGlobals(program: Command, version: string, terminal: Terminal): void {
   program
@@ -209,98 +206,6 @@ function defineLookCommands(program: Command, act: Act): void {
     });
 }
 
-function definePatchCommands(program: Command, act: Act): void {
-  const patch = program
-    .command('patch')
-    .summary('look at results, decide, apply them')
-    .description('List, show, approve, reject and apply patches.')
-    .addHelpText(
-      'after',
-      examples([
-        'patch list --status pending',
-        'patch show add-login',
-        'patch approve add-login',
-        'patch apply add-login',
-      ]),
-    );
-  patch
-    .command('list')
-    .description('The patches with size, flags and checks.')
-    .addOption(new Option('--status <state...>', 'only patches in these states').choices([...PATCH_STATES]))
-    .addHelpText('after', examples(['patch list', 'patch list --status pending approved']))
-    .action(async (flags: { readonly status?: readonly PatchState[] }) => {
-      const { listPatches } = await import('./commands/patch-list.ts');
-      await act((context) => listPatches(context, { status: flags.status ?? [] }));
-    });
-  patch
-    .command('show')
-    .description('The diff. Into a pipe or a file it is the exact patch that `git apply` takes.')
-    .argument('<patch>', 'a patch or a task')
-    .option('--stat', 'only the size of each file’s change')
-    .option('--output <file>', 'write the exact patch to a file')
-    .addHelpText(
-      'after',
-      examples(['patch show add-login', 'patch show add-login --stat', 'patch show add-login | git apply --check']),
-    )
-    .action(async (id: string, flags: { readonly stat?: true; readonly output?: string }) => {
-      const { showPatch } = await import('./commands/patch-show.ts');
-      await act((context) => showPatch(context, id, { stat: flags.stat ?? false, output: flags.output ?? null }));
-    });
-  patch
-    .command('approve')
-    .description('Say yes to patches, so that they can be applied.')
-    .argument('<patch...>', 'patches or tasks')
-    .addHelpText('after', examples(['patch approve add-login']))
-    .action(async (ids: readonly string[]) => {
-      const { approvePatches } = await import('./commands/patch-decide.ts');
-      await act((context) => approvePatches(context, ids));
-    });
-  patch
-    .command('reject')
-    .description('Say no to patches.')
-    .argument('<patch...>', 'patches or tasks')
-    .option('--reason <text>', 'why')
-    .addHelpText('after', examples(['patch reject add-login --reason "needs no new dependency"']))
-    .action(async (ids: readonly string[], flags: { readonly reason?: string }) => {
-      const { rejectPatches } = await import('./commands/patch-decide.ts');
-      await act((context) => rejectPatches(context, ids, flags.reason ?? null));
-    });
-  patch
-    .command('apply')
-    .description('Apply patches, now, on the current branch, each as a commit.')
-    .argument('<patch...>', 'patches or tasks')
-    .option('--branch <name>', 'on this branch, not the current one')
-    .option('--no-commit', 'change index and work tree only')
-    .option('--with-dependencies', 'apply what they stand on first')
-    .option('--unreviewed', 'apply even what is not approved')
-    .addHelpText(
-      'after',
-      examples([
-        'patch apply add-login',
-        'patch apply document-it --with-dependencies',
-        'patch apply add-login --branch try',
-      ]),
-    )
-    .action(async (ids: readonly string[], flags: ApplyFlags) => {
-      const { apply } = await import('./commands/patch-apply.ts');
-      await act((context) =>
-        apply(context, ids, {
-          branch: flags.branch ?? null,
-          commit: flags.commit,
-          withDependencies: flags.withDependencies ?? false,
-          unreviewed: flags.unreviewed ?? false,
-        }),
-      );
-    });
-}
-
-interface ApplyFlags {
-  readonly branch?: string;
-  readonly commit: boolean;
-  readonly withDependencies?: true;
-  readonly unreviewed?: true;
-}
-
 function defineCareCommands(program: Command, act: Act): void {
   program
     .command('doctor')
@@ -361,10 +266,6 @@ async function ageOf(written: string | undefined): Promise<number | null> {
 
 function collect(value: string, earlier: readonly string[]): readonly string[] {
   return [...earlier, value];
-}
-
-function examples(commands: readonly string[]): string {
-  return `\nExamples:\n${commands.map((command) => `  orchestrate ${command}\n`).join('')}`;
 }
 
 /** Commander's words in our form: the sentence, and the rest (a suggestion) as the hint. */

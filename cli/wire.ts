@@ -70,7 +70,10 @@ class Wired implements Context {
     return state === null ? null : this.#keep(state);
   }
 
-  async settings(flags: Parameters<Context['settings']>[0], options: { readonly trust: boolean }) {
+  async settings(
+    flags: Parameters<Context['settings']>[0],
+    options: { readonly trust: boolean; readonly ask?: boolean },
+  ) {
     const repository = await this.repository();
     const [{ loadSettings }, { rememberedTrust }] = await Promise.all([
       import('../src/config/load.ts'),
@@ -79,7 +82,7 @@ class Wired implements Context {
     const loaded = await loadSettings({
       repositoryFile: join(repository.root, 'orchestrate.yaml'),
       userFile: join(this.configDirectory, 'config.yaml'),
-      trust: rememberedTrust(repository.stateDir, options.trust ? async () => true : this.#ask),
+      trust: rememberedTrust(repository.stateDir, this.#trust(options)),
       environment: this.env,
       flags,
     });
@@ -110,6 +113,11 @@ class Wired implements Context {
   #keep(state: State): State {
     this.#opened.push(state);
     return state;
+  }
+
+  #trust(options: { readonly trust: boolean; readonly ask?: boolean }): Trust {
+    if (options.trust) return async () => true;
+    return options.ask === false ? async () => false : this.#ask;
   }
 
   readonly #ask: Trust = async (file) => {

@@ -81,7 +81,7 @@ async function identityFinding(repository: Repository): Promise<Finding> {
 
 async function settingsFinding(context: Context): Promise<Finding> {
   // Looking must not ask: a file that was not accepted is a warning of its own.
-  const loaded = await tried(() => context.settings({}, { trust: false }));
+  const loaded = await tried(() => context.settings({}, { trust: false, ask: false }));
   if (loaded instanceof OrchestrateError) return failed('settings', loaded);
   const { settings } = loaded;
   return ok('settings', `${settings.maxAgents} agents at once, engine ${settings.engine?.name ?? 'none chosen'}`);

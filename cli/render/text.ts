@@ -15,29 +15,40 @@ export function coloursOf(enabled: boolean): Colours {
  * cell needs them.
  */
 export async function tableOf(rows: readonly (readonly string[])[]): Promise<string> {
-  const simple = table(rows, (text) => text.length);
+  const simple = plainTable(rows);
   if (/^[\x20-\x7e\n]*$/.test(simple)) return simple;
-  return table(rows, (await import('string-width')).default);
+  const { default: widthOf } = await import('string-width');
+  // A cell as long as it is wide: what `padEnd` does for plain text.
+  const pad = (cell: string, width: number): string => cell + ' '.repeat(width - widthOf(cell));
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => widthOf(row[column] ?? ''))));
+  return rows
+    .map(
+      (row) =>
+        `${row
+          .map((cell, column) => pad(cell, widths[column] ?? 0))
+          .join('  ')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }
 
-function table(rows: readonly (readonly string[])[], widthOf: (text: string) => number): string {
-  const widths: number[] = [];
+/** For text where a character is a column. Written for thousands of rows: plain loops, no functions in them. */
+function plainTable(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = (rows[0] ?? []).map(() => 0);
   for (const row of rows) {
     for (let column = 0; column < row.length; column += 1) {
-      const width = widthOf(row[column] ?? '');
-      if (width > (widths[column] ?? 0)) widths[column] = width;
+      const { length } = row[column] ?? '';
+      if (length > (widths[column] ?? 0)) widths[column] = length;
     }
   }
-  let text = '';
+  const lines: string[] = [];
   for (const row of rows) {
     let line = '';
-    for (let column = 0; column < row.length; column += 1) {
-      const cell = row[column] ?? '';
-      line += `${cell}${' '.repeat((widths[column] ?? 0) - widthOf(cell) + 2)}`;
-    }
-    text += `${line.trimEnd()}\n`;
+    for (let column = 0; column < row.length; column += 1)
+      line += (row[column] ?? '').padEnd((widths[column] ?? 0) + 2);
+    lines.push(line.trimEnd());
   }
-  return text;
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
 
 /** A duration as people say it: `45s`, `12m`, `3h 5m`, `2d 4h`. */

@@ -1,0 +1,97 @@
+/** `patch` and its sub-commands: flags and examples; the actions are loaded when they run. */
+
+import { type Command, Option } from 'commander';
+import { PATCH_STATES, type PatchState } from '../src/types.ts';
+import { type Act, examples } from './command-parts.ts';
+
+export function definePatchCommands(program: Command, act: Act): void {
+  const patch = program
+    .command('patch')
+    .summary('look at results, decide, apply them')
+    .description('List, show, approve, reject and apply patches.')
+    .addHelpText(
+      'after',
+      examples([
+        'patch list --status pending',
+        'patch show add-login',
+        'patch approve add-login',
+        'patch apply add-login',
+      ]),
+    );
+  patch
+    .command('list')
+    .description('The patches with size, flags and checks.')
+    .addOption(new Option('--status <state...>', 'only patches in these states').choices([...PATCH_STATES]))
+    .addHelpText('after', examples(['patch list', 'patch list --status pending approved']))
+    .action(async (flags: { readonly status?: readonly PatchState[] }) => {
+      const { listPatches } = await import('./commands/patch-list.ts');
+      await act((context) => listPatches(context, { status: flags.status ?? [] }));
+    });
+  patch
+    .command('show')
+    .description('The diff. Into a pipe or a file it is the exact patch that `git apply` takes.')
+    .argument('<patch>', 'a patch or a task')
+    .option('--stat', 'only the size of each file’s change')
+    .option('--output <file>', 'write the exact patch to a file')
+    .addHelpText(
+      'after',
+      examples(['patch show add-login', 'patch show add-login --stat', 'patch show add-login | git apply --check']),
+    )
+    .action(async (id: string, flags: { readonly stat?: true; readonly output?: string }) => {
+      const { showPatch } = await import('./commands/patch-show.ts');
+      await act((context) => showPatch(context, id, { stat: flags.stat ?? false, output: flags.output ?? null }));
+    });
+  patch
+    .command('approve')
+    .description('Say yes to patches, so that they can be applied.')
+    .argument('<patch...>', 'patches or tasks')
+    .addHelpText('after', examples(['patch approve add-login']))
+    .action(async (ids: readonly string[]) => {
+      const { approvePatches } = await import('./commands/patch-decide.ts');
+      await act((context) => approvePatches(context, ids));
+    });
+  patch
+    .command('reject')
+    .description('Say no to patches.')
+    .argument('<patch...>', 'patches or tasks')
+    .option('--reason <text>', 'why')
+    .addHelpText('after', examples(['patch reject add-login --reason "needs no new dependency"']))
+    .action(async (ids: readonly string[], flags: { readonly reason?: string }) => {
+      const { rejectPatches } = await import('./commands/patch-decide.ts');
+      await act((context) => rejectPatches(context, ids, flags.reason ?? null));
+    });
+  patch
+    .command('apply')
+    .description('Apply patches, now, on the current branch, each as a commit.')
+    .argument('<patch...>', 'patches or tasks')
+    .option('--branch <name>', 'on this branch, not the current one')
+    .option('--no-commit', 'change index and work tree only')
+    .option('--with-dependencies', 'apply what they stand on first')
+    .option('--unreviewed', 'apply even what is not approved')
+    .addHelpText(
+      'after',
+      examples([
+        'patch apply add-login',
+        'patch apply document-it --with-dependencies',
+        'patch apply add-login --branch try',
+      ]),
+    )
+    .action(async (ids: readonly string[], flags: ApplyFlags) => {
+      const { apply } = await import('./commands/patch-apply.ts');
+      await act((context) =>
+        apply(context, ids, {
+          branch: flags.branch ?? null,
+          commit: flags.commit,
+          withDependencies: flags.withDependencies ?? false,
+          unreviewed: flags.unreviewed ?? false,
+        }),
+      );
+    });
+}
+
+interface ApplyFlags {
+  readonly branch?: string;
+  readonly commit: boolean;
+  readonly withDependencies?: true;
+  readonly unreviewed?: true;
+}
