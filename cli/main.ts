@@ -20,6 +20,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
 }
 
 async function main(): Promise<void> {
+  await requireKnownNode();
   const terminal = {
     in: process.stdin,
     out: process.stdout,
@@ -34,6 +35,15 @@ async function main(): Promise<void> {
   }
   const { runProgram } = await import('./program.ts');
   process.exitCode = await runProgram(argv, terminal, version());
+}
+
+/** From Node 24.19 on the database module aborts in garbage collection (WiseLibs/better-sqlite3#1515). */
+async function requireKnownNode(): Promise<void> {
+  if (Number(process.versions.node.split('.')[0]) < 24) return;
+  const { environmentError } = await import('../src/errors.ts');
+  throw environmentError('NODE_UNSUPPORTED', `Node ${process.versions.node} is too new for the database module.`, {
+    hint: 'Use Node 20 or 22.',
+  });
 }
 
 /** `status` with nothing but flags that take no value. */

@@ -20,7 +20,7 @@ export function statusOf(state: State | null): StatusJson {
   const attempts = state.newestAttempts();
   const usage = state.usageByTask();
   const patches = new Map(state.patches().map((patch) => [patch.task, patch]));
-  const tasks = state.tasks().map((task) =>
+  const tasks = state.summaries().map((task) =>
     taskJson(task, {
       attempt: attempts.get(task.id) ?? null,
       usage: usage.get(task.id) ?? NO_USAGE,

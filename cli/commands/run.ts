@@ -26,7 +26,7 @@ export async function run(context: Context, options: RunOptions): Promise<number
     );
     return waiting.length === 0 ? EXIT_CODE_DONE : EXIT_CODES.failure;
   }
-  const engine = await engineOf(context, settings);
+  const engine = await engineOf(settings);
   const { EventBus } = await import('../../src/events.ts');
   const bus = new EventBus();
   const view = await viewOf(context, bus);
@@ -115,7 +115,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
   }
 }
 
-async function engineOf(context: Context, settings: Settings): Promise<Engine> {
+async function engineOf(settings: Settings): Promise<Engine> {
   const chosen = settings.engine;
   if (chosen === null) {
     throw environmentError('NO_ENGINE', 'no engine was chosen', {
@@ -127,7 +127,6 @@ async function engineOf(context: Context, settings: Settings): Promise<Engine> {
     return commandEngine(chosen.name, chosen.command);
   }
   const { demoEngine } = await import('../../src/engine/demo.ts');
-  context.verbose && context.note('engine: the scripted demo engine');
   return demoEngine;
 }
 
@@ -137,7 +136,10 @@ async function viewOf(context: Context, bus: EventBus): Promise<{ close(): void 
     return createJsonLines(bus, context.out);
   }
   const { createLiveView } = await import('../render/live.ts');
-  return createLiveView(bus, context.out, { tty: context.out.isTTY === true && !context.quiet });
+  return createLiveView(bus, context.out, {
+    tty: context.out.isTTY === true && !context.quiet,
+    verbose: context.verbose,
+  });
 }
 
 /** The first Ctrl-C (or SIGTERM) stops the agents and salvages their work; the second gives up at once. */

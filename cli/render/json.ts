@@ -1,6 +1,6 @@
 /** The stable JSON shapes of the command line. Fields may be added, never changed or taken away. */
 
-import type { AttemptRecord, PatchRecord, RunRecord, TaskRecord } from '../../src/state/records.ts';
+import type { AttemptRecord, PatchRecord, RunRecord, TaskRecord, TaskSummary } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import { type CheckVerdict, type Flag, NO_USAGE, type Usage } from '../../src/types.ts';
 
@@ -43,7 +43,7 @@ export interface TaskContext {
   readonly isRunning: boolean;
 }
 
-export function taskJson(task: TaskRecord, context: TaskContext): TaskJson {
+export function taskJson(task: TaskSummary, context: TaskContext): TaskJson {
   return {
     id: task.id,
     title: task.title,
@@ -74,7 +74,7 @@ export function taskJsonOf(state: State, task: TaskRecord, isRunning: boolean): 
 }
 
 /** A queued task waits for a run, or for its turn in one. */
-function whyItWaits(task: TaskRecord, isRunning: boolean): string | null {
+function whyItWaits(task: TaskSummary, isRunning: boolean): string | null {
   if (task.state !== 'queued') return null;
   return isRunning ? 'waits for a free agent' : 'waits for `orchestrate run`';
 }

@@ -38,6 +38,9 @@ export interface TaskRecord {
   readonly attempts: number;
 }
 
+/** What a list of tasks shows: everything but the long text. */
+export type TaskSummary = Omit<TaskRecord, 'description' | 'plan' | 'createdAt'>;
+
 export interface AttemptRecord {
   readonly id: AttemptId;
   readonly task: TaskId;

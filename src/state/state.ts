@@ -12,7 +12,7 @@ import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as patches from './patches.ts';
-import type { AttemptEnd, AttemptRecord, NewTask, PatchRecord, RunRecord, TaskRecord } from './records.ts';
+import type { AttemptEnd, AttemptRecord, NewTask, PatchRecord, RunRecord, TaskRecord, TaskSummary } from './records.ts';
 import { resolvePatch, resolveTask, unknownTask } from './resolve.ts';
 import * as runs from './runs.ts';
 import * as tasks from './tasks.ts';
@@ -97,6 +97,11 @@ export class State {
   /** All, in the order of adding. */
   tasks(): TaskRecord[] {
     return tasks.allTasks(this.#database);
+  }
+
+  /** All, in the order of adding, without their descriptions: quick with 10,000 tasks. */
+  summaries(): TaskSummary[] {
+    return tasks.taskSummaries(this.#database);
   }
 
   /** Throws UNKNOWN_TASK (usage). */

@@ -6,7 +6,7 @@ import { phasesOf } from '../tasks/phases.ts';
 import { idMaker } from '../tasks/slug.ts';
 import { PRIORITIES, TASK_STATES, type TaskId, type TaskState } from '../types.ts';
 import type { Database } from './database.ts';
-import type { NewTask, TaskRecord } from './records.ts';
+import type { NewTask, TaskRecord, TaskSummary } from './records.ts';
 import type { dependencies, tasks } from './schema.ts';
 
 type TaskRow = typeof tasks.$inferSelect;
@@ -51,14 +51,57 @@ export function addTasks(database: Database, added: readonly NewTask[]): TaskRec
 }
 
 export function allTasks(database: Database): TaskRecord[] {
+  const dependsOn = allDependencies(database);
   const rows = database.all<TaskRow>('SELECT * FROM tasks ORDER BY seq');
+  return rows.map((row) => recordOf(row, dependsOn.get(row.id) ?? []));
+}
+
+/** Columns of a summary, in the order of the query's arrays. */
+type SummaryRow = readonly [
+  number,
+  TaskId,
+  string,
+  string,
+  number,
+  TaskState,
+  string | null,
+  number,
+  string | null,
+  string | null,
+  number,
+];
+
+/** One JSON text for all rows: the driver takes four times as long to hand over 10,000 rows one by one. */
+export function taskSummaries(database: Database): TaskSummary[] {
+  const dependsOn = allDependencies(database);
+  const sql = `SELECT json_group_array(
+      json_array(seq, id, title, agent, priority, state, reason, phase, startedAt, endedAt, attempts)) AS rows
+    FROM (SELECT * FROM tasks ORDER BY seq)`;
+  const rows = JSON.parse(database.get<{ rows: string }>(sql)?.rows ?? '[]') as SummaryRow[];
+  return rows.map(([seq, id, title, agent, rank, state, reason, phase, startedAt, endedAt, attempts]) => ({
+    seq,
+    id,
+    title,
+    agent,
+    priority: at(PRIORITIES, rank),
+    state,
+    reason,
+    phase,
+    startedAt,
+    endedAt,
+    attempts,
+    dependsOn: dependsOn.get(id) ?? [],
+  }));
+}
+
+function allDependencies(database: Database): ReadonlyMap<TaskId, readonly TaskId[]> {
   const dependsOn = new Map<TaskId, TaskId[]>();
   for (const row of database.all<DependencyRow>('SELECT task, dependsOn FROM dependencies ORDER BY rowid')) {
     const known = dependsOn.get(row.task);
     if (known === undefined) dependsOn.set(row.task, [row.dependsOn]);
     else known.push(row.dependsOn);
   }
-  return rows.map((row) => recordOf(row, dependsOn.get(row.id) ?? []));
+  return dependsOn;
 }
 
 export function findTask(database: Database, id: string): TaskRecord | null {

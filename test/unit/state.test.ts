@@ -101,6 +101,13 @@ describe('adding tasks', () => {
     expect(state.task('add-oauth2-login' as TaskId)).toEqual(first);
   });
 
+  it('lists tasks without their long text, otherwise the same', () => {
+    const [first] = state.addTasks([task('ärgs "quoted"\n', { description: 'long', priority: 'high' })]);
+    state.addTasks([task('second', { dependsOn: [first?.id ?? ''] })]);
+    const whole = state.tasks().map(({ description: _, plan: __, createdAt: ___, ...summary }) => summary);
+    expect(state.summaries()).toEqual(whole);
+  });
+
   it('blocks what depends on unfinished tasks and says on which', () => {
     add('a', 'b');
     const [c] = state.addTasks([task('c', { dependsOn: ['b', 'a', 'b'] })]);
