@@ -8,7 +8,10 @@ import { RECORD, type RecordHead, readHead } from './records.ts';
 import { ByteReader } from './streams.ts';
 
 export interface Collection {
-  /** Deletes first, then files and symlinks; to be iterated once, each content read before the next change is taken. */
+  /**
+   * Deletes first, then files and symlinks; to be iterated once, each content read before the next change is taken.
+   * Taken up and left early, it gives the collection up; never taken up, the keeper holds it until the session ends.
+   */
   readonly changes: AsyncIterable<TreeChange>;
   /** The resulting tree as the keeper computed it; resolves after `changes` was read to the end. */
   readonly tree: Promise<ObjectId>;

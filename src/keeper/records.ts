@@ -14,7 +14,7 @@ export const RECORD = {
   /** Body: the resulting tree's id in hexadecimal; the last record. */
   tree: 6,
 } as const;
-export type RecordKind = (typeof RECORD)[keyof typeof RECORD];
+type RecordKind = (typeof RECORD)[keyof typeof RECORD];
 
 export interface RecordHead {
   readonly kind: RecordKind;

@@ -22,7 +22,7 @@ export type TreeEdit =
   | { readonly path: BytePath; readonly kind: 'delete' }
   | { readonly path: BytePath; readonly kind: 'put'; readonly mode: string; readonly id: string };
 
-export const FOLDER_MODE = '40000';
+const FOLDER_MODE = '40000';
 export const SYMLINK_MODE = '120000';
 export const GITLINK_MODE = '160000';
 
@@ -53,7 +53,7 @@ export function hashObject(type: 'blob' | 'tree', content: Buffer, format: Objec
 }
 
 /** The id of a tree with these entries, in git's order (folders sort as if their name ended in `/`). */
-export function hashTree(entries: Tree, format: ObjectFormat): string {
+function hashTree(entries: Tree, format: ObjectFormat): string {
   const parts = [...entries]
     .map(([name, entry]) => ({ name, entry, key: isFolder(entry) ? `${name}/` : name }))
     .sort((a, b) => (a.key < b.key ? -1 : 1))

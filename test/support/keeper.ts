@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Duplex, PassThrough, type Readable } from 'node:stream';
 import { execa } from 'execa';
+import { afterAll } from 'vitest';
 import type { TreeChange } from '../../src/git/quarantine.ts';
 import { type Collection, KeeperClient, type KeeperTransport } from '../../src/keeper/client.ts';
 import type { ObjectId } from '../../src/types.ts';
@@ -15,20 +16,23 @@ import type { ScratchRepository } from './git.ts';
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const AGENT_UID = 61_000;
 const LABEL = 'orchestrate=test-keeper';
+const BUILT_IMAGE = 'orchestrate-test-keeper';
 /** A base image made locally, where no registry answers. */
 const LOCAL_BASE = 'orchestrate-base:latest';
 
 let compiled: Promise<string> | null = null;
+afterAll(async () => {
+  if (compiled !== null) await rm(path.dirname(await compiled), { recursive: true, force: true });
+});
 
 /** Compiles the keeper's program once per test file; returns its folder, readable by every user. */
-export function compiledKeeper(): Promise<string> {
+function compiledKeeper(): Promise<string> {
   compiled ??= compile();
   return compiled;
 }
 
 async function compile(): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'keeper-program-'));
-  process.once('exit', () => spawn('rm', ['-rf', folder], { detached: true, stdio: 'ignore' }).unref());
   await chmod(folder, 0o755);
   const config = path.join(folder, 'tsconfig.json');
   await writeFile(
@@ -51,7 +55,7 @@ async function compile(): Promise<string> {
 }
 
 /** A program's standard input and output as one stream; destroying it ends the program. */
-export function duplexOf(child: ChildProcessWithoutNullStreams): Duplex {
+function duplexOf(child: ChildProcessWithoutNullStreams): Duplex {
   const duplex = Duplex.from({ readable: child.stdout, writable: child.stdin });
   duplex.once('close', () => child.kill());
   // What went wrong shows in the calls.
@@ -118,10 +122,9 @@ async function sidecarImage(): Promise<string> {
     await cp(await compiledKeeper(), path.join(context, 'keeper'), { recursive: true });
     const local = (await execa('docker', ['image', 'inspect', LOCAL_BASE], { reject: false })).exitCode === 0;
     const base = local ? ['--build-arg', `BASE_IMAGE=${LOCAL_BASE}`] : [];
-    const tag = 'orchestrate-test-keeper';
-    const build = ['build', '--quiet', '--force-rm', '--label', LABEL, '--tag', tag, ...base, context];
+    const build = ['build', '--quiet', '--force-rm', '--label', LABEL, '--tag', BUILT_IMAGE, ...base, context];
     await execa('docker', build, { env: { DOCKER_BUILDKIT: '0' } });
-    return tag;
+    return BUILT_IMAGE;
   } finally {
     await rm(context, { recursive: true, force: true });
   }
@@ -235,6 +238,10 @@ export class DockerKeeper implements AsyncDisposable {
     await this.client[Symbol.asyncDispose]();
     await execa('docker', ['rm', '-f', '-v', this.container]);
     await execa('docker', ['volume', 'rm', '-f', ...this.#attempts.values(), this.volume]);
+    if (this.image !== BUILT_IMAGE) return;
+    await execa('docker', ['image', 'rm', '-f', this.image]);
+    // The builder's in-between images.
+    await execa('docker', ['image', 'prune', '-f', '--filter', `label=${LABEL}`]);
   }
 }
 
