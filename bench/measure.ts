@@ -2,7 +2,11 @@
 
 export interface Contestant {
   readonly name: string;
+  /** How many of what is measured one `run` does. */
+  readonly per: number;
   run(): Promise<void>;
+  /** What is left to do after a run; not timed. */
+  settle?(): Promise<void>;
 }
 
 export interface Row {
@@ -12,9 +16,8 @@ export interface Row {
   readonly baselineName: string;
   /** Median of the pairwise ratios ours / baseline. */
   readonly ratio: number;
-  /** What must be reached, in words. */
-  readonly target: string;
-  readonly reached: boolean;
+  /** The greatest ratio that reaches the target; null: only measured. */
+  readonly atMost: number | null;
 }
 
 /** Milliseconds. */
@@ -28,15 +31,14 @@ export interface Comparison {
   readonly ours: Contestant;
   readonly baseline: Contestant;
   readonly rounds: number;
-  readonly target: string;
-  /** Decides on the ratio ours / baseline. */
-  reached(ratio: number): boolean;
+  /** The greatest ratio ours / baseline that reaches the target; null: only measured. */
+  readonly atMost: number | null;
 }
 
 export async function compare(comparison: Comparison): Promise<Row> {
   const { ours, baseline } = comparison;
-  await ours.run();
-  await baseline.run();
+  await time(ours);
+  await time(baseline);
   const pairs: [number, number][] = [];
   for (let round = 0; round < comparison.rounds; round += 1) pairs.push([await time(ours), await time(baseline)]);
   const ratio = median(pairs.map(([a, b]) => a / b));
@@ -46,15 +48,16 @@ export async function compare(comparison: Comparison): Promise<Row> {
     baseline: figures(pairs.map(([, b]) => b)),
     baselineName: baseline.name,
     ratio,
-    target: comparison.target,
-    reached: comparison.reached(ratio),
+    atMost: comparison.atMost,
   };
 }
 
 async function time(contestant: Contestant): Promise<number> {
   const began = performance.now();
   await contestant.run();
-  return performance.now() - began;
+  const took = performance.now() - began;
+  await contestant.settle?.();
+  return took / contestant.per;
 }
 
 function figures(values: readonly number[]): Figures {

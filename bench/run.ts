@@ -8,8 +8,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Docker from 'dockerode';
 import { execa } from 'execa';
-import { openState } from '../src/state/state.ts';
-import { compare, type Row } from './measure.ts';
+import { openState, type State } from '../src/state/state.ts';
+import { dockerRun, openBenchHost } from './host.ts';
+import { type Contestant, compare, type Row } from './measure.ts';
 import { makeRepository, R10K, R100K, R200, type RepositoryShape } from './repositories.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
@@ -17,51 +18,71 @@ const CLI = path.join(ROOT, 'dist/cli/main.js');
 const ZERO_AGENT = 'echo x >> zero.txt';
 const TASKS = 12;
 
+/** Tasks of the run whose time per task is measured; starting and ending the run is spread over them. */
+const SEQUENCE = 10;
+
 const folder = await mkdtemp(path.join(tmpdir(), 'orchestrate-bench-'));
 const installations: string[] = [];
 const env = { HOME: folder, XDG_CONFIG_HOME: folder };
 const rows: Row[] = [];
+const emptyNode = contestant('node -e 0', () => quiet('node', ['-e', '0']));
 
 try {
   await execa('node', ['scripts/build.mjs'], { cwd: ROOT });
   const r200 = await repository(R200);
-  await warmUp(r200);
+  const installation = await warmUp(r200);
   const image = await agentImage();
 
-  await measure('orchestrate --version', 10, '≤ 1.6×', (ratio) => ratio <= 1.6, {
-    ours: () => orchestrate(r200, ['--version']),
-    baseline: ['node -e 0', () => quiet('node', ['-e', '0'])],
-  });
+  await measure(
+    'orchestrate --version',
+    [10, 1.6],
+    contestant('ours', () => orchestrate(r200, ['--version'])),
+    emptyNode,
+  );
   const full = await repository({ ...R200, name: 'r200-10k-tasks' });
   await queueTasks(full, 10_000);
-  await measure('orchestrate status, 10,000 tasks', 10, '≤ 2.5×', (ratio) => ratio <= 2.5, {
-    ours: () => orchestrate(full, ['status']),
-    baseline: ['node -e 0', () => quiet('node', ['-e', '0'])],
-  });
-  await measure('queue 1,000 tasks durably', 3, '≤ 1/20×', (ratio) => ratio <= 1 / 20, {
-    ours: () => queueDurably(1),
-    baseline: ['one commit per task', () => queueDurably(1_000)],
-  });
+  const status = contestant('ours', () => orchestrate(full, ['status']));
+  await measure('orchestrate status, 10,000 tasks', [10, 2.5], status, emptyNode);
 
-  for (const shape of process.argv.includes('--all') ? [R200, R10K, R100K] : [R200, R10K]) {
-    const at = shape === R200 ? r200 : await repository(shape);
+  const state = openState(await mkdtemp(path.join(folder, 'state-')));
+  const batched = contestant('ours', async () => queueDurably(state, 1));
+  await measure(
+    'queue 1,000 tasks durably',
+    [5, 1 / 20],
+    batched,
+    contestant('one commit per task', async () => queueDurably(state, 1_000)),
+  );
+  state.close();
+
+  {
+    await using host = await openBenchHost(r200, installation);
+    await measure('sandbox ready (create → first byte)', [8, 1.3], host.firstInstruction, dockerRun(image));
+  }
+  const scripted = (at: string) => contestant('git worktree + docker run + diff', () => worktreeTask(at, image));
+  await measure(
+    'a run of one task, submit to patch, r200',
+    [3, null],
+    contestant('ours', () => runTasks(r200, 1, 1)),
+    scripted(r200),
+  );
+  for (const shape of process.argv.includes('--all') ? [R10K, R100K] : [R10K]) {
+    const at = await repository(shape);
     await warmUp(at);
-    const target = shape === R200 ? 1 : shape === R10K ? 8 : 40;
+    const ours = { name: 'ours', per: SEQUENCE, run: () => runTasks(at, SEQUENCE, 1) };
     await measure(
       `whole task, zero-time agent, ${shape.name}`,
-      3,
-      target === 1 ? '' : `≥ ${target}× faster`,
-      (ratio) => ratio <= 1 / target,
-      {
-        ours: () => runTasks(at, 1, 1),
-        baseline: ['git worktree + docker run + diff', () => worktreeTask(at, image)],
-      },
+      [3, shape === R10K ? 1 / 8 : 1 / 40],
+      ours,
+      scripted(at),
     );
   }
-  await measure(`${TASKS} whole tasks, 4 agents`, 3, '≤ 3×', (ratio) => ratio <= 3, {
-    ours: () => runTasks(r200, TASKS, 4),
-    baseline: ['xargs -P4 docker run --rm', () => xargs(image)],
-  });
+  const together = contestant('ours', () => runTasks(r200, TASKS, 4));
+  await measure(
+    `${TASKS} whole tasks, 4 agents`,
+    [3, 3],
+    together,
+    contestant('xargs -P4 docker run --rm', () => xargs(image)),
+  );
 
   print(rows);
   await writeFile(path.join(ROOT, 'bench/results.json'), `${JSON.stringify(rows, null, 2)}\n`);
@@ -70,30 +91,18 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
-interface Contestants {
-  readonly ours: () => Promise<void>;
-  readonly baseline: readonly [name: string, run: () => Promise<void>];
+function contestant(name: string, run: () => Promise<void>): Contestant {
+  return { name, per: 1, run };
 }
 
 async function measure(
   step: string,
-  rounds: number,
-  target: string,
-  reached: (ratio: number) => boolean,
-  contestants: Contestants,
+  [rounds, atMost]: readonly [rounds: number, atMost: number | null],
+  ours: Contestant,
+  baseline: Contestant,
 ): Promise<void> {
   process.stderr.write(`${step} …\n`);
-  const [name, run] = contestants.baseline;
-  rows.push(
-    await compare({
-      step,
-      rounds,
-      target,
-      reached,
-      ours: { name: 'ours', run: contestants.ours },
-      baseline: { name, run },
-    }),
-  );
+  rows.push(await compare({ step, rounds, atMost, ours, baseline }));
 }
 
 async function repository(shape: RepositoryShape): Promise<string> {
@@ -122,12 +131,14 @@ async function queueTasks(at: string, count: number): Promise<void> {
   await orchestrate(at, ['submit', '--batch', batch]);
 }
 
-/** Images, store and base are there afterwards; the installation is noted for the clean-up. */
-async function warmUp(at: string): Promise<void> {
+/** Images, store and base are there afterwards; the installation is noted for the clean-up and returned. */
+async function warmUp(at: string): Promise<string> {
   await runTasks(at, 1, 1);
   const state = openState(path.join(at, '.git/orchestrate'));
-  installations.push(state.installation);
+  const { installation } = state;
   state.close();
+  installations.push(installation);
+  return installation;
 }
 
 async function worktreeTask(at: string, image: string): Promise<void> {
@@ -156,9 +167,7 @@ async function xargs(image: string): Promise<void> {
   await quiet('sh', ['-c', command]);
 }
 
-async function queueDurably(commits: number): Promise<void> {
-  const at = await mkdtemp(path.join(folder, 'state-'));
-  const state = openState(at);
+function queueDurably(state: State, commits: number): void {
   const tasks = Array.from({ length: 1_000 }, (_, index) => ({
     title: `task ${index}`,
     description: 'a task',
@@ -168,7 +177,6 @@ async function queueDurably(commits: number): Promise<void> {
   }));
   const size = tasks.length / commits;
   for (let index = 0; index < commits; index += 1) state.addTasks(tasks.slice(index * size, (index + 1) * size));
-  state.close();
 }
 
 async function agentImage(): Promise<string> {
@@ -198,8 +206,8 @@ function print(all: readonly Row[]): void {
       `${ms(row.ours.median)}, ${ms(row.ours.p95)}`,
       `${row.baselineName}: ${ms(row.baseline.median)}, ${ms(row.baseline.p95)}`,
       row.ratio < 0.1 ? `1/${(1 / row.ratio).toFixed(0)}` : row.ratio.toFixed(2),
-      row.target,
-      row.reached ? 'reached' : 'MISSED',
+      row.atMost === null ? '' : row.atMost < 1 ? `≤ 1/${1 / row.atMost}` : `≤ ${row.atMost}`,
+      row.atMost === null ? '' : row.ratio <= row.atMost ? 'reached' : 'MISSED',
     ]),
   ];
   const widths = table[0]?.map((_, column) => Math.max(...table.map((line) => line[column]?.length ?? 0))) ?? [];
