@@ -18,13 +18,17 @@ export interface BenchHost extends AsyncDisposable {
 
 export async function openBenchHost(at: string, installation: string): Promise<BenchHost> {
   const repository = await findRepository(at, process.env);
-  const { tree } = await resolveBase(repository, { includeDirty: false });
+  const { tree, commit } = await resolveBase(repository, { includeDirty: false });
   const host = await openDockerHost({
     name: 'local',
     docker: new Docker(),
     installation,
     run: 'bench',
     image: null,
+    keep: [],
+    workspace: null,
+    history: 1,
+    historyOf: () => Promise.reject(new Error('a bench needs no history')),
     objectFormat: repository.objectFormat,
     async packOf() {
       const commit = await rootCommit(repository, tree);
@@ -33,7 +37,7 @@ export async function openBenchHost(at: string, installation: string): Promise<B
     onProgress: () => {},
     onWarning: (line) => process.stderr.write(`${line}\n`),
   });
-  await host.prepareTree({ tree, near: null });
+  await host.prepareTree({ tree, commit, near: null });
   let count = 0;
   let ending: Promise<void> = Promise.resolve();
   return {
@@ -47,6 +51,7 @@ export async function openBenchHost(at: string, installation: string): Promise<B
           task: 'bench' as TaskId,
           containerName: `orchestrate-bench-${process.pid}-${count}`,
           tree,
+          commit,
           argv: ['/bin/sh', '-c', 'echo ready'],
           env: { PATH: '/usr/bin:/bin', HOME: '/home/agent' },
           homeFiles: [],

@@ -4,8 +4,9 @@ import { usageError } from '../src/errors.ts';
 import type { PatchRecord, TaskRecord } from '../src/state/records.ts';
 import type { State } from '../src/state/state.ts';
 import { eventBetween, PATCH_MACHINE } from '../src/tasks/machine.ts';
-import type { TaskId } from '../src/types.ts';
+import type { AttemptId, TaskId } from '../src/types.ts';
 import { patchOf } from './find.ts';
+import { revealLine } from './render/sanitise.ts';
 
 export interface Selection {
   /** Dependencies before what stands on them. */
@@ -13,71 +14,80 @@ export interface Selection {
   readonly alreadyMerged: readonly string[];
 }
 
+export interface SelectionOptions {
+  readonly withDependencies: boolean;
+  readonly unreviewed: boolean;
+  /** Merged patches that the target does not have: their commit was taken back, or went to another branch. */
+  readonly missing: ReadonlySet<AttemptId>;
+}
+
+/** The patches that were typed, and what they stand on, as far as they are merged. */
+export function mergedAmong(state: State, typed: readonly string[]): PatchRecord[] {
+  const chosen = typed.map((id) => patchOf(state, id).id);
+  const all = new Set([...chosen, ...chosen.flatMap((id) => state.foundationsOf(id))]);
+  return [...all].map((id) => patchOf(state, id)).filter((patch) => patch.state === 'merged');
+}
+
 /**
  * Errors (usage), before anything is done: UNKNOWN_PATCH, AMBIGUOUS_ID; NOT_APPROVED (unless `unreviewed`); PATCH_STATE where not even
  * that helps; DEPENDENCY_NOT_MERGED unless the patch of the dependency is among them or `withDependencies` is set.
  */
-export function selectPatches(
-  state: State,
-  typed: readonly string[],
-  options: { readonly withDependencies: boolean; readonly unreviewed: boolean },
-): Selection {
-  const chosen = new Map<TaskId, PatchRecord>();
+export function selectPatches(state: State, typed: readonly string[], options: SelectionOptions): Selection {
+  const isThere = (patch: PatchRecord): boolean => patch.state === 'merged' && !options.missing.has(patch.id);
+  const chosen = new Map<AttemptId, PatchRecord>();
   const alreadyMerged: string[] = [];
   for (const patch of typed.map((id) => patchOf(state, id))) {
-    if (patch.state === 'merged') alreadyMerged.push(patch.id);
-    else chosen.set(patch.task, patch);
+    if (isThere(patch)) alreadyMerged.push(patch.id);
+    else chosen.set(patch.id, patch);
   }
+  // Whatever else helps: one that is refused for good is told first.
+  for (const patch of chosen.values()) refuseUnready(patch, { ...options, unreviewed: true });
   for (const patch of [...chosen.values()]) {
-    for (const below of unmergedBelow(state, patch.task)) {
-      if (chosen.has(below.task)) continue;
+    for (const below of state.foundationsOf(patch.id).map((id) => patchOf(state, id))) {
+      if (chosen.has(below.id) || isThere(below)) continue;
       if (!options.withDependencies) throw notMerged(patch, below);
-      chosen.set(below.task, below);
+      chosen.set(below.id, below);
     }
   }
   const patches = [...chosen.values()];
-  for (const patch of patches) refuseUnready(patch, options.unreviewed);
+  for (const patch of patches) refuseUnready(patch, options);
+  return { patches: inOrder(state, patches), alreadyMerged: [...new Set(alreadyMerged)] };
+}
+
+/** A task's phase is above those of all that it depends on. */
+function inOrder(state: State, patches: readonly PatchRecord[]): PatchRecord[] {
   const tasks = new Map<TaskId, TaskRecord>(patches.map((patch) => [patch.task, state.task(patch.task)]));
-  const place = (patch: PatchRecord): readonly [number, number] => {
+  const placeOf = (patch: PatchRecord): readonly number[] => {
     const task = tasks.get(patch.task);
-    return [task?.phase ?? 0, task?.seq ?? 0];
+    return [task?.phase ?? 0, task?.seq ?? 0, Number(patch.id.slice(patch.task.length + 1))];
   };
-  // A task's phase is above those of all that it depends on.
-  patches.sort((a, b) => place(a)[0] - place(b)[0] || place(a)[1] - place(b)[1]);
-  return { patches, alreadyMerged: [...new Set(alreadyMerged)] };
+  return [...patches].sort((a, b) => {
+    const other = placeOf(b);
+    return (
+      placeOf(a)
+        .map((value, i) => value - (other[i] ?? 0))
+        .find((difference) => difference !== 0) ?? 0
+    );
+  });
 }
 
-/** Patches that a task's result stands on and that are not merged. A dependency without a patch passes on its own. */
-function unmergedBelow(state: State, task: TaskId): PatchRecord[] {
-  const found: PatchRecord[] = [];
-  const seen = new Set<TaskId>();
-  const open = [...state.task(task).dependsOn];
-  for (let id = open.pop(); id !== undefined; id = open.pop()) {
-    if (seen.has(id)) continue;
-    seen.add(id);
-    const patch = state.patchOf(id);
-    if (patch?.state === 'merged') continue;
-    if (patch !== null) found.push(patch);
-    open.push(...state.task(id).dependsOn);
-  }
-  return found;
-}
-
-function refuseUnready(patch: PatchRecord, unreviewed: boolean): void {
-  if (patch.state === 'approved') return;
+function refuseUnready(patch: PatchRecord, options: SelectionOptions): void {
+  if (patch.state === 'approved' || options.missing.has(patch.id)) return;
   const mayMerge = eventBetween(PATCH_MACHINE, patch.state, 'merged') !== null;
-  if (unreviewed && mayMerge) return;
-  const hint = `orchestrate patch show ${patch.id}, then orchestrate patch approve ${patch.id}${mayMerge ? '; or --unreviewed' : ''}`;
+  if (options.unreviewed && mayMerge) return;
   const code = mayMerge ? 'NOT_APPROVED' : 'PATCH_STATE';
-  throw usageError(code, `${patch.id} is ${patch.state}, not approved`, { hint });
+  const reason = patch.reason === null ? '' : ` (${revealLine(patch.reason)})`;
+  const approve = `orchestrate patch show ${patch.id}, then orchestrate patch approve ${patch.id}${mayMerge ? '; or --unreviewed' : ''}`;
+  const hint = patch.state === 'stale' ? `make it anew with: orchestrate retry ${patch.task}` : approve;
+  throw usageError(code, `${patch.id} is ${patch.state}${reason}, not approved`, { hint });
 }
 
 function notMerged(patch: PatchRecord, below: PatchRecord): Error {
-  return usageError(
-    'DEPENDENCY_NOT_MERGED',
-    `${patch.id} stands on ${below.id}, which is ${below.state} and not merged`,
-    {
-      hint: `orchestrate patch apply ${patch.id} --with-dependencies`,
-    },
-  );
+  const how =
+    below.state === 'merged'
+      ? 'which was merged, but is not there (any more)'
+      : `which is ${below.state} and not merged`;
+  return usageError('DEPENDENCY_NOT_MERGED', `${patch.id} stands on ${below.id}, ${how}`, {
+    hint: `orchestrate patch apply ${patch.id} --with-dependencies`,
+  });
 }

@@ -49,6 +49,8 @@ export interface Context extends Terminal {
    */
   settings(flags: WrittenFlags, options: { readonly trust: boolean; readonly ask?: boolean }): Promise<LoadedSettings>;
 
+  /** Asks on the terminal; where there is none to ask on, the answer is no. The question must be sanitised. */
+  confirm(question: string): Promise<boolean>;
   /** One line on stderr, sanitised; silent with `--quiet`. */
   note(line: string): void;
   /** `warning: …` on stderr, sanitised; never silent. */

@@ -16,6 +16,10 @@ export interface SubmitOptions {
 }
 
 export interface RunOptions {
+  /** The short way: queue this task, work it alone, show its patch, offer to apply it. */
+  readonly description: string | null;
+  /** The specialist for `description`. */
+  readonly agent: string | null;
   /** The flags that are settings, as typed; they have been checked. Pass them to `context.settings`. */
   readonly settings: WrittenFlags;
   readonly dryRun: boolean;
@@ -50,6 +54,19 @@ export interface PatchApplyOptions {
   readonly commit: boolean;
   readonly withDependencies: boolean;
   readonly unreviewed: boolean;
+}
+
+export interface KillOptions {
+  readonly all: boolean;
+}
+
+export interface StopOptions {
+  /** Stop the agents as well. */
+  readonly now: boolean;
+}
+
+export interface RetryOptions {
+  readonly fromSalvage: boolean;
 }
 
 export interface CleanupOptions {

@@ -8,7 +8,7 @@ export function definePatchCommands(program: Command, act: Act): void {
   const patch = program
     .command('patch')
     .summary('look at results, decide, apply them')
-    .description('List, show, approve, reject and apply patches.')
+    .description('List, show, try, approve, reject and apply patches.')
     .addHelpText(
       'after',
       examples([
@@ -40,6 +40,16 @@ export function definePatchCommands(program: Command, act: Act): void {
     .action(async (id: string, flags: { readonly stat?: true; readonly output?: string }) => {
       const { showPatch } = await import('./commands/patch-show.ts');
       await act((context) => showPatch(context, id, { stat: flags.stat ?? false, output: flags.output ?? null }));
+    });
+  patch
+    .command('checkout')
+    .description('The patched tree as plain files in a new folder, to try by hand.')
+    .argument('<patch>', 'a patch or a task')
+    .argument('<dir>', 'a folder that does not exist yet, or is empty')
+    .addHelpText('after', examples(['patch checkout add-login /tmp/try-login']))
+    .action(async (id: string, directory: string) => {
+      const { checkoutPatch } = await import('./commands/patch-checkout.ts');
+      await act((context) => checkoutPatch(context, id, directory));
     });
   patch
     .command('approve')

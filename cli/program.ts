@@ -5,6 +5,7 @@ import { OrchestrateError, usageError } from '../src/errors.ts';
 import { PRIORITIES, type Priority } from '../src/types.ts';
 import { type Act, type Action, examples } from './command-parts.ts';
 import type { GlobalFlags, Terminal } from './context.ts';
+import { defineControlCommands } from './control-commands.ts';
 import { definePatchCommands } from './patch-commands.ts';
 import { type SettingFlags, settingFlags, withSettingFlags } from './setting-flags.ts';
 import { createContext } from './wire.ts';
@@ -28,6 +29,7 @@ export async function runProgram(argv: readonly string[], terminal: Terminal, ve
   defineQueueCommands(program, act);
   defineRunCommands(program, act);
   defineLookCommands(program, act);
+  defineControlCommands(program, act);
   definePatchCommands(program, act);
   defineCareCommands(program, act);
   try {
@@ -138,7 +140,12 @@ function defineRunCommands(program: Command, act: Act): void {
   const run = program
     .command('run')
     .summary('work the queue until it is empty')
-    .description('Work the queue until it is empty: each task in its own container, each result a patch to review.');
+    .description(
+      'Work the queue until it is empty: each task in its own container, each result a patch to review. ' +
+        'With a description, the short way: queue that one task, work it alone, show its patch, offer to apply it.',
+    )
+    .argument('[description]', 'what to do')
+    .option('--agent <role>', 'the specialist for the described task');
   withSettingFlags(run)
     .option('--dry-run', 'print what would run, where and with which limits')
     .option('--trust', "accept the repository's own orchestrate.yaml as it is now")
@@ -146,17 +153,26 @@ function defineRunCommands(program: Command, act: Act): void {
       'after',
       examples([
         "run --engine-command './agent.sh'",
+        `run "Fix the typo in the README" --engine-command './agent.sh'`,
         'run --engine demo --max-agents 2',
         'run --base main --timeout 30m --memory 2g',
         'run --dry-run',
       ]),
     )
-    .action(async (flags: SettingFlags & { readonly dryRun?: true; readonly trust?: true }) => {
+    .action(async (description: string | undefined, flags: RunFlags) => {
       const settings = settingFlags(flags);
       const { checkFlags } = await import('../src/config/load.ts');
       checkFlags(settings);
       const { run: work } = await import('./commands/run.ts');
-      await act((context) => work(context, { settings, dryRun: flags.dryRun ?? false, trust: flags.trust ?? false }));
+      await act((context) =>
+        work(context, {
+          description: description ?? null,
+          agent: flags.agent ?? null,
+          settings,
+          dryRun: flags.dryRun ?? false,
+          trust: flags.trust ?? false,
+        }),
+      );
     });
   program
     .command('demo')
@@ -170,6 +186,8 @@ function defineRunCommands(program: Command, act: Act): void {
       await act((context) => demo(context, { directory: null }));
     });
 }
+
+type RunFlags = SettingFlags & { readonly agent?: string; readonly dryRun?: true; readonly trust?: true };
 
 function defineLookCommands(program: Command, act: Act): void {
   program

@@ -9,7 +9,9 @@ export interface SettingFlags {
   readonly engineCommand?: string;
   readonly base?: string;
   readonly includeDirty?: true;
+  readonly history?: string;
   readonly image?: string;
+  readonly workspace?: string;
   readonly timeout?: string;
   readonly memory?: string;
   readonly cpus?: string;
@@ -24,7 +26,9 @@ export function withSettingFlags(command: Command): Command {
     .option('--engine-command <command>', 'any program as the agent, run by sh -c in /workspace; exit 0 = done')
     .option('--base <ref>', 'what agents start from (default: HEAD)')
     .option('--include-dirty', 'agents start from the uncommitted changes too')
+    .option('--history <n>', 'how many commits deep agents see the history (default: 1, only the files)')
     .option('--image <image>', "the agents' image (default: orchestrate-agent)")
+    .option('--workspace <kind>', 'overlay or copy (default: overlay where the engine can)')
     .option('--timeout <duration>', 'per attempt (default: 1h)')
     .option('--memory <size>', 'per sandbox (default: 4g)')
     .option('--cpus <n>', 'per sandbox (default: 2)')
@@ -40,7 +44,9 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
     engineCommand: ['engine-command', flags.engineCommand],
     base: ['base', flags.base],
     includeDirty: ['include-dirty', flags.includeDirty],
+    history: ['history', flags.history],
     image: ['image', flags.image],
+    workspace: ['workspace', flags.workspace],
     timeout: ['timeout', flags.timeout],
     memory: ['memory', flags.memory],
     cpus: ['cpus', flags.cpus],

@@ -120,18 +120,22 @@ class Wired implements Context {
     return options.ask === false ? async () => false : this.#ask;
   }
 
-  readonly #ask: Trust = async (file) => {
+  readonly #ask: Trust = (file) => {
+    const what = `${revealLine(file.path)} sets ${file.keys.join(', ')}, which run or loosen something.\n`;
+    return this.confirm(`${what}Accept this file as it is now?`);
+  };
+
+  async confirm(question: string): Promise<boolean> {
     if (!this.in.isTTY || !this.err.isTTY || this.json) return false;
     const { createInterface } = await import('node:readline/promises');
     const lines = createInterface({ input: this.in, output: this.err });
     try {
-      this.err.write(`${revealLine(file.path)} sets ${file.keys.join(', ')}, which run or loosen something.\n`);
       // At the end of the input there is no answer, which is a no.
       const ended = new Promise<string>((resolve) => lines.once('close', () => resolve('')));
-      const answer = await Promise.race([lines.question('Accept this file as it is now? [y/N] '), ended]);
+      const answer = await Promise.race([lines.question(`${question} [y/N] `), ended]);
       return /^y(es)?$/i.test(answer.trim());
     } finally {
       lines.close();
     }
-  };
+  }
 }

@@ -1,6 +1,5 @@
 /** One `orchestrate run`, read like a sentence: base → host → queue → sandbox → patch → end. */
 
-import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { ulid } from 'ulid';
 import type { Engine } from './engine/engine.ts';
@@ -9,22 +8,31 @@ import type { EventBody, EventBus } from './events.ts';
 import { type Base, resolveBase } from './git/base.ts';
 import { nameSome } from './git/bytes.ts';
 import { rootCommit } from './git/commits.ts';
+import { type ShallowHistory, shallowHistory } from './git/history.ts';
 import { packOfTree } from './git/objects.ts';
 import { removeQuarantines } from './git/private-dir.ts';
 import type { Repository } from './git/repository.ts';
 import type { SandboxHost } from './sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from './state/records.ts';
 import type { State } from './state/state.ts';
-import { type AttemptBounds, type AttemptContext, lostEnd, runAttempt, type StartTurn } from './tasks/attempt.ts';
-import { recover } from './tasks/recovery.ts';
+import { type AttemptBounds, type AttemptContext, lostEnd, resumeAttempt, runAttempt } from './tasks/attempt.ts';
+import { Control } from './tasks/control.ts';
+import { DiskWatch } from './tasks/disk-watch.ts';
+import { type Adopted, adoptAttempt, lostAttempt } from './tasks/recovery.ts';
+import { retainTranscripts } from './tasks/retention.ts';
 import { workQueue } from './tasks/scheduler.ts';
+import { NO_WAIT, StartLine, type StartTurn } from './tasks/start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './tasks/start-tree.ts';
-import { NO_USAGE, type ObjectId, type RunId } from './types.ts';
+import { type AttemptId, NO_USAGE, type ObjectId, type RunId, type TaskId } from './types.ts';
 
 /** What a host asks of the coordinator while it is used. */
 export interface HostServices {
   readonly run: RunId;
+  /** Attempts of an earlier run that are still to be adopted: what they left stays. */
+  readonly keep: readonly AttemptId[];
   packOf(tree: ObjectId, without: ObjectId | null): Promise<{ commit: ObjectId; pack: Readable }>;
+  readonly history: number;
+  historyOf(commit: ObjectId): Promise<ShallowHistory>;
   onProgress(line: string): void;
   onWarning(line: string): void;
 }
@@ -36,6 +44,10 @@ export interface RunOptions {
   /** What agents start from; undefined: HEAD. */
   readonly baseRef?: string | undefined;
   readonly includeDirty: boolean;
+  /** Only these tasks; not given: the whole queue. */
+  readonly only?: readonly TaskId[] | undefined;
+  /** How many commits deep the history is that agents see; 1: none but one made up for the tree. */
+  readonly history: number;
   /** Aborted: agents are stopped, their work is salvaged, the run ends. */
   readonly signal: AbortSignal;
   readonly pid: number;
@@ -71,7 +83,7 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   });
   await removeQuarantines(repository);
   const id = ulid() as RunId;
-  await using host = await parts.openHost(hostServices(parts, id));
+  await using host = await parts.openHost(hostServices(parts, id, options.history));
   const run = state.beginRun({
     id,
     pid: options.pid,
@@ -85,6 +97,7 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     return await coordinator.work();
   } finally {
     state.endRun(run.id);
+    await retainTranscripts(repository.stateDir, new Date());
     bus.emit({
       type: 'run.ended',
       run: run.id,
@@ -94,13 +107,16 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   }
 }
 
-function hostServices(parts: CoordinatorParts, run: RunId): HostServices {
+function hostServices(parts: CoordinatorParts, run: RunId, history: number): HostServices {
   const { repository, bus } = parts;
   return {
     run,
+    keep: parts.state.unendedAttempts().map((attempt) => attempt.id),
+    history,
+    historyOf: (commit) => shallowHistory(repository, commit, history),
     onProgress: (line) => parts.onProgress(line),
     onWarning: (message) => bus.emit({ type: 'warning', message }),
-    // The agent's own repository has one commit without the user's history, the same for the same tree.
+    // Without a history the agent's own repository has one commit, the same for the same tree.
     async packOf(tree, without) {
       const commit = await rootCommit(repository, tree);
       const pack = packOfTree(repository, tree, { commit, ...(without === null ? {} : { without }) });
@@ -136,10 +152,14 @@ interface Performed {
 class Run {
   readonly #the: RunParts;
   readonly #tally = { succeeded: 0, failed: 0 };
-  #line: Promise<void> = Promise.resolve();
+  readonly #line = new StartLine();
+  readonly #control: Control;
+  readonly #disk: DiskWatch;
 
   constructor(the: RunParts) {
     this.#the = the;
+    this.#control = new Control(the.parts.state, the.options.signal);
+    this.#disk = new DiskWatch(() => the.host.diskUse());
   }
 
   get tally(): Omit<RunSummary, 'run'> {
@@ -156,20 +176,22 @@ class Run {
       isolation: host.isolation,
       base: base.commit,
     });
-    const lost = recover(parts.state, run);
-    if (lost > 0) this.#emit({ type: 'warning', message: `${lost} attempts of a run that was cut off wait again` });
     for (const message of base.warnings) this.#emit({ type: 'warning', message });
     if (base.leftOut.length > 0 && options.baseRef === undefined) {
       const message = `Agents start from the last commit: ${nameSome(base.leftOut)} left out (--include-dirty takes local changes in).`;
       this.#emit({ type: 'warning', message });
     }
     // Laid out while the first tasks are being claimed; they wait for the same work.
-    host.prepareTree({ tree: base.tree, near: null }).catch(() => {});
+    host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
+    const adopted = await this.#adopt();
+    using control = this.#control;
     await workQueue({
       state: parts.state,
       run,
       maxAgents: options.maxAgents,
-      signal: options.signal,
+      adopted,
+      only: options.only,
+      signal: control.stopStarting,
       host: host.name,
       engine: options.engine.name,
       container: parts.containerName,
@@ -178,40 +200,73 @@ class Run {
     return { run: run.id, ...this.tally };
   }
 
+  /** Takes over what an earlier run left: what can go on does, what is gone waits again. */
+  async #adopt(): Promise<(() => Promise<void>)[]> {
+    const { parts, options, run, host } = this.#the;
+    const recovery = { ...parts, host, diskBytes: options.bounds.limits.diskBytes };
+    const going: (() => Promise<void>)[] = [];
+    for (const attempt of parts.state.unendedAttempts()) {
+      if (attempt.run === run.id) continue;
+      const found = await adoptAttempt(recovery, attempt);
+      if (found === null) await this.#end(attempt, await lostAttempt(recovery, attempt), 0);
+      else going.push(() => this.#resume(found));
+    }
+    return going;
+  }
+
+  async #resume({ attempt, start, adopted }: Adopted): Promise<void> {
+    const began = performance.now();
+    this.#emit({
+      type: 'warning',
+      task: attempt.task,
+      attempt: attempt.id,
+      message: 'taken over from a run that was cut off',
+    });
+    const context = this.#contextOf(attempt, NO_WAIT);
+    await this.#end(attempt, await resumeAttempt(context, attempt, start, adopted), began);
+  }
+
   async #attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void> {
     const { parts, run } = this.#the;
     const began = performance.now();
-    const turn = this.#turn();
-    const { end, conflict } = await this.#perform(task, attempt, turn).finally(turn.pass);
+    const turn = this.#line.turn();
+    // Before anything is awaited: whoever wants it ended asks once.
+    const context = this.#contextOf(attempt, turn);
+    const { end, conflict } = await this.#perform(task, attempt, context).finally(turn.pass);
+    await this.#end(attempt, end, began, conflict !== null);
+    if (conflict === null) return;
+    parts.state.blockTask(task.id, run.fence, conflict);
+    this.#emit({ type: 'task.blocked', task: task.id, reason: conflict });
+  }
+
+  /** Writes the end of an attempt down, then tells it. */
+  async #end(attempt: AttemptRecord, end: AttemptEnd, began: number, silent = false): Promise<void> {
+    const { parts, run } = this.#the;
+    this.#control.ended(attempt.id);
     if (!parts.state.endAttempt(attempt.id, run.fence, end)) {
       throw new OrchestrateError('failure', 'FENCED', `another coordinator has taken over ${attempt.id}`);
     }
-    if (conflict !== null) {
-      parts.state.blockTask(task.id, run.fence, conflict);
-      this.#emit({ type: 'task.blocked', task: task.id, reason: conflict });
-      return;
-    }
+    if (silent) return;
     if (end.taskState === 'succeeded') this.#tally.succeeded += 1;
     else if (end.taskState === 'failed') this.#tally.failed += 1;
     this.#emit({
       type: 'task.ended',
-      task: task.id,
+      task: attempt.task,
       attempt: attempt.id,
       outcome: end.outcome,
       status: end.taskState,
       exitCode: end.exitCode,
-      durationMs: Math.round(performance.now() - began),
+      durationMs: began === 0 ? 0 : Math.round(performance.now() - began),
       reason: end.reason,
     });
   }
 
   /** The attempt's end, and why its task cannot start where the results it builds on do not merge. */
-  async #perform(task: TaskRecord, attempt: AttemptRecord, turn: StartTurn): Promise<Performed> {
-    const { parts, options, run, base, host } = this.#the;
-    const { repository, state } = parts;
+  async #perform(task: TaskRecord, attempt: AttemptRecord, context: AttemptContext): Promise<Performed> {
+    const { repository, state } = this.#the.parts;
     let start: StartTree | StartConflict;
     try {
-      start = await startTreeOf(repository, state, base, task.dependsOn);
+      start = await startTreeOf(repository, state, this.#the.base, attempt);
     } catch (error) {
       return { end: lostEnd(attempt, error), conflict: null };
     }
@@ -219,29 +274,24 @@ class Run {
       const conflict = `the result of ${start.with} conflicts with the others it depends on in ${nameSome(start.paths)}`;
       return { end: { ...NOT_STARTED, reason: conflict }, conflict };
     }
-    const context: AttemptContext = {
+    return { end: await runAttempt(context, task, attempt, start), conflict: null };
+  }
+
+  #contextOf(attempt: AttemptRecord, turn: StartTurn): AttemptContext {
+    const { parts, options, run, host } = this.#the;
+    const { repository, state } = parts;
+    return {
       host,
       engine: options.engine,
       bounds: options.bounds,
-      transcripts: path.join(repository.stateDir, 'transcripts'),
-      signal: options.signal,
+      disk: this.#disk,
+      signal: this.#control.signalFor(attempt),
       repository,
       turn,
       emit: (event) => this.#emit(event),
       onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
       onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
     };
-    return { end: await runAttempt(context, task, attempt, start), conflict: null };
-  }
-
-  /** The next place in the line of starting agents; taken in the order of claiming. */
-  #turn(): StartTurn {
-    const come = this.#line;
-    let pass = (): void => {};
-    this.#line = new Promise((resolve) => {
-      pass = resolve;
-    });
-    return { come, pass: () => pass() };
   }
 
   /** Tells the listeners; what belongs to the timeline is written down as well. */

@@ -44,6 +44,10 @@ export const PATCH_STATES = [
 ] as const;
 export type PatchState = (typeof PATCH_STATES)[number];
 
+/** What another terminal may ask of the run that is at work. `stop` lets agents finish, `stop-now` salvages their work. */
+export const REQUEST_KINDS = ['kill', 'stop', 'stop-now'] as const;
+export type RequestKind = (typeof REQUEST_KINDS)[number];
+
 export type CheckVerdict = 'passed' | 'failed' | 'none';
 
 /** Tokens and money of an attempt or a task; `usd` is null where the model's price is unknown or no model was used. */
@@ -76,6 +80,10 @@ export interface PatchSize {
   readonly insertions: number;
   readonly deletions: number;
 }
+
+/** How the repository gets into a sandbox: an overlay over the layers of a tree, or a copy of them. */
+export const WORKSPACE_KINDS = ['overlay', 'copy'] as const;
+export type WorkspaceKind = (typeof WORKSPACE_KINDS)[number];
 
 /** Per-sandbox resource limits. */
 export interface Limits {

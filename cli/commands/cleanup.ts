@@ -2,14 +2,13 @@
 
 import { OrchestrateError } from '../../src/errors.ts';
 import type { State } from '../../src/state/state.ts';
+import { oldTranscripts, removeTranscripts, TRANSCRIPT_AGE_MS } from '../../src/tasks/retention.ts';
 import type { AttemptId } from '../../src/types.ts';
 import type { Context } from '../context.ts';
-import { finishedRefs, oldTranscripts, type Removal, removeTranscripts } from '../leftovers.ts';
+import { finishedRefs, type Removal } from '../leftovers.ts';
 import { liveRun } from '../live-run.ts';
 import type { CleanupOptions } from '../options.ts';
 import { revealLine } from '../render/sanitise.ts';
-
-const TRANSCRIPT_AGE_MS = 30 * 24 * 3_600_000;
 
 export async function cleanup(context: Context, options: CleanupOptions): Promise<number> {
   const repository = await context.repository();
@@ -25,7 +24,9 @@ export async function cleanup(context: Context, options: CleanupOptions): Promis
   const there = new Set((await listRefs(repository, 'refs/orchestrate')).map((ref) => ref.name));
   const attempts = refs.filter((attempt) => there.has(resultRef(attempt)));
   const transcriptAge = options.all ? (options.olderThanMs ?? 0) : (options.olderThanMs ?? TRANSCRIPT_AGE_MS);
-  const transcripts = await oldTranscripts(state, new Date(Date.now() - transcriptAge));
+  const underWay = new Set(state.unendedAttempts().map((attempt) => attempt.id));
+  const old = await oldTranscripts(state.directory, new Date(Date.now() - transcriptAge));
+  const transcripts = old.filter((attempt) => !underWay.has(attempt));
 
   const removed: Removal[] = await sweepDocker(context, state, {
     ...options,
@@ -34,7 +35,7 @@ export async function cleanup(context: Context, options: CleanupOptions): Promis
   if (!options.dryRun) {
     if (options.patches) rejectUnmerged(state, refs);
     await deleteRefs(repository, attempts.map(resultRef));
-    await removeTranscripts(state, transcripts);
+    await removeTranscripts(state.directory, transcripts);
   }
   removed.push(...attempts.map((attempt) => ({ type: 'result', name: resultRef(attempt) })));
   removed.push(...transcripts.map((attempt) => ({ type: 'transcript', name: attempt })));

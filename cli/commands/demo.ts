@@ -50,7 +50,7 @@ async function demonstrate(context: Context, folder: string): Promise<number> {
     import('../../src/events.ts'),
     import('../render/live.ts'),
     import('./patch-apply.ts'),
-    import('./run.ts'),
+    import('../work.ts'),
   ]);
   const { settings } = await context.settings({}, { trust: false });
   const state = await context.state();

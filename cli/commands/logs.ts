@@ -1,15 +1,16 @@
 /** `logs`: the transcript of an attempt, sanitised or raw, to its present end or on until the attempt ends. */
 
 import { once } from 'node:events';
-import { type FileHandle, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { failure } from '../../src/errors.ts';
 import type { AttemptRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
+import { transcriptFile } from '../../src/tasks/retention.ts';
 import type { Context } from '../context.ts';
 import { attemptOf, someState } from '../find.ts';
+import { liveRun } from '../live-run.ts';
 import type { LogsOptions } from '../options.ts';
 import { safeJson, sanitise } from '../render/sanitise.ts';
 
@@ -24,6 +25,9 @@ export async function logs(context: Context, typed: string, options: LogsOptions
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
   if (options.follow) process.once('SIGINT', onSignal);
+  if (options.follow && attempt.state !== 'ended' && liveRun(state) === null) {
+    context.note('No run is at work: this goes on when the next `orchestrate run` takes the attempt up.');
+  }
   try {
     const show = options.raw && !context.json ? null : lineWriter(context, attempt);
     for await (const chunk of transcript(state, attempt, options.follow ? stop.signal : null)) {
@@ -42,14 +46,24 @@ async function* transcript(
   attempt: AttemptRecord,
   following: AbortSignal | null,
 ): AsyncGenerator<Buffer> {
-  const path = join(state.directory, 'transcripts', `${attempt.id}.log`);
-  let file: FileHandle | null = null;
+  const path = transcriptFile(state.directory, attempt.id);
+  // A transcript that grew long was begun anew; the part before is still there.
+  let file = await openIfThere(`${path}.1`);
   try {
+    if (file !== null) yield* rest(file);
+    await file?.close();
+    file = null;
     for (;;) {
       // Asked before the last read, so that what was written until the end is not missed.
       const isOver = following === null || following.aborted || hasEnded(state, attempt);
       file ??= await openIfThere(path);
       if (file !== null) yield* rest(file);
+      if (file !== null && !(await isAt(path, file))) {
+        yield* rest(file);
+        await file.close();
+        file = null;
+        continue;
+      }
       if (isOver) break;
       await sleep(POLL_MS, undefined, { signal: following }).catch(() => {});
     }
@@ -69,6 +83,12 @@ async function* rest(file: FileHandle): AsyncGenerator<Buffer> {
     if (bytesRead === 0) return;
     yield buffer.subarray(0, bytesRead);
   }
+}
+
+/** Whether it is still this file that grows. */
+async function isAt(path: string, file: FileHandle): Promise<boolean> {
+  const [now, opened] = await Promise.all([stat(path).catch(() => null), file.stat()]);
+  return now === null || now.ino === opened.ino;
 }
 
 function hasEnded(state: State, attempt: AttemptRecord): boolean {

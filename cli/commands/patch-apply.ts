@@ -1,12 +1,12 @@
 /** `patch apply`: patches, now, onto a branch, each as a commit; everything is checked before the first one. */
 
 import { OrchestrateError, usageError } from '../../src/errors.ts';
-import type { Change } from '../../src/git/apply.ts';
+import type { Applied, Change } from '../../src/git/apply.ts';
 import type { Repository } from '../../src/git/repository.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
-import type { ObjectId } from '../../src/types.ts';
-import { selectPatches } from '../apply-order.ts';
+import type { AttemptId, ObjectId } from '../../src/types.ts';
+import { mergedAmong, selectPatches } from '../apply-order.ts';
 import { commitMessage } from '../commit-message.ts';
 import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
@@ -21,6 +21,8 @@ export interface AppliedPatch {
   readonly to: string | null;
   readonly branch: string | null;
   readonly undo: string;
+  /** The commit that it was merged as before, which the branch does not have; null: it was not merged before. */
+  readonly before: string | null;
 }
 
 export interface ApplyReport {
@@ -56,11 +58,36 @@ async function applyAll(context: Context, typed: readonly string[], options: Pat
     throw usageError('BAD_USAGE', '--no-commit changes the work tree here, so it does not go with --branch');
   }
   const known = someState(await context.readState(), typed[0] ?? '');
-  const { patches, alreadyMerged } = selectPatches(known, typed, options);
+  const missing = await missingOf(context, mergedAmong(known, typed), options.branch);
+  const { patches, alreadyMerged } = selectPatches(known, typed, { ...options, missing });
   if (patches.length === 0) return { applied: [], alreadyMerged, stopped: null };
   const [repository, state] = await Promise.all([context.repository(), context.state()]);
   if (!options.commit) return { applied: await applyUncommitted(repository, patches), alreadyMerged, stopped: null };
   return { ...(await applyCommitted(repository, state, { patches, branch: options.branch })), alreadyMerged };
+}
+
+/** Which merged patches the target does not have: their commit is not in its history, and their change would do something. */
+async function missingOf(
+  context: Context,
+  merged: readonly PatchRecord[],
+  branch: string | null,
+): Promise<ReadonlySet<AttemptId>> {
+  if (merged.length === 0) return new Set();
+  const [{ hasChange, isAncestor }, { listRefs }, repository] = await Promise.all([
+    import('../../src/git/ancestry.ts'),
+    import('../../src/git/refs.ts'),
+    context.repository(),
+  ]);
+  const ref = `refs/heads/${branch ?? ''}`;
+  // A branch that is new begins at HEAD.
+  const isNew = branch === null || !(await listRefs(repository, ref)).some((each) => each.name === ref);
+  const target = isNew ? 'HEAD' : ref;
+  const missing = new Set<AttemptId>();
+  for (const { id, mergedAs, baseTree, tree } of merged) {
+    if (mergedAs === null || (await isAncestor(repository, mergedAs, target))) continue;
+    if (!(await hasChange(repository, target, { base: baseTree, result: tree }))) missing.add(id);
+  }
+  return missing;
 }
 
 interface CommittedWork {
@@ -96,18 +123,23 @@ async function applyCommitted(
         branch === null
           ? await applyToCheckout(repository, change)
           : await applyToBranch(repository, { ...change, branch });
-      const merged = {
-        ...(done.to === null ? {} : { mergedAs: done.to }),
-        ...(done.branch === null ? {} : { mergedInto: done.branch }),
-      };
-      state.setPatchState(patch.id, [patch.state], 'merged', merged);
-      applied.push({ id: patch.id, task: patch.task, ...done });
+      noteMerge(state, patch, done);
+      applied.push({ id: patch.id, task: patch.task, ...done, before: patch.mergedAs });
     } catch (error) {
       if (!(error instanceof OrchestrateError) || applied.length === 0) throw named(patch, error);
       return { applied, stopped: named(patch, error) };
     }
   }
   return { applied, stopped: null };
+}
+
+function noteMerge(state: State, patch: PatchRecord, { to, branch }: Applied): void {
+  if (patch.state === 'merged') {
+    if (to !== null) state.mergedAgain(patch.id, { mergedAs: to, mergedInto: branch });
+    return;
+  }
+  const merge = { ...(to === null ? {} : { mergedAs: to }), ...(branch === null ? {} : { mergedInto: branch }) };
+  state.setPatchState(patch.id, [patch.state], 'merged', merge);
 }
 
 /** Which of several patches an error is about. */
@@ -139,7 +171,7 @@ async function applyUncommitted(repository: Repository, patches: readonly PatchR
     result = merge.tree;
   }
   const done = await applyToCheckout(repository, { base: head.tree, result, commit: null });
-  return patches.map((patch) => ({ id: patch.id, task: patch.task, ...done }));
+  return patches.map((patch) => ({ id: patch.id, task: patch.task, ...done, before: patch.mergedAs }));
 }
 
 function reportJson(report: ApplyReport, first: AppliedPatch | undefined) {
@@ -157,9 +189,17 @@ function reportJson(report: ApplyReport, first: AppliedPatch | undefined) {
 
 function reportText(report: ApplyReport, first: AppliedPatch | undefined, options: PatchApplyOptions): string {
   const lines = report.alreadyMerged.map((id) => `${id} is merged already`);
-  for (const patch of report.applied) lines.push(lineOf(patch, options));
+  for (const patch of report.applied) {
+    if (patch.before !== null) lines.push(beforeLine(patch));
+    lines.push(lineOf(patch, options));
+  }
   if (first !== undefined) lines.push(`Undo: ${revealLine(first.undo)}`);
   return lines.map((line) => `${line}\n`).join('');
+}
+
+function beforeLine(patch: AppliedPatch): string {
+  const where = revealLine(patch.branch ?? 'the detached HEAD');
+  return `${patch.id} was merged as ${(patch.before ?? '').slice(0, 12)} before, which ${where} does not have: applied again`;
 }
 
 function lineOf(patch: AppliedPatch, options: PatchApplyOptions): string {

@@ -7,6 +7,7 @@ import { checkRole, DEFAULT_ROLE } from '../../src/roles/catalogue.ts';
 import type { NewTask, TaskRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import { titleOf } from '../../src/tasks/slug.ts';
+import type { Priority } from '../../src/types.ts';
 import type { Context } from '../context.ts';
 import { DESCRIPTION_LIMIT, problemOf } from '../new-task.ts';
 import type { SubmitOptions } from '../options.ts';
@@ -32,16 +33,29 @@ async function single(context: Context, options: SubmitOptions): Promise<NewTask
   }
   const description =
     options.file === null ? options.description : await readInput(context, options.file, DESCRIPTION_LIMIT);
+  const task = taskFrom({ ...options, description: description ?? '' });
+  const resolve = resolverOf(await context.readState());
+  return [{ ...task, dependsOn: options.dependsOn.map(resolve) }];
+}
+
+interface TypedTask {
+  readonly description: string;
+  readonly title: string | null;
+  readonly agent: string | null;
+  readonly priority: Priority;
+}
+
+/** The task that was typed, checked; usage errors BAD_DESCRIPTION and UNKNOWN_ROLE. */
+export function taskFrom(typed: TypedTask): NewTask {
   const task = {
-    title: (options.title ?? '').trim() || titleOf(description ?? ''),
-    description: description ?? '',
-    agent: checkRole(options.agent ?? DEFAULT_ROLE),
-    priority: options.priority,
+    title: (typed.title ?? '').trim() || titleOf(typed.description),
+    description: typed.description,
+    agent: checkRole(typed.agent ?? DEFAULT_ROLE),
+    priority: typed.priority,
   };
   const problem = problemOf(task);
   if (problem !== null) throw usageError('BAD_DESCRIPTION', problem, { hint: 'orchestrate submit "<what to do>"' });
-  const resolve = resolverOf(await context.readState());
-  return [{ ...task, dependsOn: options.dependsOn.map(resolve) }];
+  return { ...task, dependsOn: [] };
 }
 
 async function batch(context: Context, options: SubmitOptions, file: string): Promise<NewTask[]> {

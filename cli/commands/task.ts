@@ -101,12 +101,16 @@ export function nextCommands(record: TaskRecord, patch: PatchRecord | null): str
   if (record.state === 'queued') return ['orchestrate run'];
   if (record.state === 'running') return [`orchestrate logs -f ${record.id}`];
   if (record.state === 'blocked') return record.dependsOn.map((id) => `orchestrate task ${id}`);
+  const retry = `orchestrate retry ${record.id}`;
   if (record.state === 'failed' || record.state === 'cancelled') {
-    const salvaged = patch?.state === 'salvaged' ? [`orchestrate patch show ${patch.id}`] : [];
-    return record.attempts === 0 ? salvaged : [`orchestrate logs ${record.id}`, ...salvaged];
+    const logs = record.attempts === 0 ? [] : [`orchestrate logs ${record.id}`];
+    const salvaged =
+      patch?.state === 'salvaged' ? [`orchestrate patch show ${patch.id}`, `${retry} --from-salvage`] : [];
+    return [...logs, ...salvaged, retry];
   }
   if (patch === null) return record.attempts === 0 ? [] : [`orchestrate logs ${record.id}`];
   if (patch.state === 'pending') return [`orchestrate patch show ${patch.id}`, `orchestrate patch approve ${patch.id}`];
   if (patch.state === 'approved') return [`orchestrate patch apply ${patch.id}`];
+  if (patch.state === 'stale' || patch.state === 'rejected') return [retry];
   return [];
 }

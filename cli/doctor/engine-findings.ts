@@ -25,6 +25,7 @@ export function judgeFacts(facts: EngineFacts): Finding[] {
     limitsFinding(facts),
     ok('cgroup', `version ${facts.cgroupVersion}`),
     storageFinding(facts),
+    workspaceFinding(facts),
     imagesFinding(facts),
   ];
 }
@@ -78,13 +79,20 @@ function limitsFinding({ limits }: EngineFacts): Finding {
 
 const OVERLAY_DRIVERS = ['overlay2', 'overlayfs', 'overlay'];
 
-function storageFinding({ storageDriver }: EngineFacts): Finding {
-  if (OVERLAY_DRIVERS.includes(storageDriver)) return ok('storage', storageDriver);
+function storageFinding({ storageDriver, workspace }: EngineFacts): Finding {
+  if (OVERLAY_DRIVERS.includes(storageDriver) || workspace === 'overlay') return ok('storage', storageDriver);
   return warn(
     'storage',
-    `${storageDriver}: whether overlay workspaces work here is unknown`,
+    `${storageDriver}: overlay workspaces are not known to work here`,
     'overlay2 on ext4 or xfs is known to work',
   );
+}
+
+function workspaceFinding({ workspace }: EngineFacts): Finding {
+  if (workspace === 'overlay') return ok('workspace', 'overlay: probed, it works');
+  if (workspace === null) return ok('workspace', 'not probed yet: the first run does');
+  const fix = 'overlay needs Linux 5.11 or newer and a store on ext4, xfs or btrfs';
+  return warn('workspace', 'copy: overlay mounts do not work here, so each task costs a copy of the repository', fix);
 }
 
 function imagesFinding({ images }: EngineFacts): Finding {

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { OrchestrateError } from '../errors.ts';
+import { WORKSPACE_KINDS } from '../types.ts';
 import { BUILT_IN_ENGINES, type EngineDefinition, type Layer } from './settings.ts';
 import { DAY_MS, MEBIBYTE, parseCount, parseDuration, parseNumber, parseSize, SECOND_MS } from './sizes.ts';
 
@@ -41,11 +42,13 @@ export const writtenSettings = z.strictObject({
   base: text.optional(),
   'include-dirty': truth.optional(),
   image: text.optional(),
+  history: written((value) => parseCount(value, { least: 1, most: 1_000_000 })),
+  workspace: z.enum(WORKSPACE_KINDS, `expected ${WORKSPACE_KINDS.join(' or ')}`).optional(),
   timeout: written((value) => parseDuration(value, { least: SECOND_MS, most: 30 * DAY_MS })),
   memory: written((value) => parseSize(value, { least: 64 * MEBIBYTE, most: 1024 ** 5 })),
   cpus: written((value) => parseNumber(value, { least: 0.1, most: 1024 })),
   pids: written((value) => parseCount(value, { least: 16, most: 4_194_304 })),
-  disk: written((value) => parseSize(value, { least: 64 * MEBIBYTE, most: 1024 ** 5 })),
+  disk: written((value) => parseSize(value, { least: 16 * MEBIBYTE, most: 1024 ** 5 })),
 });
 
 /** The names that a settings file may use. */
@@ -61,7 +64,9 @@ export function normalise(settings: z.output<typeof writtenSettings>): Layer {
     engines,
     base: settings.base,
     includeDirty: settings['include-dirty'],
+    history: settings.history,
     image: settings.image,
+    workspace: settings.workspace,
     timeoutMs: settings.timeout,
     memoryBytes: settings.memory,
     cpus: settings.cpus,

@@ -1,6 +1,6 @@
 /** What can be set, the defaults, and the pure rules that make one set of settings out of the layers. */
 
-import type { Limits } from '../types.ts';
+import type { Limits, WorkspaceKind } from '../types.ts';
 import { GIBIBYTE, HOUR_MS } from './sizes.ts';
 
 /** A command that the user's settings name as an engine. */
@@ -16,7 +16,9 @@ export interface Layer {
   readonly engines?: Readonly<Record<string, EngineDefinition>> | undefined;
   readonly base?: string | undefined;
   readonly includeDirty?: boolean | undefined;
+  readonly history?: number | undefined;
   readonly image?: string | undefined;
+  readonly workspace?: WorkspaceKind | undefined;
   readonly timeoutMs?: number | undefined;
   readonly memoryBytes?: number | undefined;
   readonly cpus?: number | undefined;
@@ -38,8 +40,12 @@ export interface Settings {
   /** A revision of the user's repository; null means HEAD. */
   readonly base: string | null;
   readonly includeDirty: boolean;
+  /** How many commits deep the history is that agents see. */
+  readonly history: number;
   /** Null means the product's own agent image. */
   readonly image: string | null;
+  /** How the repository gets into sandboxes; null means the best that the Docker engine can. */
+  readonly workspace: WorkspaceKind | null;
   readonly timeoutMs: number;
   readonly limits: Limits;
 }
@@ -52,7 +58,9 @@ export const WRITTEN_NAMES = {
   engines: 'engines',
   base: 'base',
   includeDirty: 'include-dirty',
+  history: 'history',
   image: 'image',
+  workspace: 'workspace',
   timeoutMs: 'timeout',
   memoryBytes: 'memory',
   cpus: 'cpus',
@@ -67,6 +75,7 @@ export const BUILT_IN_ENGINES: readonly string[] = ['demo'];
 
 export const DEFAULTS = {
   maxAgents: 3,
+  history: 1,
   timeoutMs: HOUR_MS,
   memoryBytes: 4 * GIBIBYTE,
   cpus: 2,
@@ -86,7 +95,7 @@ export function overlay(lower: Layer, upper: Layer): Layer {
   };
 }
 
-const QUANTITIES = ['maxAgents', 'timeoutMs', 'memoryBytes', 'cpus', 'pids', 'diskBytes'] as const;
+const QUANTITIES = ['maxAgents', 'history', 'timeoutMs', 'memoryBytes', 'cpus', 'pids', 'diskBytes'] as const;
 const RUNS_OR_LOOSENS = ['engine', 'engineCommand', 'engines', 'image', 'includeDirty'] as const;
 
 /**
@@ -120,7 +129,9 @@ export function settingsOf(layer: Layer): Settings {
     engines,
     base: layer.base ?? null,
     includeDirty: layer.includeDirty ?? false,
+    history: layer.history ?? DEFAULTS.history,
     image: layer.image ?? null,
+    workspace: layer.workspace ?? null,
     timeoutMs: layer.timeoutMs ?? DEFAULTS.timeoutMs,
     limits: {
       memoryBytes: layer.memoryBytes ?? DEFAULTS.memoryBytes,

@@ -45,6 +45,21 @@ export async function rootCommit(repo: Repository, tree: ObjectId): Promise<Obje
   return commitTree(repo, { tree, parents: [], message: 'base', author: OURSELVES, date: EPOCH });
 }
 
+/** The tree of a commit. */
+export async function treeOf(repo: Repository, commit: ObjectId): Promise<ObjectId> {
+  return lookUp(repo, `${commit}^{tree}`);
+}
+
+/** The first parent of a commit that has one. */
+export async function parentOf(repo: Repository, commit: ObjectId): Promise<ObjectId> {
+  return lookUp(repo, `${commit}^1`);
+}
+
+async function lookUp(repo: Repository, revision: string): Promise<ObjectId> {
+  const answer = await git(await privateGit(repo), ['rev-parse', '--verify', revision]);
+  return answer.stdout.toString('latin1').trim() as ObjectId;
+}
+
 function commitText(commit: NewCommit): Buffer {
   const author = commit.author ?? OURSELVES;
   const when = stamp(commit.date);

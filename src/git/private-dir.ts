@@ -40,7 +40,7 @@ async function makeTrustedDirectory(repo: Repository): Promise<string> {
   const shared = await git(userGit(repo, 'read'), ['config', '--get', 'core.sharedRepository'], { accept: [1] });
   const unfinished = `${directory}.${randomBytes(6).toString('hex')}`;
   try {
-    await writeGitDirectory(repo, unfinished, shared.stdout.toString('utf8').trim());
+    await writeGitDirectory(repo, unfinished, { shared: shared.stdout.toString('utf8').trim() });
     await rename(unfinished, directory);
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true }).catch(() => undefined);
@@ -54,7 +54,7 @@ async function makeTrustedDirectory(repo: Repository): Promise<string> {
 export async function makeQuarantine(repo: Repository): Promise<GitEnvironment> {
   const gitDir = join(repo.stateDir, 'quarantine', randomBytes(8).toString('hex'));
   try {
-    await writeGitDirectory(repo, gitDir, '');
+    await writeGitDirectory(repo, gitDir);
     await mkdir(join(gitDir, 'objects', 'info'));
     await writeFile(join(gitDir, 'objects', 'info', 'alternates'), `${quotePath(Buffer.from(repo.objectsDir))}\n`);
   } catch (error) {
@@ -69,7 +69,23 @@ export async function removeQuarantines(repo: Repository): Promise<void> {
   await rm(join(repo.stateDir, 'quarantine'), { recursive: true, force: true });
 }
 
-async function writeGitDirectory(repo: Repository, directory: string, shared: string): Promise<void> {
+/** Attributes under which a file is checked out as the bytes that git stores. */
+export const RAW_BYTES = '* -text -eol -ident -filter -working-tree-encoding\n';
+
+interface GitDirectoryOptions {
+  /** `core.sharedRepository` of the user's repository; empty where it is not set. */
+  readonly shared?: string;
+  /** `info/attributes`, which goes before any other. */
+  readonly attributes?: string;
+}
+
+/** An empty git directory with our settings alone. It has no objects of its own unless somebody writes some. */
+export async function writeGitDirectory(
+  repo: Repository,
+  directory: string,
+  options: GitDirectoryOptions = {},
+): Promise<void> {
+  const { shared = '', attributes } = options;
   await mkdir(repo.stateDir, { recursive: true, mode: 0o700 });
   await mkdir(join(directory, 'refs', 'heads'), { recursive: true });
   await mkdir(join(directory, 'objects'));
@@ -87,6 +103,10 @@ async function writeGitDirectory(repo: Repository, directory: string, shared: st
     '\tauto = 0',
     ...(sha256 ? ['[extensions]', '\tobjectFormat = sha256'] : []),
   ];
+  if (attributes !== undefined) {
+    await mkdir(join(directory, 'info'));
+    await writeFile(join(directory, 'info', 'attributes'), attributes);
+  }
   await writeFile(join(directory, 'config'), `${config.join('\n')}\n`);
   await writeFile(join(directory, 'HEAD'), 'ref: refs/heads/none\n');
 }

@@ -8,8 +8,22 @@ import { type Repository, userGit } from './repository.ts';
 
 /** `refs/orchestrate/<task>/<n>/result`: where the result of an attempt is kept. */
 export function resultRef(attempt: AttemptId): string {
+  return `${attemptRefs(attempt)}/result`;
+}
+
+/** `refs/orchestrate/<task>/<n>/wip`: the last snapshot of an attempt that has no result yet. */
+export function wipRef(attempt: AttemptId): string {
+  return `${attemptRefs(attempt)}/wip`;
+}
+
+function attemptRefs(attempt: AttemptId): string {
   const dot = attempt.lastIndexOf('.');
-  return `refs/orchestrate/${attempt.slice(0, dot)}/${attempt.slice(dot + 1)}/result`;
+  return `refs/orchestrate/${attempt.slice(0, dot)}/${attempt.slice(dot + 1)}`;
+}
+
+/** What a ref points at; null where it does not exist. */
+export async function readRef(repo: Repository, name: string): Promise<ObjectId | null> {
+  return (await listRefs(repo, name)).find((ref) => ref.name === name)?.oid ?? null;
 }
 
 /** Creates a ref. False when it exists already, whatever it points at. */

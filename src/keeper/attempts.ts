@@ -1,7 +1,13 @@
-/** The writable folders of attempts: `a/<id>/{u,w,h,hw}`, workspace upper and work, home upper and work. */
+/**
+ * The writable folders of attempts. Overlaid: `a/<id>/{u,w,h,hw}`, workspace upper and work, home upper and work.
+ * Copied: `a/<id>/{f,h,x}`, the whole workspace, the home, and what we remember of the copy, which the agent cannot see.
+ */
 
 import { chmod, lchown, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { WorkspaceKind } from '../types.ts';
+import { copiedBytes } from './copy.ts';
+import { diskUsage } from './disk-usage.ts';
 import { AGENT_UID, isMissing } from './layers.ts';
 import { KeeperFault } from './protocol.ts';
 import { removeAll } from './remove.ts';
@@ -13,13 +19,20 @@ export interface HomeFile {
   readonly content: Buffer;
 }
 
-/** Paths relative to the store. */
-export interface AttemptFolders {
-  readonly upper: string;
-  readonly work: string;
-  readonly homeUpper: string;
-  readonly homeWork: string;
+/** Where an attempt's work is, absolute. */
+export interface AttemptWork {
+  readonly kind: WorkspaceKind;
+  /** The overlay's upper, or the whole workspace. */
+  readonly folder: string;
+  /** Remembers the copy (see copy.ts). */
+  readonly memory: string;
 }
+
+/** Folder names by kind; `given` are the agent's own, the others ours. */
+const FOLDERS = {
+  overlay: { work: 'u', given: ['u', 'h'], ours: ['w', 'hw'] },
+  copy: { work: 'f', given: ['f', 'h', 'x'], ours: [] },
+} as const;
 
 export class Attempts {
   readonly #store: string;
@@ -28,31 +41,53 @@ export class Attempts {
     this.#store = store;
   }
 
-  /** Absolute path of the workspace's upper folder; @throws KeeperFault KEEPER_NO_ATTEMPT */
-  async upper(id: string): Promise<string> {
-    const upper = path.join(this.#store, 'a', id, 'u');
-    if ((await entries(upper)) === null) throw new KeeperFault('KEEPER_NO_ATTEMPT', `the store has no attempt ${id}`);
-    return upper;
+  /** @throws KeeperFault KEEPER_NO_ATTEMPT */
+  async work(id: string): Promise<AttemptWork> {
+    const home = path.join(this.#store, 'a', id);
+    for (const kind of ['overlay', 'copy'] as const) {
+      const folder = path.join(home, FOLDERS[kind].work);
+      if ((await entries(folder)) !== null) return { kind, folder, memory: path.join(home, 'x') };
+    }
+    throw new KeeperFault('KEEPER_NO_ATTEMPT', `the store has no attempt ${id}`);
   }
 
   /**
    * Makes the folders of an attempt and lays `files` into its home. Made again from nothing when nobody wrote into the
    * workspace yet. @throws KeeperFault KEEPER_ATTEMPT_EXISTS when somebody did: that is work
    */
-  async prepare(id: string, files: readonly HomeFile[]): Promise<AttemptFolders> {
+  async prepare(id: string, kind: WorkspaceKind, files: readonly HomeFile[]): Promise<void> {
     const home = path.join(this.#store, 'a', id);
-    const work = await entries(path.join(home, 'u'));
-    if (work !== null && work.length > 0) {
+    // A copy is work as soon as it is whole; until then it holds nothing of anybody.
+    for (const name of ['u', 'x']) {
+      const work = await entries(path.join(home, name));
+      if (work === null || work.length === 0) continue;
       throw new KeeperFault('KEEPER_ATTEMPT_EXISTS', `attempt ${id} has work in the store`);
     }
+    const { given, ours } = FOLDERS[kind];
     await removeAll(home);
     await mkdir(home, { mode: 0o711 });
-    for (const name of ['w', 'hw']) await mkdir(path.join(home, name), { mode: 0o700 });
-    for (const name of ['u', 'h']) await mkdir(path.join(home, name), { mode: 0o755 });
+    for (const name of ours) await mkdir(path.join(home, name), { mode: 0o700 });
+    for (const name of given) await mkdir(path.join(home, name), { mode: 0o755 });
     await layFiles(path.join(home, 'h'), files);
-    for (const name of ['u', 'h']) await lchown(path.join(home, name), AGENT_UID, AGENT_UID);
-    const under = (name: string) => `a/${id}/${name}`;
-    return { upper: under('u'), work: under('w'), homeUpper: under('h'), homeWork: under('hw') };
+    for (const name of given) await lchown(path.join(home, name), AGENT_UID, AGENT_UID);
+  }
+
+  /** Bytes on the disk beyond what each attempt started from. */
+  async written(signal: AbortSignal): Promise<Map<string, number>> {
+    const folders: { readonly id: string; readonly path: string }[] = [];
+    const bytes = new Map<string, number>();
+    for (const id of await this.all()) {
+      const home = path.join(this.#store, 'a', id);
+      const names = (await entries(home)) ?? [];
+      for (const name of ['u', 'f', 'h']) if (names.includes(name)) folders.push({ id, path: path.join(home, name) });
+      bytes.set(id, names.includes('x') ? -(await copiedBytes(path.join(home, 'x'))) : 0);
+    }
+    const sizes = await diskUsage(
+      folders.map((folder) => folder.path),
+      signal,
+    );
+    for (const { id, path: at } of folders) bytes.set(id, (bytes.get(id) ?? 0) + (sizes.get(at) ?? 0));
+    return bytes;
   }
 
   async all(): Promise<string[]> {

@@ -1,6 +1,6 @@
 /**
- * What an overlay's upper folder says was changed against a base tree: listed with lstat alone, nothing but ignore
- * rules is read. The cost follows the change: of the base only the folders on the way are read.
+ * What an overlay's upper folder (or a whole copy) says was changed against a base tree: listed with lstat alone, nothing
+ * but ignore rules is read. With an overlay the cost follows the change: of the base only the folders on the way are read.
  */
 
 import type { Stats } from 'node:fs';
@@ -28,13 +28,27 @@ export interface Listing {
   readonly ignored: number;
 }
 
+/** An overlay's upper holds what was changed, and whiteouts. */
+export interface UpperView {
+  readonly kind: 'upper';
+  /** Which of these folders are opaque. */
+  opaque(folders: readonly BytePath[]): Promise<ReadonlySet<BytePath>>;
+}
+
+/** A copy holds all: what is missing was deleted. A whiteout is a device there like any other. */
+export interface WholeView {
+  readonly kind: 'whole';
+  /** Whether the file at a path is surely still the base's entry, by what was remembered of it. */
+  unchanged(path: BytePath, stat: Stats, known: TreeEntry): boolean;
+}
+
 export interface ListOptions {
   readonly tree: string;
   readonly objects: ObjectReader;
-  /** Which of these upper folders are opaque. */
-  opaque(folders: readonly BytePath[]): Promise<ReadonlySet<BytePath>>;
+  /** How to read the folder: as an overlay's upper, or as a whole copy of the tree. */
+  readonly view: UpperView | WholeView;
   readonly rules: IgnoreRules;
-  /** Most entries to list; more is a KeeperFault COLLECT_TOO_LARGE. */
+  /** Most entries to list, those of a whole copy that the base has too aside; more is a KeeperFault COLLECT_TOO_LARGE. */
   readonly maxEntries: number;
 }
 
@@ -85,11 +99,14 @@ class Walk implements Listing {
   }
 
   async run(): Promise<void> {
-    const base = await this.#options.objects.tree(this.#options.tree);
-    await this.#findShared(base);
-    const asked = [...this.#shared.keys()].filter((folder) => folder !== '');
-    if (asked.length > 0) this.#opaque = await this.#options.opaque(asked);
-    this.#waiting.push({ path: '', base, opaque: false, rules: [] });
+    const { objects, tree, view } = this.#options;
+    const base = await objects.tree(tree);
+    if (view.kind === 'upper') {
+      await this.#findShared(base);
+      const asked = [...this.#shared.keys()].filter((folder) => folder !== '');
+      if (asked.length > 0) this.#opaque = await view.opaque(asked);
+    }
+    this.#waiting.push({ path: '', base, opaque: view.kind === 'whole', rules: [] });
     let visited = 0;
     for (let folder = this.#waiting.pop(); folder !== undefined; folder = this.#waiting.pop()) {
       await this.#visit(folder);
@@ -102,7 +119,7 @@ class Walk implements Listing {
   async #findShared(base: Tree): Promise<void> {
     const found: { readonly path: BytePath; readonly base: Tree }[] = [{ path: '', base }];
     for (const folder of found) {
-      const entries = this.#list(folder.path);
+      const entries = this.#list(folder.path, folder.base);
       this.#shared.set(folder.path, entries);
       for (const { name, stat } of entries) {
         const known = folder.base.get(name);
@@ -114,7 +131,7 @@ class Walk implements Listing {
   }
 
   async #visit(folder: Folder): Promise<void> {
-    const entries = this.#shared.get(folder.path) ?? this.#list(folder.path);
+    const entries = this.#shared.get(folder.path) ?? this.#list(folder.path, folder.base);
     const rules = await this.#rulesIn(folder, entries);
     const inside: Folder = { ...folder, rules };
     const seen = new Set<BytePath>();
@@ -122,7 +139,7 @@ class Walk implements Listing {
     for (const entry of entries) {
       const known = folder.base.get(entry.name);
       if (isDotGit(entry.name)) this.#leaveOutDotGit(folder, entry);
-      else if (isWhiteout(entry.stat)) this.#delete(known, join(folder.path, entry.name));
+      else if (this.#isWhiteout(entry.stat)) this.#delete(known, join(folder.path, entry.name));
       else if (known === undefined) added.push(entry);
       else await this.#take(inside, entry, known);
       seen.add(entry.name);
@@ -148,6 +165,8 @@ class Walk implements Listing {
       return this.#flag('unsupported-path', path, 'git refuses this name: left out');
     }
     if (stat.isDirectory()) return this.#takeFolder(folder, path, known);
+    const { view } = this.#options;
+    if (view.kind === 'whole' && known !== undefined && view.unchanged(path, stat, known)) return;
     if (stat.isFile() || stat.isSymbolicLink()) {
       if (isFolder(known)) this.#delete(known, path);
       this.candidates.push({ path, kind: stat.isFile() ? 'file' : 'symlink', stat, known });
@@ -159,7 +178,7 @@ class Walk implements Listing {
 
   async #takeFolder(folder: Folder, path: BytePath, known: TreeEntry | undefined): Promise<void> {
     if (known?.mode === GITLINK_MODE) {
-      const inside = this.#list(path).some(({ name, stat }) => !isDotGit(name) && !isWhiteout(stat));
+      const inside = this.#list(path, NO_ENTRIES).some(({ name, stat }) => !isDotGit(name) && !this.#isWhiteout(stat));
       if (inside) this.#flag('submodule', path, 'files inside a submodule are left out');
       return;
     }
@@ -178,7 +197,7 @@ class Walk implements Listing {
   }
 
   #leaveOutDotGit(folder: Folder, { name, stat }: FoundEntry): void {
-    if (isWhiteout(stat)) return;
+    if (this.#isWhiteout(stat)) return;
     if (name !== '.git') this.#flag('unsupported-path', join(folder.path, name), 'git refuses this name: left out');
     else if (folder.path !== '') {
       this.#flag('nested-repository', folder.path, 'taken as ordinary files, without its own history');
@@ -224,11 +243,18 @@ class Walk implements Listing {
     return this.#options.rules.ignored(asked);
   }
 
-  #list(folder: BytePath): readonly FoundEntry[] {
-    return this.#root.list(folder, () => {
+  #isWhiteout(stat: Stats): boolean {
+    return this.#options.view.kind === 'upper' && isWhiteout(stat);
+  }
+
+  #list(folder: BytePath, base: Tree): readonly FoundEntry[] {
+    const isWhole = this.#options.view.kind === 'whole';
+    return this.#root.list(folder, (name) => {
+      if (isWhole && base.has(name)) return;
       this.#entries += 1;
       if (this.#entries <= this.#options.maxEntries) return;
-      throw tooLarge('entries', this.#options.maxEntries);
+      const limit = this.#options.maxEntries;
+      throw new KeeperFault('COLLECT_TOO_LARGE', `more than ${limit} files and folders were changed`, { limit });
     });
   }
 
@@ -237,18 +263,13 @@ class Walk implements Listing {
   }
 }
 
-/** @param limit in entries or bytes */
-export function tooLarge(cap: 'entries' | 'bytes', limit: number): KeeperFault {
-  return new KeeperFault('COLLECT_TOO_LARGE', `more than ${limit} ${cap} were changed`, { cap, limit });
-}
-
 /** Lets other requests of the session have their turn. */
 export function breathe(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Overlay marks a deleted path by a character device 0:0. */
-function isWhiteout(stat: Stats): boolean {
+/** Overlay marks a deleted path by a character device 0:0, which no agent can make in one. */
+export function isWhiteout(stat: Stats): boolean {
   return stat.isCharacterDevice() && stat.rdev === 0;
 }
 

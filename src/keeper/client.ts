@@ -2,7 +2,7 @@
 
 import type { Duplex, Readable } from 'node:stream';
 import { environmentError, failure } from '../errors.ts';
-import type { ObjectId } from '../types.ts';
+import type { ObjectId, WorkspaceKind } from '../types.ts';
 import { Caller, type OpenedCall } from './caller.ts';
 import { type Collection, readCollection } from './collection.ts';
 import { KeeperFault, ProtocolError } from './protocol.ts';
@@ -29,6 +29,8 @@ interface LayerRequest {
   /** A git pack, not thin. Read to its end, or destroyed when it is not needed. */
   readonly pack: Readable;
 }
+
+type NewLayer = LayerRequest & { readonly from: ObjectId | null };
 
 /**
  * All calls may run side by side. They reject with an OrchestrateError: `failure` where the keeper says no
@@ -63,6 +65,17 @@ export class KeeperClient implements AsyncDisposable {
     await this.#lay(layer);
   }
 
+  /**
+   * Lays out a finished tree's past as a layer of its own, `id` (40 hexadecimal digits): the branch is at the real commit
+   * `commit` there, whose history `pack` holds up to the commits in `shallow`.
+   */
+  async layHistory(
+    layer: LayerRequest & { readonly id: ObjectId; readonly shallow: readonly ObjectId[] },
+  ): Promise<void> {
+    const { id, tree, shallow, commit, objectFormat, pack } = layer;
+    await this.#lay({ tree: id, from: tree, commit, objectFormat, pack }, shallow);
+  }
+
   /** The folders that make up a tree, relative to the store, the top one first. */
   async stackOf(tree: ObjectId): Promise<string[]> {
     return (await this.#ask<{ folders: string[] }>('stack', { tree })).folders;
@@ -81,22 +94,34 @@ export class KeeperClient implements AsyncDisposable {
     readonly id: string;
     readonly homeFiles: readonly { readonly path: string; readonly content: Buffer; readonly mode: number }[];
   }): Promise<{ upper: string; work: string; homeUpper: string; homeWork: string }> {
-    const files = attempt.homeFiles.map(({ path, content, mode }) => ({ path, mode, size: content.length }));
-    const body = attempt.homeFiles.map((file) => file.content);
-    return this.#ask('prepareAttempt', { id: attempt.id, files }, body);
+    await this.#prepare('overlay', attempt);
+    const under = (name: string) => `a/${attempt.id}/${name}`;
+    return { upper: under('u'), work: under('w'), homeUpper: under('h'), homeWork: under('hw') };
+  }
+
+  /**
+   * The same for a workspace that needs no overlay: a copy of all files of a layer and of those below it, with a git
+   * index of true stat data. Costs what the tree holds. The paths are relative to the store.
+   */
+  async prepareCopy(
+    attempt: Parameters<KeeperClient['prepareAttempt']>[0] & { readonly tree: ObjectId },
+  ): Promise<{ workspace: string; home: string }> {
+    await this.#prepare('copy', attempt);
+    await this.#ask('fillCopy', { id: attempt.id, tree: attempt.tree });
+    return { workspace: `a/${attempt.id}/f`, home: `a/${attempt.id}/h` };
   }
 
   /**
    * Reads what an attempt changed against `tree`. Nothing may write to its workspace from here until `changes` is read
    * to the end (KEEPER_CHANGED_WHILE_READ otherwise).
-   * @throws OrchestrateError COLLECT_TOO_LARGE when a cap is exceeded, before anything was read
+   * @throws OrchestrateError COLLECT_TOO_LARGE when there are more entries, before anything was read
    */
   async collect(request: {
     readonly attempt: string;
     readonly tree: ObjectId;
     readonly objectFormat: 'sha1' | 'sha256';
     readonly maxEntries: number;
-    /** Of changed files, by apparent size. */
+    /** Of changed files, by apparent size; the largest are left out until the rest fits, with the flag `too-large`. */
     readonly maxBytes: number;
   }): Promise<Collection> {
     try {
@@ -112,8 +137,18 @@ export class KeeperClient implements AsyncDisposable {
     await this.#ask('removeAttempt', { id });
   }
 
+  /** Whether the marks that an overlay leaves can be read here, after the changes of the probe in an attempt. */
+  async readsOverlay(id: string): Promise<boolean> {
+    return (await this.#ask<{ readable: boolean }>('readsOverlay', { id })).readable;
+  }
+
   async attempts(): Promise<string[]> {
     return (await this.#ask<{ attempts: string[] }>('attempts')).attempts;
+  }
+
+  /** Bytes on the disk that each attempt added to what it started from. */
+  async written(): Promise<Map<string, number>> {
+    return new Map(Object.entries((await this.#ask<{ bytes: Record<string, number> }>('written')).bytes));
   }
 
   /** Of the file system that holds the store. */
@@ -127,13 +162,19 @@ export class KeeperClient implements AsyncDisposable {
     this.#sessions.clear();
   }
 
-  async #lay(layer: LayerRequest & { readonly from: ObjectId | null }): Promise<void> {
+  async #prepare(workspace: WorkspaceKind, attempt: Parameters<KeeperClient['prepareAttempt']>[0]): Promise<void> {
+    const files = attempt.homeFiles.map(({ path, content, mode }) => ({ path, mode, size: content.length }));
+    const body = attempt.homeFiles.map((file) => file.content);
+    await this.#ask('prepareAttempt', { id: attempt.id, workspace, files }, body);
+  }
+
+  async #lay(layer: NewLayer, shallow: readonly ObjectId[] | null = null): Promise<void> {
     const underWay = this.#laying.get(layer.tree);
     if (underWay !== undefined) {
       layer.pack.destroy();
       return underWay;
     }
-    const laying = this.#layOnce(layer).finally(() => {
+    const laying = this.#layOnce(layer, shallow).finally(() => {
       this.#laying.delete(layer.tree);
       layer.pack.destroy();
     });
@@ -141,10 +182,11 @@ export class KeeperClient implements AsyncDisposable {
     return laying;
   }
 
-  async #layOnce({ pack, ...layer }: LayerRequest & { readonly from: ObjectId | null }): Promise<void> {
+  async #layOnce({ pack, ...layer }: NewLayer, shallow: readonly ObjectId[] | null): Promise<void> {
     const { opened } = await this.#ask<{ opened: boolean }>('openLayer', layer);
     if (!opened) return;
-    await this.#ask('fillLayer', layer, pack);
+    if (shallow === null) await this.#ask('fillLayer', layer, pack);
+    else await this.#ask('fillHistory', { ...layer, shallow }, pack);
     await this.#ask('finishLayer', layer);
   }
 
@@ -156,7 +198,7 @@ export class KeeperClient implements AsyncDisposable {
   ): Promise<Answer> {
     let call: OpenedCall | null = null;
     try {
-      call = (await this.#session(method === 'fillLayer' ? 'agent' : 'keeper')).call(method, params);
+      call = (await this.#session(method.startsWith('fill') ? 'agent' : 'keeper')).call(method, params);
       const { result } = call;
       // Whichever fails first is the reason: a broken source, or a keeper that refuses.
       const answer: unknown = await Promise.race([result, call.send(body).then(() => result)]);

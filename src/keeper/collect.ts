@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Flag } from '../types.ts';
-import { breathe, type Candidate, type Listing, type ListOptions, listChanges, tooLarge } from './changes.ts';
+import { breathe, type Candidate, type Listing, type ListOptions, listChanges } from './changes.ts';
 import { ReadRoot } from './files.ts';
 import { type BytePath, pathBytes, printable } from './names.ts';
 import { RECORD, RecordWriter } from './records.ts';
@@ -11,7 +11,7 @@ import { hashObject, type ObjectFormat, resultingTree, SYMLINK_MODE, type TreeEd
 
 export interface CollectOptions extends ListOptions {
   readonly format: ObjectFormat;
-  /** Most bytes of changed files, by their apparent size. */
+  /** Most bytes of changed files, by their apparent size; the largest are left out until the rest fits. */
   readonly maxBytes: number;
 }
 
@@ -24,14 +24,16 @@ export interface CollectedChanges {
   readonly bytes: number;
 }
 
+/** Flag of a file that was left out for its size: the collection is not complete. */
+const TOO_LARGE = 'too-large';
 /** Files looked into between two looks at other requests. */
 const FILES_AT_ONCE = 50;
 const NOTHING = Buffer.alloc(0);
 const SETUID_OR_SETGID = 0o6000;
 
 /**
- * Lists, checks the caps, then reads only files that could be as they were in the base (same mode and size).
- * @throws KeeperFault COLLECT_TOO_LARGE before any file was read
+ * Lists, then reads only files that could be as they were in the base (same mode and size). What is too large for the
+ * cap is left out with the flag `too-large`. @throws KeeperFault COLLECT_TOO_LARGE for too many entries
  */
 export async function findChanges(upper: string, options: CollectOptions): Promise<CollectedChanges> {
   const listing = await listChanges(upper, options);
@@ -39,17 +41,16 @@ export async function findChanges(upper: string, options: CollectOptions): Promi
   const changed: Candidate[] = [];
   const same = await Promise.all(listing.candidates.map((one) => couldBeAsBefore(one, options)));
   for (const [at, one] of listing.candidates.entries()) (same[at] === true ? doubtful : changed).push(one);
-  requireBytes(changed, options.maxBytes);
   const root = new ReadRoot(upper);
   for (const [at, one] of doubtful.entries()) {
     if ((await blobId(root, one, options.format)) !== one.known?.id) changed.push(one);
     if (at % FILES_AT_ONCE === 0) await breathe();
   }
-  const bytes = requireBytes(changed, options.maxBytes);
+  const { kept, left, bytes } = fitting(changed, options.maxBytes);
   return {
     deletes: [...listing.deletes].sort(),
-    changed: changed.sort((a, b) => (a.path < b.path ? -1 : 1)),
-    flags: flagsOf(listing, changed),
+    changed: kept.sort((a, b) => (a.path < b.path ? -1 : 1)),
+    flags: flagsOf(listing, kept, left),
     ignored: listing.ignored,
     bytes,
   };
@@ -151,13 +152,31 @@ function isExecutable(mode: number): boolean {
   return (mode & 0o100) !== 0;
 }
 
-function requireBytes(candidates: readonly Candidate[], maxBytes: number): number {
-  const bytes = candidates.reduce((sum, one) => sum + one.stat.size, 0);
-  if (bytes > maxBytes) throw tooLarge('bytes', maxBytes);
-  return bytes;
+interface Fitting {
+  readonly kept: Candidate[];
+  readonly left: readonly Candidate[];
+  /** Of what is kept. */
+  readonly bytes: number;
 }
 
-function flagsOf(listing: Listing, changed: readonly Candidate[]): readonly Flag[] {
+function fitting(candidates: readonly Candidate[], maxBytes: number): Fitting {
+  let bytes = candidates.reduce((sum, one) => sum + one.stat.size, 0);
+  const kept = [...candidates].sort((a, b) => b.stat.size - a.stat.size || (a.path < b.path ? -1 : 1));
+  let leave = 0;
+  for (const one of kept) {
+    if (bytes <= maxBytes) break;
+    bytes -= one.stat.size;
+    leave += 1;
+  }
+  return { left: kept.splice(0, leave), kept, bytes };
+}
+
+function flagsOf(listing: Listing, changed: readonly Candidate[], left: readonly Candidate[]): readonly Flag[] {
+  const large = left.map((one) => ({
+    code: TOO_LARGE,
+    path: printable(one.path),
+    detail: `${one.stat.size} bytes are more than a patch may have: left out`,
+  }));
   const setuid = changed
     .filter((one) => one.kind === 'file' && (one.stat.mode & SETUID_OR_SETGID) !== 0)
     .map((one) => ({
@@ -165,5 +184,5 @@ function flagsOf(listing: Listing, changed: readonly Candidate[]): readonly Flag
       path: printable(one.path),
       detail: 'setuid or setgid: kept as an ordinary file',
     }));
-  return [...listing.flags, ...setuid].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  return [...listing.flags, ...setuid, ...large].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }

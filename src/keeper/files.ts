@@ -44,13 +44,13 @@ export class ReadRoot {
    * @param count called for every entry; may throw to stop
    * @throws KeeperFault KEEPER_CHANGED_WHILE_READ when it is not a folder any more
    */
-  list(folder: BytePath, count: () => void): FoundEntry[] {
+  list(folder: BytePath, count: (name: BytePath) => void): FoundEntry[] {
     const fd = this.#open(folder, constants.O_DIRECTORY);
     try {
       const anchor = `/proc/self/fd/${fd}`;
       const found: FoundEntry[] = [];
       for (const name of this.#names(anchor)) {
-        count();
+        count(name);
         found.push({ name, stat: lstatSync(Buffer.concat([Buffer.from(`${anchor}/`), pathBytes(name)])) });
       }
       return found;

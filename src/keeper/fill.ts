@@ -68,6 +68,26 @@ export async function fillDelta(
   await writeFile(path.join(gitDir, 'refs/heads/main'), `${layer.commit}\n`);
 }
 
+/**
+ * Gives the tree below another past: the branch at a real commit of that tree, with the history that `pack` holds, cut
+ * where `shallow` says. The files and the index are those below.
+ */
+export async function fillHistory(
+  store: string,
+  layer: NewLayer & { readonly from: string; readonly shallow: readonly string[] },
+  { pack, signal }: Filling,
+): Promise<void> {
+  const layers = new Layers(store);
+  const folder = layers.folder(layer.tree);
+  const gitDir = path.join(folder, '.git');
+  for (const inner of ['objects/pack', 'refs/heads']) await mkdir(path.join(gitDir, inner), { recursive: true });
+  const env = deltaEnvironment(await layers.objects(layer.from), gitDir);
+  await run([...GIT, 'index-pack', '--stdin'], { cwd: folder, env, signal }, pack);
+  await requireTree({ commit: layer.commit, tree: layer.from }, { cwd: folder, env });
+  if (layer.shallow.length > 0) await writeFile(path.join(gitDir, 'shallow'), `${layer.shallow.join('\n')}\n`);
+  await writeFile(path.join(gitDir, 'refs/heads/main'), `${layer.commit}\n`);
+}
+
 /** Reads below, writes here: configuration and attributes are those of the whole tree at the bottom. */
 function deltaEnvironment(below: ObjectStore, gitDir: string): Record<string, string> {
   const alternates = [...below.alternates, path.join(below.gitDir, 'objects')];
@@ -79,7 +99,7 @@ function deltaEnvironment(below: ObjectStore, gitDir: string): Record<string, st
 }
 
 async function requireTree(
-  layer: NewLayer,
+  layer: Pick<NewLayer, 'commit' | 'tree'>,
   spawning: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
 ): Promise<void> {
   const tree = (await run(['git', 'rev-parse', '--verify', `${layer.commit}^{tree}`], spawning)).toString().trim();

@@ -15,6 +15,7 @@ export const AGENT_UID = 61000;
 
 /** What `meta.json` holds. */
 export interface Layer {
+  /** The tree's id, or that of a history layer, which shows the tree below with another past. */
   readonly tree: string;
   /** The layer it stands on; null for a whole tree. */
   readonly from: string | null;

@@ -1,11 +1,14 @@
 /** What can be asked of a session; which of it works depends on the user that the session runs as. */
 
-import { chmod, lchown, mkdir, statfs } from 'node:fs/promises';
+import { chmod, lchown, lstat, mkdir, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Attempts, type HomeFile } from './attempts.ts';
+import type { WorkspaceKind } from '../types.ts';
+import { Attempts, type AttemptWork, type HomeFile } from './attempts.ts';
+import { isWhiteout } from './changes.ts';
 import { type CollectOptions, findChanges, sendChanges, sendFlags } from './collect.ts';
-import { fillDelta, fillTree } from './fill.ts';
+import { fillCopy, rememberedView } from './copy.ts';
+import { fillDelta, fillHistory, fillTree } from './fill.ts';
 import { IgnoreRules } from './ignore.ts';
 import { AGENT_UID, Layers, type NewLayer } from './layers.ts';
 import { attemptParam, objectIdParam } from './names.ts';
@@ -48,11 +51,18 @@ export function keeperMethods(store: string): Readonly<Record<string, Handler>> 
     removeTree: async ({ params }) => layers.remove(objectIdParam(params.tree)),
     prepareAttempt: async (call) => {
       const id = attemptParam(call.params.id);
-      return { ...(await attempts.prepare(id, await homeFiles(call))) };
+      await attempts.prepare(id, kindParam(call.params.workspace), await homeFiles(call));
+    },
+    readsOverlay: async ({ params, signal }) => {
+      const { folder } = await attempts.work(attemptParam(params.id));
+      const gone = await lstat(path.join(folder, 'gone'));
+      const opaque = await opaqueFolders(folder, ['made-again'], signal);
+      return { readable: isWhiteout(gone) && opaque.has('made-again') };
     },
     attempts: async () => ({ attempts: await attempts.all() }),
     removeAttempt: async ({ params }) => attempts.remove(attemptParam(params.id)),
-    collect: async (call) => collect(call, layers, await attempts.upper(attemptParam(call.params.attempt))),
+    collect: async (call) => collect(call, layers, await attempts.work(attemptParam(call.params.attempt))),
+    written: async ({ signal }) => ({ bytes: Object.fromEntries(await attempts.written(signal)) }),
     usage: async () => usage(store),
   };
 }
@@ -66,11 +76,22 @@ export function agentMethods(store: string): Readonly<Record<string, Handler>> {
       if (from === null) await fillTree(store, layer, { pack: body, signal });
       else await fillDelta(store, { ...layer, from }, { pack: body, signal });
     },
+    fillHistory: async ({ params, body, signal }) => {
+      const shallow = Array.isArray(params.shallow) ? params.shallow.map(objectIdParam) : [];
+      await fillHistory(
+        store,
+        { ...layerParam(params), from: objectIdParam(params.from), shallow },
+        { pack: body, signal },
+      );
+    },
+    fillCopy: async ({ params, signal }) => {
+      await fillCopy(store, { attempt: attemptParam(params.id), tree: objectIdParam(params.tree) }, signal);
+    },
   };
 }
 
 /** The flags follow the answer; the changes follow when the client ends its own stream. */
-async function collect(call: Call, layers: Layers, upper: string): Promise<void> {
+async function collect(call: Call, layers: Layers, work: AttemptWork): Promise<void> {
   const { params, signal } = call;
   const tree = objectIdParam(params.tree);
   const format = formatParam(params.objectFormat);
@@ -82,16 +103,19 @@ async function collect(call: Call, layers: Layers, upper: string): Promise<void>
     objects,
     maxEntries: numberParam(params.maxEntries),
     maxBytes: numberParam(params.maxBytes),
-    opaque: (folders) => opaqueFolders(upper, folders, signal),
+    view:
+      work.kind === 'copy'
+        ? await rememberedView(work.memory, format)
+        : { kind: 'upper', opaque: (folders) => opaqueFolders(work.folder, folders, signal) },
     rules,
   };
-  const found = await findChanges(upper, options);
+  const found = await findChanges(work.folder, options);
   const { ignored, bytes } = found;
   const count = found.deletes.length + found.changed.length;
   await call.reply({ count, bytes, ignored, flags: found.flags.length });
   await sendFlags(found.flags, call.out);
   for await (const _ of call.body) throw new KeeperFault('KEEPER_BAD_CALL', 'a collection takes no input');
-  await sendChanges(upper, found, options, call.out);
+  await sendChanges(work.folder, found, options, call.out);
 }
 
 /** Their contents come one after the other in the call's stream. */
@@ -125,6 +149,11 @@ function layerParam(params: Params): NewLayer {
     commit: objectIdParam(params.commit),
     objectFormat: formatParam(params.objectFormat),
   };
+}
+
+function kindParam(value: unknown): WorkspaceKind {
+  if (value === 'overlay' || value === 'copy') return value;
+  throw new KeeperFault('KEEPER_BAD_CALL', `not a kind of workspace: ${JSON.stringify(value)}`);
 }
 
 function formatParam(value: unknown): ObjectFormat {

@@ -1,36 +1,86 @@
 /** From what an agent left in its sandbox to a patch in the user's object store: exact, or not at all. */
 
 import { failure } from '../errors.ts';
-import { commitTree } from '../git/commits.ts';
+import { commitTree, treeOf } from '../git/commits.ts';
 import { diffSize } from '../git/diff.ts';
 import { importChanges } from '../git/quarantine.ts';
-import { createRef, resultRef } from '../git/refs.ts';
+import { createRef, deleteRefs, moveRef, readRef, resultRef, wipRef } from '../git/refs.ts';
 import type { Repository } from '../git/repository.ts';
 import type { Collection } from '../sandbox/sandbox.ts';
 import type { AttemptEnd } from '../state/records.ts';
+import type { StartTree } from '../tasks/start-tree.ts';
 import type { AttemptId, ObjectId, TaskId } from '../types.ts';
+import { inspectPatch } from './self-check.ts';
+import { storedElsewhere } from './stored-elsewhere.ts';
 
 export type CollectedPatch = NonNullable<AttemptEnd['patch']>;
+
+export interface CollectedResult {
+  /** Null when nothing (that could be taken) was changed. */
+  readonly patch: CollectedPatch | null;
+  /** Printable paths that were left out for their size: the patch is not the whole work. */
+  readonly tooLarge: readonly string[];
+}
 
 export interface PatchOrigin {
   readonly attempt: AttemptId;
   readonly task: TaskId;
-  readonly start: { readonly tree: ObjectId; readonly commit: ObjectId };
+  readonly start: Pick<StartTree, 'tree' | 'commit' | 'base'>;
+}
+
+/** A tree that an agent left, in the user's object store. */
+interface KeptTree {
+  readonly tree: ObjectId;
+  readonly commit: ObjectId;
 }
 
 /**
  * Builds the result tree from the sandbox's changes in quarantine, refuses it unless its id equals the one that the
  * sandbox's side computed on its own, and keeps it as `refs/orchestrate/<task>/<n>/result`.
- * @returns null when the agent changed nothing
- * @throws OrchestrateError PATCH_MISMATCH when the two sides disagree; nothing is kept then
+ * @throws OrchestrateError PATCH_MISMATCH when the two sides disagree, nothing is kept then; COLLECT_TOO_LARGE when more
+ * was changed than anybody reviews
  */
 export async function collectPatch(
   repository: Repository,
   sandbox: { collect(): Promise<Collection> },
   origin: PatchOrigin,
-): Promise<CollectedPatch | null> {
-  const { attempt, task, start } = origin;
+): Promise<CollectedResult> {
   const collection = await sandbox.collect();
+  const tooLarge = collection.flags.filter((flag) => flag.code === 'too-large').map((flag) => flag.path);
+  const kept = await keep(repository, collection, origin);
+  if (kept === null) return { patch: null, tooLarge };
+  const ref = resultRef(origin.attempt);
+  const created = await createRef(repository, ref, kept.commit);
+  // A coordinator that was killed right here has kept the same tree before.
+  const commit = created ? kept.commit : ((await readRef(repository, ref)) ?? kept.commit);
+  await deleteRefs(repository, [wipRef(origin.attempt)]);
+  return { patch: await patchOf(repository, origin, { tree: kept.tree, commit, flags: collection.flags }), tooLarge };
+}
+
+/** Keeps what an agent has so far as `refs/orchestrate/<task>/<n>/wip`; false when that is nothing. */
+export async function keepSnapshot(
+  repository: Repository,
+  collection: Collection,
+  origin: PatchOrigin,
+): Promise<boolean> {
+  const kept = await keep(repository, collection, origin);
+  if (kept === null) return false;
+  const name = wipRef(origin.attempt);
+  const from = await readRef(repository, name);
+  return moveRef(repository, name, { from, to: kept.commit, message: 'orchestrate: snapshot' });
+}
+
+/** The patch of an attempt whose sandbox is gone, from its last snapshot; null where there is none. */
+export async function salvageSnapshot(repository: Repository, origin: PatchOrigin): Promise<CollectedPatch | null> {
+  const commit = await readRef(repository, wipRef(origin.attempt));
+  if (commit === null) return null;
+  await createRef(repository, resultRef(origin.attempt), commit);
+  const tree = await treeOf(repository, commit);
+  return { ...(await patchOf(repository, origin, { tree, commit, flags: [] })), state: 'salvaged' };
+}
+
+async function keep(repository: Repository, collection: Collection, origin: PatchOrigin): Promise<KeptTree | null> {
+  const { attempt, start } = origin;
   await using imported = await importChanges(repository, start, collection.changes);
   const expected = await collection.tree;
   if (imported.tree !== expected) {
@@ -38,24 +88,34 @@ export async function collectPatch(
       hint: `the sandbox has tree ${expected}, the patch makes ${imported.tree}: please report this`,
     });
   }
-  if (imported.tree === start.tree) return null;
+  if (imported.tree === start.base.tree) return null;
   await imported.publish();
-  const commit = await commitTree(repository, {
-    tree: imported.tree,
-    parents: [start.commit],
-    message: `orchestrate: result of ${attempt}\n`,
-  });
-  await createRef(repository, resultRef(attempt), commit);
+  const message = `orchestrate: result of ${attempt}\n`;
+  const commit = await commitTree(repository, { tree: imported.tree, parents: [start.base.commit], message });
+  return { tree: imported.tree, commit };
+}
+
+async function patchOf(
+  repository: Repository,
+  origin: PatchOrigin,
+  kept: KeptTree & Pick<CollectedPatch, 'flags'>,
+): Promise<CollectedPatch> {
+  const { attempt, task, start } = origin;
+  const [size, suspicious, elsewhere] = await Promise.all([
+    diffSize(repository, start.base.tree, kept.tree),
+    inspectPatch(repository, start.base.tree, kept.tree),
+    storedElsewhere(repository, start.base.tree, kept.tree),
+  ]);
   return {
     id: attempt,
     task,
     state: 'pending',
-    baseTree: start.tree,
-    baseCommit: start.commit,
-    tree: imported.tree,
-    commit,
-    size: await diffSize(repository, start.tree, imported.tree),
-    flags: collection.flags,
+    baseTree: start.base.tree,
+    baseCommit: start.base.commit,
+    tree: kept.tree,
+    commit: kept.commit,
+    size,
+    flags: [...kept.flags, ...suspicious, ...elsewhere],
     reason: null,
   };
 }

@@ -6,7 +6,7 @@
  */
 
 import type { TreeChange } from '../git/quarantine.ts';
-import type { AttemptId, Flag, Limits, ObjectId, TaskId } from '../types.ts';
+import type { AttemptId, Flag, Limits, ObjectId, TaskId, WorkspaceKind } from '../types.ts';
 
 /** How strong the wall between agent and host is, said out loud for every run. */
 export type IsolationLevel = 'shared-kernel' | 'userns' | 'gvisor' | 'vm';
@@ -14,6 +14,8 @@ export type IsolationLevel = 'shared-kernel' | 'userns' | 'gvisor' | 'vm';
 /** A git tree that agents start from. */
 export interface BaseTree {
   readonly tree: ObjectId;
+  /** A commit of it, for the history that agents see. */
+  readonly commit: ObjectId;
   /** A tree that the host probably has already and that differs little: only the difference is sent then. */
   readonly near: ObjectId | null;
 }
@@ -25,6 +27,8 @@ export interface SandboxSpec {
   /** Deterministic, so that a creation whose reply was lost is found again. */
   readonly containerName: string;
   readonly tree: ObjectId;
+  /** The commit that the tree was prepared with. */
+  readonly commit: ObjectId;
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** Files laid into the agent's home before it starts; `path` is relative to it. */
@@ -44,10 +48,44 @@ export interface HomeFile {
 export interface SandboxHost extends AsyncDisposable {
   readonly name: string;
   readonly isolation: IsolationLevel;
+  readonly workspace: WorkspaceKind;
   /** Lays out a tree once; concurrent and repeated calls for one tree share the work. */
   prepareTree(base: BaseTree): Promise<void>;
+  /**
+   * Takes over the sandbox of an attempt that an earlier coordinator started, running or ended. Null where there is none
+   * any more (or it never started): what may be left of it is removed.
+   */
+  adopt(left: LeftSandbox): Promise<AdoptedSandbox | null>;
   /** Needs the spec's tree prepared. Rejects with an OrchestrateError of kind `environment` when the engine fails. */
   create(spec: SandboxSpec): Promise<CreatedSandbox>;
+  /** Costs a walk over what the running attempts wrote. */
+  diskUse(): Promise<DiskUse>;
+}
+
+/** What is on the disk that sandboxes write to. */
+export interface DiskUse {
+  /** Bytes that each attempt holds on the disk beyond what it started from (sparse files by their blocks). */
+  readonly attempts: ReadonlyMap<AttemptId, number>;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+  readonly freeInodes: number;
+  /** 0 where the file system has no fixed number. */
+  readonly totalInodes: number;
+}
+
+/** How to find the sandbox of an attempt again. */
+export interface LeftSandbox {
+  readonly attempt: AttemptId;
+  readonly containerName: string;
+  readonly tree: ObjectId;
+  /** Limit of what the attempt may write. */
+  readonly diskBytes: number;
+}
+
+export interface AdoptedSandbox {
+  readonly sandbox: RunningSandbox;
+  /** When its agent started, by the engine's clock. */
+  readonly startedAt: Date;
 }
 
 export interface CreatedSandbox {
@@ -58,15 +96,21 @@ export interface CreatedSandbox {
 export interface RunningSandbox {
   /** What the agent writes, from its first byte, in order of arrival; ends with the agent. To be consumed once. */
   output(): AsyncIterable<OutputChunk>;
-  /** Resolves when the agent's main process is gone. */
+  /** Resolves when the agent's main process is gone; rejects (kind `environment`) when the sandbox was taken away from us. */
   ended(): Promise<EndedSandbox>;
+  /** Holds the agent still while `take` reads what it changed so far, and lets it go on whatever happens. */
+  snapshot<Result>(take: (collection: Collection) => Promise<Result>): Promise<Result>;
   /** SIGTERM, then SIGKILL after the grace period; resolves when it is gone. Harmless when it is already. */
   stop(): Promise<void>;
+  /** SIGKILL at once, for what does harm meanwhile. Harmless when it is gone. */
+  kill(): Promise<void>;
+  /** Removes it, ended or not, with its workspace. Idempotent. */
+  discard(): Promise<void>;
 }
 
 export interface EndedSandbox {
   readonly exitCode: number;
-  /** The kernel ended something inside for want of memory. */
+  /** The kernel ended the agent for want of memory; not a child of it that the agent survived. */
   readonly outOfMemory: boolean;
   /** What the agent changed. May be called again until discarded. */
   collect(): Promise<Collection>;

@@ -3,11 +3,12 @@
 import { ATTEMPT_MACHINE, type AttemptEvent, next } from '../tasks/machine.ts';
 import type { AttemptId, ObjectId, TaskId, Usage } from '../types.ts';
 import type { Database } from './database.ts';
+import { layFoundations } from './foundations.ts';
 import { insertPatch } from './patches.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from './records.ts';
 import { newestFence } from './runs.ts';
 import type { attempts } from './schema.ts';
-import { findTask, firstQueued, moveTask, stateOf } from './tasks.ts';
+import { findTask, firstQueued, moveTask, queueTask, stateOf } from './tasks.ts';
 import { type UsageRow, usageFrom } from './usage.ts';
 
 type AttemptRow = typeof attempts.$inferSelect;
@@ -17,6 +18,8 @@ export interface AttemptPlace {
   readonly engine: string;
   /** The name of the container of a task's n-th attempt: known before it exists. */
   container(task: TaskId, n: number): string;
+  /** Not given: any task. */
+  readonly only?: readonly TaskId[] | undefined;
 }
 
 export interface Claim {
@@ -28,7 +31,7 @@ export function claimNext(database: Database, run: RunRecord, place: AttemptPlac
   return database.transaction(() => {
     if (run.fence !== newestFence(database)) return null;
     if (database.get('SELECT 1 FROM runs WHERE id = ? AND endedAt IS NULL', run.id) === null) return null;
-    const id = firstQueued(database);
+    const id = firstQueued(database, place.only);
     if (id === null || !moveTask(database, id, 'running', null)) return null;
     const task = findTask(database, id);
     if (task === null) return null;
@@ -37,6 +40,7 @@ export function claimNext(database: Database, run: RunRecord, place: AttemptPlac
       ...{ id: attempt, task: id, n: task.attempts, run: run.id, state: 'creating' },
       ...{ host: place.host, engine: place.engine, container: place.container(id, task.attempts) },
     });
+    layFoundations(database, attempt, id);
     const record = findAttempt(database, attempt);
     return record === null ? null : { task, attempt: record };
   });
@@ -84,7 +88,9 @@ export function endAttempt(database: Database, id: AttemptId, fence: number, end
     if (patch !== null) insertPatch(database, patch);
     const reason = end.taskState === 'succeeded' ? null : end.reason;
     // An attempt under way has a running or paused task, from where every end is legal.
-    if (!moveTask(database, task, end.taskState, reason)) throw new Error(`${task} cannot become ${end.taskState}`);
+    const moved =
+      end.taskState === 'queued' ? queueTask(database, task, reason) : moveTask(database, task, end.taskState, reason);
+    if (!moved) throw new Error(`${task} cannot become ${end.taskState}`);
     return true;
   });
 }

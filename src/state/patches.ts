@@ -3,6 +3,7 @@
 import { eventBetween, PATCH_MACHINE } from '../tasks/machine.ts';
 import type { AttemptId, Flag, ObjectId, PatchState, TaskId } from '../types.ts';
 import type { Database, Value } from './database.ts';
+import { settleAbove, settleNew } from './foundations.ts';
 import type { AttemptEnd, CheckRecord, PatchRecord } from './records.ts';
 import type { checks, patches } from './schema.ts';
 
@@ -13,6 +14,12 @@ export interface PatchChange {
   readonly reason?: string;
   readonly mergedAs?: ObjectId;
   readonly mergedInto?: string;
+}
+
+export interface PatchMerge {
+  readonly mergedAs: ObjectId;
+  /** Null: a detached HEAD. */
+  readonly mergedInto: string | null;
 }
 
 const IN_ORDER = 'FROM patches JOIN attempts USING (id) JOIN tasks ON tasks.id = patches.task';
@@ -47,6 +54,7 @@ export function insertPatch(database: Database, patch: NonNullable<AttemptEnd['p
   const { size, flags, ...rest } = patch;
   const row = { ...rest, ...size, flags: JSON.stringify(flags), createdAt: new Date().toISOString() };
   database.insert('patches', row);
+  settleNew(database, patch.id);
 }
 
 export function setPatchState(
@@ -61,8 +69,15 @@ export function setPatchState(
     if (eventBetween(PATCH_MACHINE, from, way.to) === null) return false;
     const values: Value[] = [way.to, change.reason ?? null, change.mergedAs ?? null, change.mergedInto ?? null];
     const sql = 'UPDATE patches SET state = ?, reason = ?, mergedAs = ?, mergedInto = ? WHERE id = ? AND state = ?';
-    return database.run(sql, ...values, id, from) === 1;
+    if (database.run(sql, ...values, id, from) !== 1) return false;
+    if (from === 'rejected' || way.to === 'rejected') settleAbove(database, id, way.to === 'rejected');
+    return true;
   });
+}
+
+export function mergedAgain(database: Database, id: AttemptId, merge: PatchMerge): boolean {
+  const sql = "UPDATE patches SET mergedAs = ?, mergedInto = ? WHERE id = ? AND state = 'merged'";
+  return database.run(sql, merge.mergedAs, merge.mergedInto, id) === 1;
 }
 
 function checkOf({ command, exitCode, durationMs }: CheckRow): CheckRecord {

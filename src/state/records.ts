@@ -36,10 +36,12 @@ export interface TaskRecord {
   readonly endedAt: string | null;
   /** How many there were so far. */
   readonly attempts: number;
+  /** The patch that the next attempt, or the one under way, goes on with; null: it starts afresh. */
+  readonly startFrom: AttemptId | null;
 }
 
 /** What a list of tasks shows: everything but the long text. */
-export type TaskSummary = Omit<TaskRecord, 'description' | 'plan' | 'createdAt'>;
+export type TaskSummary = Omit<TaskRecord, 'description' | 'plan' | 'createdAt' | 'startFrom'>;
 
 export interface AttemptRecord {
   readonly id: AttemptId;

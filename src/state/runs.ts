@@ -3,6 +3,7 @@
 import type { RunId, Usage } from '../types.ts';
 import type { Database } from './database.ts';
 import type { RunRecord } from './records.ts';
+import { closeRequests } from './requests.ts';
 import type { runs } from './schema.ts';
 import { type UsageRow, usageFrom } from './usage.ts';
 
@@ -15,6 +16,8 @@ export function beginRun(database: Database, run: NewRun): RunRecord {
     const startedAt = new Date().toISOString();
     // Whoever holds the coordinator's lock begins a run: one that has no end by now was cut off.
     database.run('UPDATE runs SET endedAt = ? WHERE endedAt IS NULL', startedAt);
+    // Asked before this run began, it was not asked of this run.
+    closeRequests(database);
     const record: RunRecord = { ...run, fence: newestFence(database) + 1, startedAt, endedAt: null };
     database.insert('runs', { ...record });
     return record;

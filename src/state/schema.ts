@@ -5,12 +5,22 @@
  */
 
 import { sql } from 'drizzle-orm';
-import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core';
+import {
+  type AnySQLiteColumn,
+  index,
+  integer,
+  primaryKey,
+  real,
+  sqliteTable,
+  text,
+  uniqueIndex,
+} from 'drizzle-orm/sqlite-core';
 import {
   ATTEMPT_OUTCOMES,
   type AttemptId,
   type ObjectId,
   PATCH_STATES,
+  REQUEST_KINDS,
   type RunId,
   TASK_STATES,
   type TaskId,
@@ -56,6 +66,8 @@ export const tasks = sqliteTable(
     createdAt: text().notNull(),
     startedAt: text(),
     endedAt: text(),
+    /** The patch that the next attempt goes on with. */
+    startFrom: attemptId().references((): AnySQLiteColumn => patches.id),
   },
   (table) => [index('tasks_queue').on(table.state, table.priority, table.seq)],
 );
@@ -155,6 +167,20 @@ export const patches = sqliteTable(
   (table) => [index('patches_of_task').on(table.task)],
 );
 
+/** Which results an attempt's start was merged from. What these stand on themselves is not repeated. */
+export const foundations = sqliteTable(
+  'foundations',
+  {
+    attempt: attemptId()
+      .notNull()
+      .references(() => attempts.id),
+    patch: attemptId()
+      .notNull()
+      .references(() => patches.id),
+  },
+  (table) => [primaryKey({ columns: [table.attempt, table.patch] }), index('foundations_above').on(table.patch)],
+);
+
 export const checks = sqliteTable(
   'checks',
   {
@@ -177,6 +203,20 @@ export const notes = sqliteTable('notes', {
   text: text().notNull(),
   createdAt: text().notNull(),
 });
+
+/** What other terminals ask of the run that is at work. */
+export const requests = sqliteTable(
+  'requests',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    kind: text({ enum: REQUEST_KINDS }).notNull(),
+    /** The task that is meant; null: all of the run. */
+    task: taskId().references(() => tasks.id),
+    at: text().notNull(),
+    handledAt: text(),
+  },
+  (table) => [index('requests_open').on(table.seq).where(sql`"handledAt" IS NULL`)],
+);
 
 /** The timeline: one row for each lifecycle event; what agents print is not kept here. */
 export const events = sqliteTable(

@@ -6,13 +6,15 @@
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OrchestrateEvent } from '../events.ts';
-import type { AttemptId, ObjectId, PatchState, RunId, TaskId, TaskState, Usage } from '../types.ts';
+import type { AttemptId, ObjectId, PatchState, RequestKind, RunId, TaskId, TaskState, Usage } from '../types.ts';
 import * as attempts from './attempts.ts';
 import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
+import { directFoundations, foundationsOf } from './foundations.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as patches from './patches.ts';
 import type { AttemptEnd, AttemptRecord, NewTask, PatchRecord, RunRecord, TaskRecord, TaskSummary } from './records.ts';
+import { addRequest, type Request, takeRequests } from './requests.ts';
 import { resolvePatch, resolveTask, unknownTask } from './resolve.ts';
 import * as runs from './runs.ts';
 import * as tasks from './tasks.ts';
@@ -120,6 +122,30 @@ export class State {
     return tasks.countTasks(this.#database);
   }
 
+  /** Takes a queued or blocked task out of the queue. False when it is neither. */
+  cancelTask(id: TaskId): boolean {
+    return tasks.cancelTask(this.#database, id);
+  }
+
+  /**
+   * Wants a task that ended (or was set aside) once more: `queued`, or `blocked` while something that it depends on has
+   * not succeeded; what depends on it waits again. `from`: the task's patch that the next attempt goes on with.
+   * False when the task has not ended, or `from` is no patch of it.
+   */
+  retryTask(id: TaskId, how: { readonly from: AttemptId | null }): boolean {
+    return tasks.retryTask(this.#database, id, how.from);
+  }
+
+  /** Asks something of the run that is at work; `task` null: of all of it. Whatever no run took is void for later ones. */
+  request(kind: RequestKind, task: TaskId | null): void {
+    addRequest(this.#database, { kind, task });
+  }
+
+  /** What was asked of the run since the last call, in order. Cheap enough to be called several times a second. */
+  takeRequests(): readonly Request[] {
+    return takeRequests(this.#database);
+  }
+
   /** Begins a run, whose fence from now on is the only one that counts. The caller holds the coordinator's lock. */
   beginRun(run: runs.NewRun): RunRecord {
     return runs.beginRun(this.#database, run);
@@ -140,8 +166,8 @@ export class State {
   }
 
   /**
-   * Takes the next queued task (by priority, then by order of adding): it is `running`, with a new attempt `creating`.
-   * Null when nothing is queued, the run ended or a newer one has begun.
+   * Takes the next queued task (by priority, then by order of adding; of `place.only` alone, where that is given): it is
+   * `running`, with a new attempt `creating`. Null when nothing is queued, the run ended or a newer one has begun.
    */
   claimNext(run: RunRecord, place: attempts.AttemptPlace): attempts.Claim | null {
     return attempts.claimNext(this.#database, run, place);
@@ -216,9 +242,28 @@ export class State {
     return resolvePatch(this.#database, idOrPrefix);
   }
 
-  /** Moves a patch on. False when it is in none of the states `from`, or the machine has no way from there to `to`. */
+  /** The patches that an attempt was to be merged from when it was claimed, in the order of merging. */
+  startsFrom(attempt: AttemptId): PatchRecord[] {
+    const ids = directFoundations(this.#database, attempt);
+    return ids.map((id) => patches.findPatch(this.#database, id)).filter((patch) => patch !== null);
+  }
+
+  /** The patches that a patch stands on, and those that these stand on. */
+  foundationsOf(patch: AttemptId): AttemptId[] {
+    return foundationsOf(this.#database, patch);
+  }
+
+  /**
+   * Moves a patch on. False when it is in none of the states `from`, or the machine has no way from there to `to`.
+   * What stands on a rejected patch is `stale`; once that is no longer rejected, it is `pending` again.
+   */
   setPatchState(id: AttemptId, from: readonly PatchState[], to: PatchState, more: patches.PatchChange = {}): boolean {
     return patches.setPatchState(this.#database, id, { from, to }, more);
+  }
+
+  /** A merged patch was taken back by hand and merged anew. False when it is not merged. */
+  mergedAgain(id: AttemptId, merge: patches.PatchMerge): boolean {
+    return patches.mergedAgain(this.#database, id, merge);
   }
 
   /** Keeps a lifecycle event; what agents print, their tool calls and their usage are not kept here. */

@@ -4,7 +4,7 @@ import { usageError } from '../errors.ts';
 import { eventBetween, TASK_MACHINE } from '../tasks/machine.ts';
 import { phasesOf } from '../tasks/phases.ts';
 import { idMaker } from '../tasks/slug.ts';
-import { PRIORITIES, TASK_STATES, type TaskId, type TaskState } from '../types.ts';
+import { type AttemptId, PRIORITIES, TASK_STATES, type TaskId, type TaskState } from '../types.ts';
 import type { Database } from './database.ts';
 import type { NewTask, TaskRecord, TaskSummary } from './records.ts';
 import type { dependencies, tasks } from './schema.ts';
@@ -36,7 +36,7 @@ export function addTasks(database: Database, added: readonly NewTask[]): TaskRec
       const state: TaskState = reason === null ? 'queued' : 'blocked';
       return {
         ...{ seq: first + i, id, title, description, agent, priority, state, reason, dependsOn, phase },
-        ...{ plan: null, createdAt, startedAt: null, endedAt: null, attempts: 0 },
+        ...{ plan: null, createdAt, startedAt: null, endedAt: null, attempts: 0, startFrom: null },
       };
     });
     for (const task of records) insertTask(database, task);
@@ -123,10 +123,39 @@ export function countTasks(database: Database): Record<TaskState, number> {
   return counts;
 }
 
-/** The queued task that is next: by priority, then by order of adding. */
-export function firstQueued(database: Database): TaskId | null {
-  const sql = "SELECT id FROM tasks WHERE state = 'queued' ORDER BY priority, seq LIMIT 1";
-  return database.get<Pick<TaskRow, 'id'>>(sql)?.id ?? null;
+/** The queued task (of `only`, where that is given) that is next: by priority, then by order of adding. */
+export function firstQueued(database: Database, only?: readonly TaskId[]): TaskId | null {
+  const among = only === undefined ? '' : 'AND id IN (SELECT value FROM json_each(?))';
+  const sql = `SELECT id FROM tasks WHERE state = 'queued' ${among} ORDER BY priority, seq LIMIT 1`;
+  const values = only === undefined ? [] : [JSON.stringify(only)];
+  return database.get<Pick<TaskRow, 'id'>>(sql, ...values)?.id ?? null;
+}
+
+export function cancelTask(database: Database, id: TaskId): boolean {
+  return database.transaction(() => {
+    const state = stateOf(database, id);
+    return (state === 'queued' || state === 'blocked') && moveTask(database, id, 'cancelled', 'cancelled by the user');
+  });
+}
+
+export function retryTask(database: Database, id: TaskId, from: AttemptId | null): boolean {
+  return database.transaction(() => {
+    const state = stateOf(database, id);
+    const reason = waitReason(dependencyStates(database, id));
+    // What was set aside though nothing that it depends on is missing may be tried again as well.
+    const isOver = isFinal(state) || (state === 'blocked' && reason === null);
+    if (!isOver || (from !== null && !isPatchOf(database, from, id))) return false;
+    if (!queueTask(database, id, null)) return false;
+    return database.run('UPDATE tasks SET startFrom = ? WHERE id = ?', from, id) === 1;
+  });
+}
+
+function isPatchOf(database: Database, patch: AttemptId, task: TaskId): boolean {
+  return database.get('SELECT 1 FROM patches WHERE id = ? AND task = ?', patch, task) !== null;
+}
+
+function isFinal(state: TaskState | null): boolean {
+  return state === 'succeeded' || state === 'failed' || state === 'cancelled';
 }
 
 /**
@@ -137,32 +166,49 @@ export function moveTask(database: Database, id: TaskId, to: TaskState, reason: 
   const from = stateOf(database, id);
   if (from === null || eventBetween(TASK_MACHINE, from, to) === null) return false;
   const now = new Date().toISOString();
-  const over = to === 'succeeded' || to === 'failed' || to === 'cancelled';
   if (to === 'running' && from !== 'paused') {
     database.run('UPDATE tasks SET startedAt = ?, attempts = attempts + 1 WHERE id = ?', now, id);
   } else if (to === 'queued' || to === 'blocked') {
     database.run('UPDATE tasks SET startedAt = NULL WHERE id = ?', id);
+  } else if (to === 'succeeded') {
+    database.run('UPDATE tasks SET startFrom = NULL WHERE id = ?', id);
   }
   const sql = 'UPDATE tasks SET state = ?, reason = ?, endedAt = ? WHERE id = ? AND state = ?';
-  const moved = database.run(sql, to, reason, over ? now : null, id, from) === 1;
-  if (moved && over) tellDependants(database, id);
+  const moved = database.run(sql, to, reason, isFinal(to) ? now : null, id, from) === 1;
+  if (moved && (isFinal(to) || isFinal(from))) tellDependants(database, id);
   return moved;
 }
 
-/** Blocked tasks that depend on `id` are queued when it was the last they waited for, else wait for what is left. */
+/**
+ * Moves a task back to the queue, or sets it aside while what it depends on has to be done again. False where the machine
+ * has no way. Call it within a transaction.
+ */
+export function queueTask(database: Database, id: TaskId, reason: string | null): boolean {
+  if (!moveTask(database, id, 'queued', reason)) return false;
+  const missing = waitReason(dependencyStates(database, id));
+  return missing === null || moveTask(database, id, 'blocked', missing);
+}
+
+/**
+ * Tasks that depend on `id` and have not started: queued when it was the last they waited for, else they wait for what
+ * is left, which after a retry may be `id` again.
+ */
 function tellDependants(database: Database, id: TaskId): void {
-  // CROSS: without it SQLite goes through all blocked tasks instead of the few that depend on this one.
-  const sql = `SELECT id FROM dependencies CROSS JOIN tasks ON id = task
-    WHERE dependencies.dependsOn = ? AND state = 'blocked' ORDER BY seq`;
-  for (const dependant of database.all<Pick<TaskRow, 'id'>>(sql, id)) {
-    const below = database.all<Pick<TaskRow, 'id' | 'state'>>(
-      'SELECT id, state FROM dependencies JOIN tasks ON id = dependencies.dependsOn WHERE task = ? ORDER BY dependencies.rowid',
-      dependant.id,
-    );
-    const reason = waitReason(below);
-    if (reason === null) moveTask(database, dependant.id, 'queued', null);
+  // CROSS: without it SQLite goes through all waiting tasks instead of the few that depend on this one.
+  const sql = `SELECT id, state FROM dependencies CROSS JOIN tasks ON id = task
+    WHERE dependencies.dependsOn = ? AND state IN ('queued', 'blocked') ORDER BY seq`;
+  for (const dependant of database.all<Pick<TaskRow, 'id' | 'state'>>(sql, id)) {
+    const reason = waitReason(dependencyStates(database, dependant.id));
+    const to = reason === null ? 'queued' : 'blocked';
+    if (dependant.state !== to) moveTask(database, dependant.id, to, reason);
     else database.run('UPDATE tasks SET reason = ? WHERE id = ?', reason, dependant.id);
   }
+}
+
+function dependencyStates(database: Database, id: TaskId): Pick<TaskRow, 'id' | 'state'>[] {
+  const sql = `SELECT id, state FROM dependencies JOIN tasks ON id = dependencies.dependsOn
+    WHERE task = ? ORDER BY dependencies.rowid`;
+  return database.all<Pick<TaskRow, 'id' | 'state'>>(sql, id);
 }
 
 /** Why a task with these dependencies cannot start; null when it can. */
@@ -255,6 +301,7 @@ function recordOf(row: TaskRow, dependsOn: readonly TaskId[]): TaskRecord {
     startedAt: row.startedAt,
     endedAt: row.endedAt,
     attempts: row.attempts,
+    startFrom: row.startFrom,
   };
 }
 

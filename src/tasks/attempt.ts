@@ -1,16 +1,19 @@
 /** One attempt from start to end: sandbox, agent, patch, record. Whatever happens, its end is written down. */
 
-import { once } from 'node:events';
-import { createWriteStream, mkdirSync } from 'node:fs';
-import path from 'node:path';
 import type { Engine } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
-import { type CollectedPatch, collectPatch } from '../patch/collect.ts';
-import type { EndedSandbox, RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
+import { type collectPatch, keepSnapshot, salvageSnapshot } from '../patch/collect.ts';
+import type { AdoptedSandbox, RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
-import { type AttemptOutcome, type Limits, NO_USAGE } from '../types.ts';
+import type { Limits } from '../types.ts';
+import { conclude, end } from './conclude.ts';
+import type { DiskWatch } from './disk-watch.ts';
+import { transcriptFile } from './retention.ts';
+import type { StartTurn } from './start-line.ts';
 import type { StartTree } from './start-tree.ts';
+import { type Supervised, supervise } from './supervise.ts';
+import { followOutput } from './transcript.ts';
 
 /** An engine in trouble is worth another try; an agent's failure is a result and is not. */
 const MAX_INFRASTRUCTURE_TRIES = 3;
@@ -19,13 +22,8 @@ export interface AttemptBounds {
   readonly limits: Limits;
   /** Milliseconds from the start of the agent. */
   readonly timeoutMs: number;
-}
-
-/** A place in the line of starting agents. */
-export interface StartTurn {
-  readonly come: Promise<void>;
-  /** Idempotent. */
-  pass(): void;
+  /** Milliseconds between two snapshots of the agent's work. */
+  readonly snapshotEveryMs: number;
 }
 
 /** What an attempt needs of the run it belongs to. */
@@ -33,8 +31,8 @@ export interface AttemptContext {
   readonly host: SandboxHost;
   readonly engine: Engine;
   readonly bounds: AttemptBounds;
-  readonly transcripts: string;
-  /** Aborted when the run is to stop now. */
+  readonly disk: DiskWatch;
+  /** Aborted when this attempt is to end now; its reason says whether the user or the run wants it. */
   readonly signal: AbortSignal;
   readonly repository: Parameters<typeof collectPatch>[0];
   /** Starts happen in the order of the queue: waits for this attempt's turn, and lets the next one go. */
@@ -44,8 +42,21 @@ export interface AttemptContext {
   onCollecting(): void;
 }
 
-/** Why we ended the agent, when it did not end by itself. */
-type Stopped = 'timeout' | 'killed';
+/** What an attempt needs of the run it belongs to. */
+export interface AttemptContext {
+  readonly host: SandboxHost;
+  readonly engine: Engine;
+  readonly bounds: AttemptBounds;
+  readonly disk: DiskWatch;
+  /** Aborted when this attempt is to end now; its reason says whether the user or the run wants it. */
+  readonly signal: AbortSignal;
+  readonly repository: Parameters<typeof collectPatch>[0];
+  /** Starts happen in the order of the queue: waits for this attempt's turn, and lets the next one go. */
+  readonly turn: StartTurn;
+  emit(event: EventBody): void;
+  onStarted(base: StartTree): void;
+  onCollecting(): void;
+}
 
 /**
  * Runs one attempt. Never rejects for what the agent or the engine did: that is in the result.
@@ -60,7 +71,7 @@ export async function runAttempt(
   try {
     return await attemptInSandbox(context, task, attempt, start);
   } catch (error) {
-    return lostEnd(attempt, error);
+    return salvagedEnd(context, { attempt, start }, error);
   }
 }
 
@@ -71,6 +82,34 @@ export function lostEnd(attempt: AttemptRecord, error: unknown): AttemptEnd {
   return attempt.n < MAX_INFRASTRUCTURE_TRIES ? { ...lost, taskState: 'queued' } : lost;
 }
 
+/** Goes on with an attempt whose coordinator was killed, whether its agent still runs or has ended meanwhile. */
+export async function resumeAttempt(
+  context: AttemptContext,
+  attempt: AttemptRecord,
+  start: StartTree,
+  adopted: AdoptedSandbox,
+): Promise<AttemptEnd> {
+  try {
+    const elapsedMs = Math.max(0, Date.now() - adopted.startedAt.getTime());
+    return await untilEnd(context, { attempt, start, running: adopted.sandbox, elapsedMs });
+  } catch (error) {
+    return salvagedEnd(context, { attempt, start }, error);
+  }
+}
+
+/** The same, with the last snapshot of what the agent did. */
+async function salvagedEnd(
+  context: AttemptContext,
+  { attempt, start }: Pick<StartedAttempt, 'attempt' | 'start'>,
+  error: unknown,
+): Promise<AttemptEnd> {
+  const lost = lostEnd(attempt, error);
+  return {
+    ...lost,
+    patch: await salvageSnapshot(context.repository, { attempt: attempt.id, task: attempt.task, start }),
+  };
+}
+
 async function attemptInSandbox(
   context: AttemptContext,
   task: TaskRecord,
@@ -78,7 +117,7 @@ async function attemptInSandbox(
   start: StartTree,
 ): Promise<AttemptEnd> {
   const { host, engine, bounds } = context;
-  await host.prepareTree({ tree: start.tree, near: start.near });
+  await host.prepareTree(start);
   const program = engine.program({
     task: task.id,
     attempt: attempt.n,
@@ -91,11 +130,12 @@ async function attemptInSandbox(
     task: task.id,
     containerName: attempt.container,
     tree: start.tree,
+    commit: start.commit,
     ...program,
     limits: bounds.limits,
     timeoutMs: bounds.timeoutMs,
   });
-  let ended: EndedSandbox | null = null;
+  let running: RunningSandbox;
   try {
     await context.turn.come;
     context.onStarted(start);
@@ -109,121 +149,73 @@ async function attemptInSandbox(
     });
     const starting = created.start();
     context.turn.pass();
-    const running = await starting;
-    const transcript = followOutput(context, attempt, running);
-    const supervised = await supervise(running, bounds.timeoutMs, context.signal);
-    ended = supervised.ended;
+    running = await starting;
+  } catch (error) {
+    await created.discard().catch(() => {});
+    throw error;
+  }
+  return untilEnd(context, { attempt, start, running, elapsedMs: 0 });
+}
+
+interface StartedAttempt {
+  readonly attempt: AttemptRecord;
+  readonly start: StartTree;
+  readonly running: RunningSandbox;
+  /** How long the agent has run already, milliseconds. */
+  readonly elapsedMs: number;
+}
+
+async function untilEnd(context: AttemptContext, started: StartedAttempt): Promise<AttemptEnd> {
+  const { attempt, start, running } = started;
+  const file = transcriptFile(context.repository.stateDir, attempt.id);
+  const transcript = followOutput(file, attempt, running, context.emit);
+  // Awaited below; a failure meanwhile must not count as unhandled.
+  transcript.catch(() => {});
+  try {
+    const supervised = await untilEnded(context, started);
     await transcript;
     context.onCollecting();
     return await conclude(context, attempt, start, supervised);
   } finally {
-    await (ended ?? created).discard();
+    await running.discard();
   }
 }
 
-interface Supervised {
-  readonly ended: EndedSandbox;
-  readonly stopped: Stopped | null;
+async function untilEnded(context: AttemptContext, started: StartedAttempt): Promise<Supervised> {
+  const { bounds, disk, signal } = context;
+  const { diskBytes } = bounds.limits;
+  const snapshots = takeSnapshots(context, started);
+  try {
+    const leftMs = bounds.timeoutMs - started.elapsedMs;
+    return await supervise(started.running, { attempt: started.attempt.id, leftMs, diskBytes, disk, signal });
+  } finally {
+    await snapshots.stop();
+  }
 }
 
-/** Waits for the agent and ends it at its deadline or when the run is stopped. */
-async function supervise(running: RunningSandbox, timeoutMs: number, signal: AbortSignal): Promise<Supervised> {
-  let stopped: Stopped | null = null;
-  const stop = (why: Stopped): void => {
-    stopped ??= why;
-    running.stop().catch(() => {
-      // The engine is in trouble: waiting for the end reports it.
+/** Keeps the agent's work every few minutes, so that losing the engine costs at most that. */
+function takeSnapshots(context: AttemptContext, started: StartedAttempt): { stop(): Promise<void> } {
+  const { attempt, start, running } = started;
+  let current: Promise<void> = Promise.resolve();
+  let over = false;
+  const timer = setInterval(() => {
+    current = current.then(async () => {
+      try {
+        await running.snapshot((collection) =>
+          keepSnapshot(context.repository, collection, { attempt: attempt.id, task: attempt.task, start }),
+        );
+      } catch (error) {
+        if (over) return;
+        const why = error instanceof Error ? error.message : String(error);
+        context.emit({ type: 'warning', task: attempt.task, attempt: attempt.id, message: `no snapshot: ${why}` });
+      }
     });
+  }, context.bounds.snapshotEveryMs);
+  return {
+    stop: () => {
+      over = true;
+      clearInterval(timer);
+      return current;
+    },
   };
-  const onAbort = (): void => stop('killed');
-  const deadline = setTimeout(() => stop('timeout'), timeoutMs);
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    return { ended: await running.ended(), stopped };
-  } finally {
-    clearTimeout(deadline);
-    signal.removeEventListener('abort', onAbort);
-  }
-}
-
-/** Writes the transcript (raw bytes, in order of arrival) and tells listeners. A slow disk slows reading, not the agent. */
-async function followOutput(context: AttemptContext, attempt: AttemptRecord, running: RunningSandbox): Promise<void> {
-  mkdirSync(context.transcripts, { recursive: true, mode: 0o700 });
-  const file = createWriteStream(path.join(context.transcripts, `${attempt.id}.log`), { mode: 0o600 });
-  await once(file, 'open');
-  try {
-    for await (const chunk of running.output()) {
-      if (!file.write(chunk.data)) await once(file, 'drain');
-      context.emit({
-        type: 'agent.output',
-        task: attempt.task,
-        attempt: attempt.id,
-        stream: chunk.stream,
-        text: chunk.data.toString('utf8'),
-      });
-    }
-  } finally {
-    file.end();
-    await once(file, 'close');
-  }
-}
-
-/** Takes the patch out, whatever the end was: an attempt that did not succeed leaves its work as a salvaged patch. */
-async function conclude(
-  context: AttemptContext,
-  attempt: AttemptRecord,
-  start: StartTree,
-  supervised: Supervised,
-): Promise<AttemptEnd> {
-  const { ended, stopped } = supervised;
-  const verdict = context.engine.verdict(ended.exitCode);
-  const failed = failureOf(ended, stopped, context, verdict.done ? null : verdict.reason);
-  const collected = await collectPatch(context.repository, ended, { attempt: attempt.id, task: attempt.task, start });
-  const salvaged = failed !== null;
-  const patch: CollectedPatch | null =
-    collected === null ? null : { ...collected, state: salvaged ? 'salvaged' : 'pending' };
-  if (patch !== null) {
-    context.emit({
-      type: 'patch.created',
-      task: attempt.task,
-      attempt: attempt.id,
-      patch: patch.id,
-      salvaged,
-      flags: patch.flags,
-      ...patch.size,
-    });
-  }
-  if (failed !== null) return end(failed.outcome, { exitCode: ended.exitCode, reason: failed.reason, patch });
-  const summary = verdict.done ? verdict.summary : null;
-  const outcome = patch === null ? 'no-changes' : 'succeeded';
-  const reason = patch === null ? 'the agent changed nothing' : null;
-  return { ...end(outcome, { exitCode: ended.exitCode, reason, patch }), summary };
-}
-
-function failureOf(
-  ended: EndedSandbox,
-  stopped: Stopped | null,
-  context: AttemptContext,
-  verdict: string | null,
-): { outcome: AttemptOutcome; reason: string } | null {
-  if (stopped === 'killed') return { outcome: 'killed', reason: 'the run was stopped' };
-  if (stopped === 'timeout') {
-    return { outcome: 'timeout', reason: `ended after its time-out of ${context.bounds.timeoutMs / 1000} s` };
-  }
-  if (verdict === null) return null;
-  if (ended.outOfMemory) return { outcome: 'oom', reason: 'out of memory (raise --memory)' };
-  return { outcome: 'failed', reason: verdict };
-}
-
-type End = Pick<AttemptEnd, 'exitCode' | 'reason' | 'patch'>;
-
-function end(outcome: AttemptOutcome, fields: End): AttemptEnd {
-  return { outcome, taskState: taskStateAfter(outcome), usage: NO_USAGE, egressDenied: [], summary: null, ...fields };
-}
-
-function taskStateAfter(outcome: AttemptOutcome): AttemptEnd['taskState'] {
-  if (outcome === 'succeeded' || outcome === 'no-changes') return 'succeeded';
-  // Stopped with the run: the next run takes it up again.
-  return outcome === 'killed' ? 'queued' : 'failed';
 }

@@ -23,7 +23,9 @@ export type TaskEvent =
   /** Something besides the agent stands in its way (a conflict between the results it builds on). */
   | 'blocked'
   /** All that it depends on succeeded. */
-  | 'unblocked';
+  | 'unblocked'
+  /** Wanted once more, however it ended. */
+  | 'retried';
 
 /** A task starts `queued`, or `blocked` while something it depends on has not succeeded. */
 export const TASK_MACHINE: Machine<TaskState, TaskEvent> = {
@@ -38,9 +40,9 @@ export const TASK_MACHINE: Machine<TaskState, TaskEvent> = {
     blocked: 'blocked',
   },
   paused: { resumed: 'running', succeeded: 'succeeded', failed: 'failed', requeued: 'queued', cancelled: 'cancelled' },
-  succeeded: {},
-  failed: {},
-  cancelled: {},
+  succeeded: { retried: 'queued' },
+  failed: { retried: 'queued' },
+  cancelled: { retried: 'queued' },
 };
 
 export const ATTEMPT_STATES = ['creating', 'running', 'collecting', 'ended'] as const;
@@ -117,6 +119,16 @@ export const PATCH_MACHINE: Machine<PatchState, PatchEvent> = {
   salvaged: { approved: 'approved', rejected: 'rejected', merged: 'merged' },
   merged: {},
 };
+
+/** Of a patch that other tasks may be started from: a rejected result must not come back through what stood on it. */
+export const USABLE_RESULTS: readonly PatchState[] = [
+  'pending',
+  'approved',
+  'merged',
+  'conflict',
+  'set-aside',
+  'changes-requested',
+];
 
 /** The state that `event` leads to from `state`, or null where that is not legal. */
 export function next<State extends string, Event extends string>(

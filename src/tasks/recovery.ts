@@ -1,28 +1,64 @@
-/** What an earlier run that was cut off has left: its attempts are lost, their tasks wait again. */
+/**
+ * What a run that was cut off has left: agents that still run are adopted, ended ones harvested, and where the sandbox is
+ * gone the last snapshot is salvaged and the task waits again.
+ */
 
-import type { RunRecord } from '../state/records.ts';
+import type { Repository } from '../git/repository.ts';
+import { salvageSnapshot } from '../patch/collect.ts';
+import type { AdoptedSandbox, SandboxHost } from '../sandbox/sandbox.ts';
+import type { AttemptEnd, AttemptRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
 import { NO_USAGE } from '../types.ts';
+import { recordedStart, type StartTree } from './start-tree.ts';
 
-/** There is something for `recover` to do. The caller holds the coordinator's lock, or only wants to know. */
+/** There is something to recover. */
 export function recoverable(state: State): boolean {
   return state.unendedAttempts().length > 0;
 }
 
-/** Ends what an earlier run did not end; returns how many attempts that were. The caller has begun `run`. */
-export function recover(state: State, run: RunRecord): number {
-  const lost = state.unendedAttempts();
-  for (const attempt of lost) {
-    state.endAttempt(attempt.id, run.fence, {
-      outcome: 'lost',
-      taskState: 'queued',
-      exitCode: null,
-      reason: 'the run that worked on it was cut off',
-      usage: NO_USAGE,
-      egressDenied: [],
-      summary: null,
-      patch: null,
-    });
-  }
-  return lost.length;
+export interface RecoveryParts {
+  readonly repository: Repository;
+  readonly state: State;
+  readonly host: SandboxHost;
+  readonly diskBytes: number;
+}
+
+/** An attempt of an earlier run whose sandbox is still there, with the tree it started from. */
+export interface Adopted {
+  readonly attempt: AttemptRecord;
+  readonly start: StartTree;
+  readonly adopted: AdoptedSandbox;
+}
+
+/** Finds the sandbox of an attempt that an earlier run did not end; null: it is lost. */
+export async function adoptAttempt(parts: RecoveryParts, attempt: AttemptRecord): Promise<Adopted | null> {
+  const start = await startOf(parts, attempt);
+  // Its tree is written down right before it starts: one without has not started.
+  if (start === null) return null;
+  const { id, container: containerName } = attempt;
+  const adopted = await parts.host.adopt({ attempt: id, containerName, tree: start.tree, diskBytes: parts.diskBytes });
+  return adopted === null ? null : { attempt, start, adopted };
+}
+
+/** The end of an attempt whose sandbox is gone: its last snapshot is kept, its task waits for another attempt. */
+export async function lostAttempt(parts: RecoveryParts, attempt: AttemptRecord): Promise<AttemptEnd> {
+  const start = await startOf(parts, attempt);
+  const { id, task } = attempt;
+  return {
+    outcome: 'lost',
+    taskState: 'queued',
+    exitCode: null,
+    reason: 'the run that worked on it was cut off',
+    usage: NO_USAGE,
+    egressDenied: [],
+    summary: null,
+    patch: start === null ? null : await salvageSnapshot(parts.repository, { attempt: id, task, start }),
+  };
+}
+
+async function startOf(parts: RecoveryParts, attempt: AttemptRecord): Promise<StartTree | null> {
+  const { baseTree: tree, baseCommit: commit } = attempt;
+  if (tree === null || commit === null) return null;
+  const goesOn = parts.state.task(attempt.task).startFrom !== null;
+  return recordedStart(parts.repository, { tree, commit }, goesOn);
 }

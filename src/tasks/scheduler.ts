@@ -2,6 +2,7 @@
 
 import type { AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
+import type { TaskId } from '../types.ts';
 
 /** How soon a task that another process queued is seen, milliseconds (CLI.md: within a quarter of a second). */
 const LOOK_AGAIN_MS = 200;
@@ -10,6 +11,10 @@ export interface SchedulerOptions {
   readonly state: State;
   readonly run: RunRecord;
   readonly maxAgents: number;
+  /** Work of an earlier run that was taken over; it counts among the agents at work. */
+  readonly adopted: readonly (() => Promise<void>)[];
+  /** Only these tasks; not given: all. */
+  readonly only?: readonly TaskId[] | undefined;
   /** Aborted: nothing more is started; what runs is awaited. */
   readonly signal: AbortSignal;
   readonly host: string;
@@ -24,15 +29,16 @@ export async function workQueue(options: SchedulerOptions): Promise<void> {
   const { state, run, signal } = options;
   const active = new Set<Promise<void>>();
   const faults: unknown[] = [];
+  const begin = (attempt: Promise<void>): void => {
+    const work: Promise<void> = attempt.catch((fault) => void faults.push(fault)).finally(() => active.delete(work));
+    active.add(work);
+  };
+  for (const resume of options.adopted) begin(resume());
   for (;;) {
     while (active.size < options.maxAgents && !signal.aborted && faults.length === 0) {
       const claimed = state.claimNext(run, options);
       if (claimed === null) break;
-      const work: Promise<void> = options
-        .attempt(claimed.task, claimed.attempt)
-        .catch((fault) => void faults.push(fault))
-        .finally(() => active.delete(work));
-      active.add(work);
+      begin(options.attempt(claimed.task, claimed.attempt));
     }
     if (active.size === 0) break;
     // With every slot taken only an end can change anything; otherwise a task may be queued meanwhile.

@@ -1,17 +1,23 @@
 /** The tree a task starts from: the run's base, or the merge of the results of what the task depends on. */
 
-import { commitTree } from '../git/commits.ts';
+import { commitTree, parentOf, treeOf } from '../git/commits.ts';
 import { mergeTrees } from '../git/merge.ts';
 import type { Repository } from '../git/repository.ts';
+import type { AttemptRecord, PatchRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
-import type { ObjectId, PatchState, TaskId } from '../types.ts';
+import type { ObjectId, TaskId } from '../types.ts';
 
-export interface StartTree {
-  readonly tree: ObjectId;
-  /** A commit of that tree, the parent of the result's commit. */
-  readonly commit: ObjectId;
+export interface StartTree extends CommittedTree {
+  /** What the patch is made against: the same, or without the earlier attempt's work that this one goes on with. */
+  readonly base: CommittedTree;
   /** A tree that differs little and that hosts have: the run's base. */
   readonly near: ObjectId | null;
+}
+
+/** A tree and a commit of it. */
+export interface CommittedTree {
+  readonly tree: ObjectId;
+  readonly commit: ObjectId;
 }
 
 /** Dependencies whose results do not merge: the task cannot start. */
@@ -20,32 +26,51 @@ export interface StartConflict {
   readonly paths: readonly string[];
 }
 
-/** A rejected result must not come back through a task that stood on it. */
-const USABLE: readonly PatchState[] = ['pending', 'approved', 'merged', 'conflict', 'set-aside', 'changes-requested'];
-
 /**
- * Merges the results of `dependsOn` in the object store, in their order, onto the run's base.
+ * Merges the results that the attempt stands on in the object store, in their order, onto the run's base; then what
+ * `startFrom` of its task names (an earlier attempt whose work is to be gone on with).
  * A result holds its own dependencies' changes already, because it was made on top of them.
  */
 export async function startTreeOf(
   repository: Repository,
   state: State,
-  base: { readonly tree: ObjectId; readonly commit: ObjectId },
-  dependsOn: readonly TaskId[],
+  runBase: CommittedTree,
+  attempt: Pick<AttemptRecord, 'id' | 'task'>,
 ): Promise<StartTree | StartConflict> {
-  let tree = base.tree;
-  for (const dependency of dependsOn) {
-    const patch = state.patchOf(dependency);
-    if (patch === null || !USABLE.includes(patch.state)) continue;
+  const base = await mergedOnto(repository, runBase, state.startsFrom(attempt.id));
+  if ('with' in base) return base;
+  const near = base.tree === runBase.tree ? null : runBase.tree;
+  const { startFrom } = state.task(attempt.task);
+  const earlier = startFrom === null ? null : state.patch(startFrom);
+  if (earlier === null) return { ...base, base, near };
+  const start = await mergedOnto(repository, base, [earlier]);
+  return 'with' in start ? start : { ...start, base, near: runBase.tree };
+}
+
+/** `onto` with the changes of all patches; its commit has `onto`'s as its only parent. */
+async function mergedOnto(
+  repository: Repository,
+  onto: CommittedTree,
+  patches: readonly PatchRecord[],
+): Promise<CommittedTree | StartConflict> {
+  let { tree } = onto;
+  for (const patch of patches) {
     const merged = await mergeTrees(repository, { base: patch.baseTree, ours: tree, theirs: patch.tree });
-    if (!merged.clean) return { with: dependency, paths: merged.paths };
+    if (!merged.clean) return { with: patch.task, paths: merged.paths };
     tree = merged.tree;
   }
-  if (tree === base.tree) return { ...base, near: null };
-  const commit = await commitTree(repository, {
-    tree,
-    parents: [base.commit],
-    message: `orchestrate: results of ${dependsOn.join(', ')}\n`,
-  });
-  return { tree, commit, near: base.tree };
+  if (tree === onto.tree) return onto;
+  const message = 'orchestrate: start of an attempt\n';
+  return { tree, commit: await commitTree(repository, { tree, parents: [onto.commit], message }) };
+}
+
+/** The start of an attempt that was written down as `commit`: `goesOn` says that it went on with earlier work. */
+export async function recordedStart(
+  repository: Repository,
+  recorded: CommittedTree,
+  goesOn: boolean,
+): Promise<StartTree> {
+  if (!goesOn) return { ...recorded, base: recorded, near: null };
+  const commit = await parentOf(repository, recorded.commit);
+  return { ...recorded, base: { commit, tree: await treeOf(repository, commit) }, near: null };
 }

@@ -5,7 +5,7 @@
  */
 
 import { spawn } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { ToolboxConfig } from './config.ts';
 
@@ -31,9 +31,9 @@ function start(config: ToolboxConfig): void {
 
   const end = (exitCode: number | null): void => {
     forced ??= exitCode;
-    signalEverything('SIGTERM');
+    terminateAllBut(child.pid);
     setTimeout(() => {
-      signalEverything('SIGKILL');
+      killEverything();
       // Everything in the PID namespace goes with PID 1, whatever escaped into sessions of its own.
       process.exit(forced ?? 128 + constants.signals.SIGKILL);
     }, config.graceMs).unref();
@@ -52,11 +52,23 @@ function preferAsOomVictim(pid: number): void {
   }
 }
 
-function signalEverything(signal: NodeJS.Signals): void {
+/** SIGTERM to every other process but the sub-reaper, which would pass it on: a second one means "at once" to many programs. */
+function terminateAllBut(reaper: number | undefined): void {
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (Number.isInteger(pid) && pid !== process.pid && pid !== reaper) signal(pid, 'SIGTERM');
+  }
+}
+
+function killEverything(): void {
+  signal(-1, 'SIGKILL');
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(-1, signal);
+    process.kill(pid, name);
   } catch {
-    // No process is left.
+    // No such process any more.
   }
 }
 

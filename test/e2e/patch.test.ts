@@ -123,6 +123,76 @@ describe('patch apply', () => {
     expect(await scratch.git('rev-parse', 'HEAD')).toBe(before);
   });
 
+  it('applies again what the user took back with the line that it printed', async () => {
+    await finishTask(scratch, addX);
+    const first = await scratch.must(['patch', 'apply', 'add-x', '--unreviewed']);
+    const before = await scratch.git('rev-parse', 'HEAD');
+    const undo = /^Undo: git (.*)$/m.exec(first)?.[1] ?? '';
+    await scratch.git(...undo.split(' '));
+    // Something else came meanwhile, so that the commit cannot be the same.
+    await scratch.git('commit', '--quiet', '--allow-empty', '--message', 'meanwhile');
+    const text = await scratch.must(['patch', 'apply', 'add-x']);
+    expect(text).toContain(
+      `add-x.1 was merged as ${before.slice(0, 12)} before, which main does not have: applied again`,
+    );
+    const now = await scratch.git('rev-parse', 'HEAD');
+    expect(await scratch.git('show', 'HEAD:x.txt')).toBe('x');
+    const { patches } = await scratch.json<{ patches: unknown[] }>(['patch', 'list']);
+    expect(patches).toEqual([expect.objectContaining({ status: 'merged', mergedAs: now, mergedInto: 'main' })]);
+    expect(await scratch.must(['patch', 'apply', 'add-x'])).toBe('add-x.1 is merged already');
+  });
+
+  it('knows a merged patch again whose commit the user rewrote', async () => {
+    await finishTask(scratch, addX);
+    await scratch.must(['patch', 'apply', 'add-x', '--unreviewed']);
+    await scratch.git('commit', '--quiet', '--amend', '--message', 'in my own words');
+    expect(await scratch.must(['patch', 'apply', 'add-x'])).toBe('add-x.1 is merged already');
+  });
+
+  it('applies to a branch what another branch has', async () => {
+    const { result } = await finishTask(scratch, addX);
+    await finishTask(scratch, { title: 'Use x', dependsOn: ['add-x'], base: result, files: { 'use.txt': 'x\n' } });
+    await scratch.must(['patch', 'apply', 'add-x', '--unreviewed', '--branch', 'try']);
+    await scratch.must(['patch', 'approve', 'use-x']);
+    const alone = await scratch.orchestrate(['patch', 'apply', 'use-x']);
+    expect(alone).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('was merged, but is not there') });
+    expect(await scratch.json(['patch', 'apply', 'use-x', '--branch', 'try'])).toMatchObject({ merged: ['use-x.1'] });
+    const both = await scratch.json(['patch', 'apply', 'use-x', '--with-dependencies']);
+    expect(both).toMatchObject({ target: 'main', merged: ['add-x.1', 'use-x.1'] });
+    expect(await scratch.git('ls-tree', '--name-only', 'HEAD', 'x.txt', 'use.txt')).toBe('use.txt\nx.txt');
+  });
+
+  it('refuses what stands on a rejected patch, with the reason', async () => {
+    const { result } = await finishTask(scratch, addX);
+    await finishTask(scratch, { title: 'Use x', dependsOn: ['add-x'], base: result, files: { 'use.txt': 'x\n' } });
+    await scratch.must(['patch', 'approve', 'use-x']);
+    const said = await scratch.must(['patch', 'reject', 'add-x']);
+    expect(said).toBe('add-x.1 rejected\nuse-x.1 is stale now: builds on add-x.1, which was rejected');
+    for (const args of [
+      ['apply', 'use-x'],
+      ['apply', 'use-x', '--unreviewed', '--with-dependencies'],
+      ['approve', 'use-x'],
+    ]) {
+      const refused = await scratch.orchestrate(['patch', ...args]);
+      expect(refused, args.join(' ')).toMatchObject({
+        exitCode: 2,
+        stderr: expect.stringMatching(
+          /use-x\.1 is stale \(builds on add-x\.1, which was rejected\)[\s\S]*orchestrate retry use-x/,
+        ),
+      });
+    }
+    expect(await scratch.json(['patch', 'approve', 'add-x'])).toMatchObject({
+      alsoChanged: [{ id: 'use-x.1', status: 'pending' }],
+    });
+  });
+
+  it('lets a patch and what stands on it be rejected together', async () => {
+    const { result } = await finishTask(scratch, addX);
+    await finishTask(scratch, { title: 'Use x', dependsOn: ['add-x'], base: result, files: { 'use.txt': 'x\n' } });
+    expect(await scratch.must(['patch', 'reject', 'add-x', 'use-x'])).toBe('add-x.1 rejected\nuse-x.1 rejected');
+    expect(await statesOf()).toEqual({ 'add-x.1': 'rejected', 'use-x.1': 'rejected' });
+  });
+
   it('wants approval, or --unreviewed; what was rejected stays out', async () => {
     await finishTask(scratch, addX);
     expect(await scratch.orchestrate(['patch', 'apply', 'add-x'])).toMatchObject({

@@ -93,6 +93,14 @@ describe('the order of work', () => {
     expect(merged?.status).toBe('blocked');
     expect(merged?.reason).toContain('same.txt');
   });
+
+  it('hands a result on through a task that changed nothing', async () => {
+    await scratch.must(['submit', 'echo a > handed.txt', '--title', 'makes']);
+    await scratch.must(['submit', 'true', '--title', 'looks', '--depends-on', 'makes']);
+    await scratch.must(['submit', 'cat handed.txt > copied.txt', '--title', 'copies', '--depends-on', 'looks']);
+    await scratch.orchestrate(['run', '--engine-command', 'sed 1,2d "$ORCHESTRATE_PROMPT_FILE" | sh']);
+    expect(await scratch.must(['patch', 'show', 'copies'])).toContain('+a');
+  });
 });
 
 describe('how a task ends', () => {

@@ -108,29 +108,6 @@ describe('a run that is cut off', () => {
     const task = await scratch.json<{ status: string; attempts: { outcome: string }[] }>(['task', 'cut']);
     expect(task).toMatchObject({ status: 'queued', attempts: [{ outcome: 'killed' }] });
   });
-
-  it('a killed coordinator: the next run takes the task up, and nothing of the first is left', async () => {
-    await scratch.must(['submit', 'a task', '--title', 'killed']);
-    const child = execa('node', [path.resolve('dist/cli/main.js'), 'run', '--engine-command', 'sleep 300'], {
-      cwd: scratch.repository,
-      env: scratch.env,
-      extendEnv: false,
-      reject: false,
-    });
-    await until(async () => (await scratch.must(['task', 'killed'])).includes('started'));
-    child.kill('SIGKILL');
-    await child;
-    await scratch.must(['run', '--engine-command', 'echo again > again.txt']);
-    const task = await scratch.json<{ status: string; attempts: { outcome: string }[] }>(['task', 'killed']);
-    expect(task).toMatchObject({ status: 'succeeded', attempts: [{ outcome: 'lost' }, { outcome: 'succeeded' }] });
-    const { stdout } = await execa('docker', [
-      'ps',
-      '-aq',
-      '--filter',
-      `label=orchestrate=${await scratch.installation()}`,
-    ]);
-    expect(stdout).toBe('');
-  });
 });
 
 describe('a repository that cannot be written', () => {

@@ -167,10 +167,13 @@ export class DockerKeeper implements AsyncDisposable {
     return new DockerKeeper(image, volume, mountpoint, container);
   }
 
-  /** Runs a bash script as an agent does: in a container over an overlay of the tree and the attempt's upper. */
+  /** Whether attempts get copies from here on, or overlays. */
+  workspace: 'overlay' | 'copy' = 'overlay';
+
+  /** Runs a bash script as an agent does: in a container over an overlay (or a copy) of the tree. */
   async agent(attempt: string, tree: ObjectId, script: string | Buffer): Promise<string> {
     const user = ['--user', `${AGENT_UID}:${AGENT_UID}`, '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges'];
-    return this.#run(await this.#overlay(attempt, tree), [...user, '--read-only', '--tmpfs', '/tmp:exec'], script);
+    return this.#run(await this.#volume(attempt, tree), [...user, '--read-only', '--tmpfs', '/tmp:exec'], script);
   }
 
   /**
@@ -198,7 +201,7 @@ export class DockerKeeper implements AsyncDisposable {
       result=$(git write-tree); echo "$result"; git ls-tree -r -z "$result"
     `;
     const mount = ['-v', `${this.volume}:/store:ro,nocopy`];
-    const output = await this.#run(await this.#overlay(attempt, tree), mount, script);
+    const output = await this.#run(await this.#volume(attempt, tree), mount, script);
     const end = output.indexOf('\n');
     return {
       tree: output.slice(0, end),
@@ -219,19 +222,27 @@ export class DockerKeeper implements AsyncDisposable {
     return Buffer.from(stdout).toString('latin1');
   }
 
-  async #overlay(attempt: string, tree: ObjectId): Promise<string> {
+  async #volume(attempt: string, tree: ObjectId): Promise<string> {
     const known = this.#attempts.get(attempt);
     if (known !== undefined) return known;
+    const options = this.workspace === 'copy' ? await this.#copy(attempt, tree) : await this.#overlay(attempt, tree);
+    const create = ['volume', 'create', '--label', LABEL, '-d', 'local'];
+    const { stdout } = await execa('docker', [...create, ...options.flatMap((option) => ['-o', option])]);
+    this.#attempts.set(attempt, stdout);
+    return stdout;
+  }
+
+  async #overlay(attempt: string, tree: ObjectId): Promise<string[]> {
     const { upper, work } = await this.client.prepareAttempt({ id: attempt, homeFiles: [] });
     const on = (folder: string) => `${this.mountpoint}/${folder}`;
     const lower = (await this.client.stackOf(tree)).map(on).join(':');
     const o = `lowerdir=${lower},upperdir=${on(upper)},workdir=${on(work)},userxattr,nosuid,nodev`;
-    const create = ['volume', 'create', '--label', LABEL, '-d', 'local'];
-    const { stdout } = await execa('docker', [
-      ...[...create, '-o', 'type=overlay', '-o', 'device=overlay', '-o', `o=${o}`],
-    ]);
-    this.#attempts.set(attempt, stdout);
-    return stdout;
+    return ['type=overlay', 'device=overlay', `o=${o}`];
+  }
+
+  async #copy(attempt: string, tree: ObjectId): Promise<string[]> {
+    const { workspace } = await this.client.prepareCopy({ id: attempt, tree, homeFiles: [] });
+    return ['type=none', 'o=bind', `device=${this.mountpoint}/${workspace}`];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,8 +2,10 @@
 
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { AttemptEnd, RunRecord } from '../../src/state/records.ts';
 import { openState, type State } from '../../src/state/state.ts';
-import type { AttemptOutcome, Flag, ObjectId, PatchState, RunId, TaskId } from '../../src/types.ts';
+import { acquireLock } from '../../src/tasks/lock.ts';
+import type { AttemptId, AttemptOutcome, Flag, ObjectId, PatchState, RunId, TaskId } from '../../src/types.ts';
 import { NO_USAGE } from '../../src/types.ts';
 import type { Scratch } from './scratch.ts';
 
@@ -101,6 +103,77 @@ export async function finishTask(
     return { task: task.id, id, result: commit };
   } finally {
     state.close();
+  }
+}
+
+/** A coordinator that this test plays: it holds the lock and a run until it is disposed of. */
+export class PlayedRun implements AsyncDisposable {
+  private constructor(
+    readonly scratch: Scratch,
+    readonly state: State,
+    readonly run: RunRecord,
+    readonly release: () => void,
+  ) {}
+
+  static async begin(scratch: Scratch): Promise<PlayedRun> {
+    const state = stateOf(scratch);
+    const startedAt = new Date().toISOString();
+    const lock = acquireLock(state.directory, { pid: process.pid, startedAt, command: 'orchestrate run' });
+    if ('heldBy' in lock) throw new Error('another process holds the lock');
+    const base = (await scratch.git('rev-parse', 'HEAD')) as ObjectId;
+    const nothing = { deadline: null, budgetUsd: null, budgetTokens: null };
+    const run = state.beginRun({ id: 'RUN-PLAYED' as RunId, pid: process.pid, base, ...nothing });
+    return new PlayedRun(scratch, state, run, () => lock.release());
+  }
+
+  /** Claims the next task and says that its agent runs. */
+  async start(): Promise<AttemptId> {
+    const place = { host: 'local', engine: 'command', container: (id: TaskId, n: number) => `${id}-${n}` };
+    const claim = this.state.claimNext(this.run, place);
+    if (claim === null) throw new Error('nothing was queued');
+    const tree = (await this.scratch.git('rev-parse', 'HEAD^{tree}')) as ObjectId;
+    this.state.attemptStarted(claim.attempt.id, this.run.fence, { tree, commit: this.run.base });
+    return claim.attempt.id;
+  }
+
+  /** Ends an attempt with what its agent had written. */
+  async end(
+    attempt: AttemptId,
+    how: Pick<AttemptEnd, 'outcome' | 'taskState'>,
+    files: NonNullable<FinishedTask['files']> = {},
+  ): Promise<void> {
+    const baseCommit = this.run.base;
+    const baseTree = (await this.scratch.git('rev-parse', 'HEAD^{tree}')) as ObjectId;
+    const { tree, commit } = await resultOf(this.scratch, baseCommit, files);
+    const task = attempt.slice(0, attempt.lastIndexOf('.')) as TaskId;
+    const size = { files: Object.keys(files).length, insertions: 1, deletions: 0 };
+    const state = how.outcome === 'succeeded' ? ('pending' as const) : ('salvaged' as const);
+    const made = { id: attempt, task, state, baseTree, baseCommit, tree, commit: commit as ObjectId, size };
+    const ended = this.state.endAttempt(attempt, this.run.fence, {
+      ...{ ...how, exitCode: null, reason: null, usage: NO_USAGE, egressDenied: [], summary: null },
+      patch: tree === baseTree ? null : { ...made, flags: [], reason: null },
+    });
+    if (!ended) throw new Error(`${attempt} did not end`);
+  }
+
+  /** Resolves with the next thing that another process asks of the run. */
+  async asked(): Promise<ReturnType<State['takeRequests']>> {
+    for (;;) {
+      const requests = this.state.takeRequests();
+      if (requests.length > 0) return requests;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** As if the process had been killed: the lock is free, the run has no end. */
+  die(): void {
+    this.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.state.endRun(this.run.id);
+    this.release();
+    this.state.close();
   }
 }
 

@@ -64,7 +64,10 @@ async function collect(upper: string, tree: string, limits: Limits = {}): Promis
     format: 'sha1',
     objects,
     rules,
-    opaque: async (asked) => new Set(asked.filter((folder) => limits.opaque?.includes(folder))),
+    view: {
+      kind: 'upper',
+      opaque: async (asked) => new Set(asked.filter((folder) => limits.opaque?.includes(folder))),
+    },
     maxEntries: limits.maxEntries ?? 1000,
     maxBytes: limits.maxBytes ?? 1e9,
   };
@@ -276,7 +279,7 @@ describe('caps', () => {
   it('stop the listing at too many entries', async () => {
     const base = await baseOf({ a: 'a' });
     const upper = upperOf(Object.fromEntries(Array.from({ length: 11 }, (_, at) => [`f${at}`, ''])));
-    const tooLarge = { code: 'COLLECT_TOO_LARGE', detail: { cap: 'entries', limit: 10 } };
+    const tooLarge = { code: 'COLLECT_TOO_LARGE', detail: { limit: 10 } };
     await expect(collect(upper, base, { maxEntries: 10 })).rejects.toMatchObject(tooLarge);
     expect((await collect(upper, base, { maxEntries: 11 })).changes).toHaveLength(11);
   });
@@ -285,10 +288,24 @@ describe('caps', () => {
     const base = await baseOf({ same: 'x'.repeat(1000) });
     const upper = upperOf({ same: 'x'.repeat(1000), sparse: '' });
     execFileSync('truncate', ['-s', '1T', path.join(upper, 'sparse')]);
-    const tooLarge = { code: 'COLLECT_TOO_LARGE', detail: { cap: 'bytes', limit: 500 } };
-    await expect(collect(upper, base, { maxBytes: 500 })).rejects.toMatchObject(tooLarge);
+    const { changes, flags } = await collect(upper, base, { maxBytes: 500 });
+    expect(changes).toEqual([]);
+    expect(flags.map((flag) => [flag.code, flag.path])).toEqual([['too-large', 'sparse']]);
     execFileSync('truncate', ['-s', '500', path.join(upper, 'sparse')]);
     expect((await collect(upper, base, { maxBytes: 500 })).changes).toHaveLength(1);
+  });
+});
+
+describe('a cap on bytes', () => {
+  it('leaves out the largest files only, as many as it takes', async () => {
+    const base = await baseOf({ b: 'small' });
+    const upper = upperOf({ a: 'x'.repeat(300), b: 'x'.repeat(400), c: 'x'.repeat(200), d: 'x'.repeat(100) });
+    const { changes, flags } = await collect(upper, base, { maxBytes: 350 });
+    expect(flags.map((flag) => [flag.code, flag.path])).toEqual([
+      ['too-large', 'a'],
+      ['too-large', 'b'],
+    ]);
+    expect(changes.map((change) => change.path)).toEqual(['c', 'd']);
   });
 });
 

@@ -25,7 +25,7 @@ const cases: Case[] = [
     machine: TASK_MACHINE,
     states: TASK_STATES,
     initial: ['queued', 'blocked'],
-    final: ['succeeded', 'failed', 'cancelled'],
+    final: [],
   },
   { name: 'attempt', machine: ATTEMPT_MACHINE, states: ATTEMPT_STATES, initial: ['creating'], final: ['ended'] },
   { name: 'patch', machine: PATCH_MACHINE, states: PATCH_STATES, initial: ['pending', 'salvaged'], final: ['merged'] },
@@ -83,6 +83,14 @@ describe('a task', () => {
       }
     }
     expect(next(TASK_MACHINE, 'blocked', 'claimed')).toBeNull();
+  });
+});
+
+describe('a task that ended', () => {
+  it('goes on only where it is wanted once more', () => {
+    for (const state of ['succeeded', 'failed', 'cancelled'] as const) {
+      expect(TASK_MACHINE[state], state).toEqual({ retried: 'queued' });
+    }
   });
 });
 

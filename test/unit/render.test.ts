@@ -25,7 +25,7 @@ const task: TaskRecord = {
     priority: 'normal',
   },
   ...{ state: 'succeeded', reason: null, dependsOn: [], phase: 1, plan: null, createdAt: '2026-01-01T00:00:00.000Z' },
-  ...{ startedAt: '2026-01-01T00:01:00.000Z', endedAt: '2026-01-01T00:02:00.000Z', attempts: 1 },
+  ...{ startedAt: '2026-01-01T00:01:00.000Z', endedAt: '2026-01-01T00:02:00.000Z', attempts: 1, startFrom: null },
 };
 const attempt: AttemptRecord = {
   ...{
@@ -99,7 +99,18 @@ describe('the next command', () => {
     ['succeeded', 'approved', ['orchestrate patch apply add-login.1']],
     ['succeeded', 'merged', []],
     ['succeeded', null, ['orchestrate logs add-login']],
-    ['failed', 'salvaged', ['orchestrate logs add-login', 'orchestrate patch show add-login.1']],
+    ['succeeded', 'stale', ['orchestrate retry add-login']],
+    ['failed', null, ['orchestrate logs add-login', 'orchestrate retry add-login']],
+    [
+      'cancelled',
+      'salvaged',
+      [
+        'orchestrate logs add-login',
+        'orchestrate patch show add-login.1',
+        'orchestrate retry add-login --from-salvage',
+        'orchestrate retry add-login',
+      ],
+    ],
   ] as const)('of a %s task with a patch %s', (state, of, commands) => {
     expect(nextCommands({ ...task, state }, of === null ? null : { ...patch, state: of })).toEqual(commands);
   });

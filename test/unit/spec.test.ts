@@ -2,30 +2,37 @@ import { describe, expect, it } from 'vitest';
 import { agentContainer, keeperContainer, overlayOptions } from '../../src/sandbox/docker/spec.ts';
 import type { AttemptId, ObjectId, TaskId } from '../../src/types.ts';
 
+const image = {
+  id: 'sha256:1',
+  name: 'orchestrate-agent:1',
+  isOurs: true,
+  variables: ['NODE_OPTIONS', 'ORCHESTRATE_TOOLBOX', 'PATH'],
+  path: '/image/bin:/bin',
+};
 const folders = { lower: ['/v/t/b/f', '/v/t/a/f'], upper: '/v/a/x.1/u', work: '/v/a/x.1/w' };
-const body = agentContainer(
-  {
-    attempt: 'x.1' as AttemptId,
-    task: 'x' as TaskId,
-    containerName: 'orchestrate-abc-x.1',
-    tree: 'a'.repeat(40) as ObjectId,
-    argv: ['/bin/sh', '-c', 'true'],
-    env: { HOME: '/home/agent' },
-    homeFiles: [],
-    limits: { memoryBytes: 2 ** 30, cpus: 1.5, pids: 100, diskBytes: 2 ** 30 },
-    timeoutMs: 60_000,
-  },
-  {
-    installation: 'abc',
-    run: 'r1',
-    image: 'orchestrate-agent:1',
-    readOnlyRoot: true,
-    toolboxVolume: 'toolbox',
-    workspace: folders,
-    home: folders,
-  },
-);
+const spec = {
+  attempt: 'x.1' as AttemptId,
+  task: 'x' as TaskId,
+  containerName: 'orchestrate-abc-x.1',
+  tree: 'a'.repeat(40) as ObjectId,
+  commit: 'b'.repeat(40) as ObjectId,
+  argv: ['/bin/sh', '-c', 'true'],
+  env: { HOME: '/home/agent' },
+  homeFiles: [],
+  limits: { memoryBytes: 2 ** 30, cpus: 1.5, pids: 100, diskBytes: 2 ** 30 },
+  timeoutMs: 60_000,
+};
+const place = {
+  installation: 'abc',
+  run: 'r1',
+  image,
+  toolboxVolume: 'toolbox',
+  workspace: folders,
+  home: folders,
+};
+const body = agentContainer(spec, place);
 const host = body.HostConfig ?? {};
+const toolbox = () => JSON.parse((body.Env?.[0] ?? '').replace('ORCHESTRATE_TOOLBOX=', ''));
 
 describe('the create body of an agent', () => {
   it('leaves no network, no capability, no privilege and no path of the host', () => {
@@ -62,16 +69,18 @@ describe('the create body of an agent', () => {
     expect(host.Mounts?.[2]).toMatchObject({ Source: 'toolbox', ReadOnly: true });
   });
 
-  it('hands the agent nothing of the environment but what the engine asked for', () => {
-    expect(body.Env).toHaveLength(1);
-    const toolbox = JSON.parse((body.Env?.[0] ?? '').replace('ORCHESTRATE_TOOLBOX=', ''));
-    expect(toolbox.env).toEqual({ HOME: '/home/agent' });
+  it('hands the agent nothing of the environment but what the engine asked for, and where the image has its programs', () => {
+    expect(toolbox().env).toEqual({ HOME: '/home/agent', PATH: '/image/bin:/bin' });
+  });
+
+  it("takes the image's variables away from PID 1", () => {
+    expect(body.Env?.slice(1)).toEqual(['OPENSSL_CONF=/dev/null', 'NODE_OPTIONS', 'PATH']);
   });
 
   it('ends by itself soon after the coordinator should have ended it', () => {
-    const toolbox = JSON.parse((body.Env?.[0] ?? '').replace('ORCHESTRATE_TOOLBOX=', ''));
-    expect(toolbox.deadlineMs).toBeGreaterThan(60_000);
-    expect(toolbox.deadlineMs + toolbox.graceMs).toBeLessThanOrEqual(60_000 + 60_000);
+    const { deadlineMs, graceMs } = toolbox();
+    expect(deadlineMs).toBeGreaterThan(60_000);
+    expect(deadlineMs + graceMs).toBeLessThanOrEqual(60_000 + 60_000);
   });
 
   it('names itself so that a later process finds it', () => {
@@ -86,13 +95,32 @@ describe('the create body of an agent', () => {
 
 describe('the keeper', () => {
   it('has three capabilities and no network', () => {
-    const keeper = keeperContainer({ installation: 'abc', run: 'r1', name: 'k', image: 'i', storeVolume: 's' });
+    const keeper = keeperContainer({
+      installation: 'abc',
+      run: 'r1',
+      name: 'k',
+      image: 'i',
+      storeVolume: 's',
+      toolboxVolume: 't',
+    });
     expect(keeper.HostConfig).toMatchObject({
       NetworkMode: 'none',
       CapDrop: ['ALL'],
       CapAdd: ['DAC_READ_SEARCH', 'CHOWN', 'FOWNER'],
       ReadonlyRootfs: true,
     });
+  });
+});
+
+describe('a workspace without an overlay', () => {
+  it('is a folder of the store and nothing else', () => {
+    const placed = { ...place, workspace: { folder: '/v/a/x.1/f' }, home: { folder: '/v/a/x.1/h' } };
+    const mounts = agentContainer(spec, placed).HostConfig?.Mounts ?? [];
+    expect(mounts.map((mount) => mount.VolumeOptions?.DriverConfig?.Options)).toEqual([
+      { type: 'none', device: '/v/a/x.1/f', o: 'bind' },
+      { type: 'none', device: '/v/a/x.1/h', o: 'bind' },
+      {},
+    ]);
   });
 });
 

@@ -25,7 +25,7 @@ import { MIGRATIONS, migrate, versionOf } from '../../src/state/migrate.ts';
 import { openState, openStateForReading } from '../../src/state/state.ts';
 import { addTasks, allTasks } from '../../src/state/tasks.ts';
 import { acquireLock } from '../../src/tasks/lock.ts';
-import { NO_USAGE, type ObjectId, type RunId, type TaskId } from '../../src/types.ts';
+import { type AttemptId, NO_USAGE, type ObjectId, type RunId, type TaskId } from '../../src/types.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const TASK = { description: '', agent: 'general', priority: 'normal', dependsOn: [] } as const;
@@ -226,6 +226,33 @@ describe('migrations', () => {
     const state = openState(directory);
     expect(state.tasks().map((task) => task.id)).toEqual(['kept']);
     expect(state.installation).toMatch(/^[0-9a-f]{12}$/);
+    state.close();
+  });
+
+  it('find out what earlier attempts stand on', () => {
+    const older = databaseWith(firstMigrations(2));
+    const at = (second: number) => `2026-01-01T00:00:0${second}.000Z`;
+    older.insert('runs', { id: 'r', fence: 1, pid: 1, startedAt: at(0), base: 'c' });
+    const work = (task: string, n: number, second: number) => {
+      const id = `${task}.${n}`;
+      const trees = { baseTree: 't', baseCommit: 'c', tree: 't', commit: 'c', files: 1, insertions: 1, deletions: 0 };
+      const where = { run: 'r', state: 'ended', host: 'local', container: id, engine: 'demo', startedAt: at(second) };
+      older.insert('attempts', { id, task, n, ...where });
+      older.insert('patches', { id, task, state: 'pending', ...trees, createdAt: at(second + 1) });
+    };
+    for (const [i, id] of ['a', 'b', 'c'].entries()) {
+      const what = { title: id, description: id, agent: 'general', priority: 1, state: 'succeeded', phase: 1 };
+      older.insert('tasks', { seq: i + 1, id, ...what, attempts: 1, createdAt: at(0) });
+    }
+    for (const task of ['b', 'c']) older.insert('dependencies', { task, dependsOn: 'a' });
+    work('a', 1, 1);
+    work('b', 1, 2);
+    work('a', 2, 4);
+    work('c', 1, 6);
+    older.run("UPDATE patches SET state = 'rejected' WHERE id = 'a.2'");
+    older.close();
+    const state = openState(directory);
+    expect(['b.1', 'c.1'].map((id) => state.foundationsOf(id as AttemptId))).toEqual([['a.1'], []]);
     state.close();
   });
 

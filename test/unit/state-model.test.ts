@@ -29,9 +29,37 @@ interface Model {
   readonly succeeded: Set<TaskId>;
   /** Ids of attempts in the order of claiming. */
   readonly claimed: AttemptId[];
-  /** Tasks that were set aside by hand. */
+  /** Tasks that were set aside by hand and wait for nothing else. */
   readonly setAside: Set<TaskId>;
   readonly patches: Map<AttemptId, PatchState>;
+  /** What each attempt was merged from, directly. */
+  readonly foundations: Map<AttemptId, readonly AttemptId[]>;
+}
+
+/** All that a patch stands on. */
+function below({ foundations }: Model, patch: AttemptId): Set<AttemptId> {
+  const found = new Set(foundations.get(patch));
+  for (const id of found) for (const further of foundations.get(id) ?? []) found.add(further);
+  return found;
+}
+
+function isUndermined(model: Model, patch: AttemptId): boolean {
+  return [...below(model, patch)].some((id) => model.patches.get(id) === 'rejected');
+}
+
+/** What others start from: a result that is not of a failed attempt, rejected, or on top of a rejected one. */
+const UNUSABLE: readonly (PatchState | undefined)[] = [undefined, 'salvaged', 'rejected', 'stale'];
+/** What nothing that happens below a patch changes any more. */
+const SETTLED: readonly PatchState[] = ['merged', 'rejected', 'salvaged'];
+
+/** What a rejection, or its end, does to the patches on top. */
+function settle(model: Model, patch: AttemptId): void {
+  const rejected = model.patches.get(patch) === 'rejected';
+  for (const [id, state] of model.patches) {
+    if (!below(model, id).has(patch) || SETTLED.includes(state)) continue;
+    if (rejected) model.patches.set(id, 'stale');
+    else if (state === 'stale' && !isUndermined(model, id)) model.patches.set(id, 'pending');
+  }
 }
 
 interface Real {
@@ -86,6 +114,9 @@ const claim = fc.nat(20).map(
       if (claimed === null) return;
       expect(claimed.attempt.id).toBe(`${claimed.task.id}.${(expected?.attempts ?? 0) + 1}`);
       model.claimed.push(claimed.attempt.id);
+      const newest = claimed.task.dependsOn.map((on) => real.state.patchOf(on)?.id);
+      const usable = newest.filter((id) => id !== undefined).filter((id) => !UNUSABLE.includes(model.patches.get(id)));
+      model.foundations.set(claimed.attempt.id, usable);
     },
 );
 
@@ -126,9 +157,11 @@ const endOne = fc.tuple(fc.nat(), fc.nat(20), fc.constantFrom(...ATTEMPT_OUTCOME
       const ended = real.state.endAttempt(id, run.fence, { outcome, taskState, ...rest, patch });
       expect(ended).toBe(underWay && isNewest(real, run));
       if (!ended) return;
-      expect(real.state.task(task).state).toBe(taskState);
+      const { state: now, dependsOn } = real.state.task(task);
+      const isReady = dependsOn.every((on) => model.succeeded.has(on));
+      expect(now).toBe(taskState === 'queued' && !isReady ? 'blocked' : taskState);
       if (taskState === 'succeeded') model.succeeded.add(task);
-      if (patch !== null) model.patches.set(id, state);
+      if (patch !== null) model.patches.set(id, state === 'pending' && isUndermined(model, id) ? 'stale' : state);
     },
 );
 
@@ -142,12 +175,17 @@ const block = fc.tuple(fc.nat(), fc.nat(20)).map(
       const free = task.state === 'queued' || (task.state === 'running' && attempt?.state === 'creating');
       const blocked = real.state.blockTask(task.id, run.fence, 'by hand');
       expect(blocked).toBe(free && isNewest(real, run));
-      if (blocked) model.setAside.add(task.id);
+      // Where a dependency is being done again, that is what it waits for first.
+      const isReady = task.dependsOn.every((on) => model.succeeded.has(on));
+      if (blocked && isReady) model.setAside.add(task.id);
     },
 );
 
+/** What is stale follows from what was rejected. */
+const DECISIONS = PATCH_STATES.filter((state) => state !== 'stale');
+
 const movePatch = fc
-  .tuple(fc.nat(), fc.constantFrom(...PATCH_STATES), fc.subarray([...PATCH_STATES], { minLength: 4 }))
+  .tuple(fc.nat(), fc.constantFrom(...DECISIONS), fc.subarray([...PATCH_STATES], { minLength: 4 }))
   .map(
     ([which, to, from]): Act =>
       (model, real) => {
@@ -162,9 +200,40 @@ const movePatch = fc
             true,
           );
           model.patches.set(id, to);
+          if (before === 'rejected' || to === 'rejected') settle(model, id);
         }
       },
   );
+
+const cancel = fc.nat().map(
+  (which): Act =>
+    (model, real) => {
+      const task = pick(real.state.tasks(), which);
+      if (task === undefined) return;
+      const cancelled = real.state.cancelTask(task.id);
+      expect(cancelled).toBe(task.state === 'queued' || task.state === 'blocked');
+      if (cancelled) model.setAside.delete(task.id);
+    },
+);
+
+const retry = fc.tuple(fc.nat(), fc.nat()).map(
+  ([which, salvaged]): Act =>
+    (model, real) => {
+      const task = pick(real.state.tasks(), which);
+      if (task === undefined) return;
+      const from = pick([null, null, ...model.patches.keys()], salvaged) ?? null;
+      const own = from === null || from.startsWith(`${task.id}.`);
+      const isOver = task.endedAt !== null || model.setAside.has(task.id);
+      const retried = real.state.retryTask(task.id, { from });
+      expect(retried).toBe(own && isOver);
+      if (!retried) return;
+      expect(real.state.task(task.id)).toMatchObject({ startFrom: from, attempts: task.attempts });
+      model.succeeded.delete(task.id);
+      model.setAside.delete(task.id);
+      // These wait for the task now, whatever they waited for before.
+      for (const { id, dependsOn } of real.state.tasks()) if (dependsOn.includes(task.id)) model.setAside.delete(id);
+    },
+);
 
 const newRun = fc.constant((_: Model, real: Real) => {
   const id = `run-${real.runs.length}` as RunId;
@@ -220,6 +289,8 @@ it('keeps its invariants under any sequence of operations', { timeout: 120_000 }
     { weight: 6, arbitrary: endOne },
     { weight: 1, arbitrary: block },
     { weight: 3, arbitrary: movePatch },
+    { weight: 1, arbitrary: cancel },
+    { weight: 2, arbitrary: retry },
     { weight: 1, arbitrary: newRun },
     { weight: 1, arbitrary: reopen },
   );
@@ -227,7 +298,13 @@ it('keeps its invariants under any sequence of operations', { timeout: 120_000 }
     fc.property(fc.array(act, { minLength: 10, maxLength: 60, size: 'max' }), (acts) => {
       const directory = mkdtempSync(join(tmpdir(), 'orchestrate-model-'));
       const real: Real = { state: openState(directory), directory, runs: [] };
-      const model: Model = { succeeded: new Set(), claimed: [], setAside: new Set(), patches: new Map() };
+      const model: Model = {
+        succeeded: new Set(),
+        claimed: [],
+        setAside: new Set(),
+        patches: new Map(),
+        foundations: new Map(),
+      };
       try {
         const first = {
           id: 'run-first' as RunId,

@@ -104,7 +104,9 @@ describe('adding tasks', () => {
   it('lists tasks without their long text, otherwise the same', () => {
     const [first] = state.addTasks([task('ärgs "quoted"\n', { description: 'long', priority: 'high' })]);
     state.addTasks([task('second', { dependsOn: [first?.id ?? ''] })]);
-    const whole = state.tasks().map(({ description: _, plan: __, createdAt: ___, ...summary }) => summary);
+    const whole = state
+      .tasks()
+      .map(({ description: _, plan: __, createdAt: ___, startFrom: ____, ...summary }) => summary);
     expect(state.summaries()).toEqual(whole);
   });
 
@@ -377,6 +379,248 @@ describe('blocking a task', () => {
     state.attemptStarted(id, run.fence, { tree: OID, commit: OID });
     expect(state.blockTask(a as TaskId, run.fence, 'conflict')).toBe(false);
     expect(state.task(a as TaskId).state).toBe('running');
+  });
+});
+
+describe('cancelling a task', () => {
+  it('takes a waiting one out of the queue and tells those that wait for it', () => {
+    const [a] = add('a');
+    const [b] = state.addTasks([task('b', { dependsOn: ['a'] })]);
+    expect(state.cancelTask(a as TaskId)).toBe(true);
+    expect(state.task(a as TaskId)).toMatchObject({
+      state: 'cancelled',
+      reason: 'cancelled by the user',
+      endedAt: expect.any(String),
+    });
+    expect(state.task('b' as TaskId)).toMatchObject({ state: 'blocked', reason: 'a was cancelled' });
+    expect(state.cancelTask(b?.id as TaskId)).toBe(true);
+    expect(state.claimNext(begin(), PLACE)).toBeNull();
+  });
+
+  it('leaves one alone that runs or has ended', () => {
+    const [a, b] = add('a', 'b');
+    const run = begin();
+    work(run, end('succeeded', 'succeeded'));
+    state.claimNext(run, PLACE);
+    expect([a, b, 'none'].map((id) => state.cancelTask(id as TaskId))).toEqual([false, false, false]);
+    expect(state.counts()).toMatchObject({ succeeded: 1, running: 1, cancelled: 0 });
+  });
+});
+
+describe('retrying a task', () => {
+  const afresh = { from: null };
+
+  it.each(['failed', 'cancelled', 'succeeded'] as const)(
+    'queues one that is %s, with its next attempt',
+    (taskState) => {
+      const [a] = add('a');
+      const run = begin();
+      work(run, end(taskState === 'succeeded' ? 'succeeded' : 'failed', taskState, { reason: 'why' }));
+      expect(state.retryTask(a as TaskId, afresh)).toBe(true);
+      const waiting = { state: 'queued', reason: null, startedAt: null, endedAt: null, startFrom: null };
+      expect(state.task(a as TaskId)).toMatchObject(waiting);
+      expect(state.claimNext(run, PLACE)?.attempt.id).toBe('a.2');
+    },
+  );
+
+  it('leaves one alone that waits or runs', () => {
+    add('a', 'c');
+    state.addTasks([task('b', { dependsOn: ['a'] })]);
+    state.claimNext(begin(), PLACE);
+    expect(['a', 'b', 'c', 'none'].map((id) => state.retryTask(id as TaskId, afresh))).toEqual(Array(4).fill(false));
+    expect(state.counts()).toMatchObject({ running: 1, blocked: 1, queued: 1 });
+  });
+
+  it('lets what was blocked by its failure wait again, and go on when it succeeds', () => {
+    add('a');
+    state.addTasks([task('b', { dependsOn: ['a'] })]);
+    const run = begin();
+    work(run, end('failed', 'failed'));
+    expect(state.task('b' as TaskId).reason).toBe('a failed');
+    state.retryTask('a' as TaskId, afresh);
+    expect(state.task('b' as TaskId)).toMatchObject({ state: 'blocked', reason: 'waits for a' });
+    work(run, end('succeeded', 'succeeded'));
+    expect(state.claimNext(run, PLACE)?.task.id).toBe('b');
+  });
+
+  it('takes what was about to start from its old result out of the queue', () => {
+    add('a');
+    state.addTasks([task('b', { dependsOn: ['a'] }), task('c', { dependsOn: ['a'] })]);
+    const run = begin();
+    work(run, end('succeeded', 'succeeded'));
+    const b = state.claimNext(run, PLACE);
+    state.retryTask('a' as TaskId, afresh);
+    expect(state.task('c' as TaskId)).toMatchObject({ state: 'blocked', reason: 'waits for a' });
+    // The one at work goes on; only if it has to be tried again, it waits as well.
+    expect(state.task('b' as TaskId).state).toBe('running');
+    state.endAttempt(b?.attempt.id as AttemptId, run.fence, end('lost', 'queued', { reason: 'vanished' }));
+    expect(state.task('b' as TaskId)).toMatchObject({ state: 'blocked', reason: 'waits for a' });
+    expect(state.claimNext(run, PLACE)?.attempt.id).toBe('a.2');
+  });
+
+  it('blocks one whose dependency is to be done again', () => {
+    add('a');
+    state.addTasks([task('b', { dependsOn: ['a'] })]);
+    const run = begin();
+    work(run, end('succeeded', 'succeeded'));
+    work(run, end('failed', 'failed'));
+    state.retryTask('a' as TaskId, afresh);
+    expect(state.retryTask('b' as TaskId, afresh)).toBe(true);
+    expect(state.task('b' as TaskId)).toMatchObject({ state: 'blocked', reason: 'waits for a', endedAt: null });
+  });
+
+  it('frees one that was set aside because of a conflict', () => {
+    const [a] = add('a');
+    const run = begin();
+    state.blockTask(a as TaskId, run.fence, 'x conflicts with y');
+    expect(state.retryTask(a as TaskId, afresh)).toBe(true);
+    expect(state.task(a as TaskId)).toMatchObject({ state: 'queued', reason: null });
+  });
+
+  it('goes on with a patch of the same task until one attempt succeeds', () => {
+    const [a] = add('a', 'b');
+    const run = begin();
+    const salvaged = work(run, (id, of) => end('failed', 'failed', { patch: patch(id, of, 'salvaged') }));
+    work(run, end('failed', 'failed'));
+    expect(state.retryTask('b' as TaskId, { from: salvaged })).toBe(false);
+    expect(state.retryTask(a as TaskId, { from: 'a.9' as AttemptId })).toBe(false);
+    expect(state.task(a as TaskId).state).toBe('failed');
+    expect(state.retryTask(a as TaskId, { from: salvaged })).toBe(true);
+    expect(state.claimNext(run, PLACE)?.task.startFrom).toBe('a.1');
+    state.endAttempt('a.2' as AttemptId, run.fence, end('lost', 'queued'));
+    expect(state.task(a as TaskId).startFrom).toBe('a.1');
+    work(run, end('succeeded', 'succeeded'));
+    expect(state.task(a as TaskId).startFrom).toBeNull();
+    state.retryTask(a as TaskId, { from: salvaged });
+    work(run, end('failed', 'failed'));
+    state.retryTask(a as TaskId, afresh);
+    expect(state.task(a as TaskId).startFrom).toBeNull();
+  });
+});
+
+describe('requests', () => {
+  it('are taken once, in order, by the run that is at work', () => {
+    const [a] = add('a');
+    begin();
+    expect(state.takeRequests()).toEqual([]);
+    state.request('kill', a as TaskId);
+    state.request('stop', null);
+    expect(state.takeRequests()).toEqual([
+      { kind: 'kill', task: 'a' },
+      { kind: 'stop', task: null },
+    ]);
+    expect(state.takeRequests()).toEqual([]);
+  });
+
+  it('that no run took do not hit a later one', () => {
+    state.request('stop-now', null);
+    begin();
+    expect(state.takeRequests()).toEqual([]);
+  });
+});
+
+describe('claiming only some tasks', () => {
+  it('passes over the others', () => {
+    add('a', 'b', 'c');
+    const run = begin();
+    const only = ['c', 'b'] as TaskId[];
+    const claimed = [1, 2, 3].map(() => state.claimNext(run, { ...PLACE, only })?.task.id);
+    expect(claimed).toEqual(['b', 'c', undefined]);
+    expect(state.claimNext(run, { ...PLACE, only: [] })).toBeNull();
+    expect(state.claimNext(run, PLACE)?.task.id).toBe('a');
+  });
+});
+
+describe('a rejected patch', () => {
+  const states = () => Object.fromEntries(state.patches().map((each) => [each.id, each.state]));
+  const withPatch = (id: AttemptId, of: TaskId) => end('succeeded', 'succeeded', { patch: patch(id, of) });
+  const reject = (id: string) => state.setPatchState(id as AttemptId, ['pending', 'approved'], 'rejected');
+  const pending = (id: string) => state.setPatchState(id as AttemptId, ['rejected'], 'pending');
+
+  /** c stands on b, which stands on a; d stands on nothing. */
+  function chain(): RunRecord {
+    add('a');
+    state.addTasks([task('b', { dependsOn: ['a'] })]);
+    state.addTasks([task('c', { dependsOn: ['b'] }), task('d')]);
+    const run = begin();
+    for (let i = 0; i < 4; i += 1) work(run, withPatch);
+    return run;
+  }
+
+  it('makes what stands on it stale, and nothing else', () => {
+    chain();
+    state.setPatchState('b.1' as AttemptId, ['pending'], 'approved');
+    reject('a.1');
+    expect(states()).toEqual({ 'a.1': 'rejected', 'b.1': 'stale', 'c.1': 'stale', 'd.1': 'pending' });
+    expect(state.patch('c.1' as AttemptId)?.reason).toBe('builds on a.1, which was rejected');
+    expect(state.foundationsOf('c.1' as AttemptId)).toEqual(['a.1', 'b.1']);
+  });
+
+  it('does not touch what is merged', () => {
+    chain();
+    state.setPatchState('b.1' as AttemptId, ['pending'], 'merged');
+    reject('a.1');
+    expect(states()).toMatchObject({ 'b.1': 'merged', 'c.1': 'stale' });
+  });
+
+  it('lets them wait for a decision again when it is no longer rejected', () => {
+    chain();
+    reject('a.1');
+    state.setPatchState('a.1' as AttemptId, ['rejected'], 'approved');
+    expect(states()).toEqual({ 'a.1': 'approved', 'b.1': 'pending', 'c.1': 'pending', 'd.1': 'pending' });
+    expect(state.patch('b.1' as AttemptId)?.reason).toBeNull();
+  });
+
+  it('keeps them stale while another one below is rejected', () => {
+    add('a', 'b');
+    state.addTasks([task('c', { dependsOn: ['a', 'b'] })]);
+    const run = begin();
+    for (let i = 0; i < 3; i += 1) work(run, withPatch);
+    reject('a.1');
+    reject('b.1');
+    pending('a.1');
+    expect(state.patch('c.1' as AttemptId)).toMatchObject({
+      state: 'stale',
+      reason: 'builds on b.1, which was rejected',
+    });
+    pending('b.1');
+    expect(states()).toMatchObject({ 'c.1': 'pending' });
+  });
+
+  it('makes the patch of an agent stale that was still at work on top of it', () => {
+    add('a');
+    state.addTasks([task('b', { dependsOn: ['a'] })]);
+    const run = begin();
+    work(run, withPatch);
+    const claim = state.claimNext(run, PLACE);
+    reject('a.1');
+    state.endAttempt('b.1' as AttemptId, run.fence, withPatch('b.1' as AttemptId, claim?.task.id as TaskId));
+    expect(states()).toEqual({ 'a.1': 'rejected', 'b.1': 'stale' });
+  });
+
+  it('is no foundation of an attempt that began later, nor is a result that was replaced', () => {
+    chain();
+    reject('a.1');
+    const run = begin('run-2');
+    state.retryTask('b' as TaskId, { from: null });
+    work(run, withPatch);
+    expect(state.foundationsOf('b.2' as AttemptId)).toEqual([]);
+    state.retryTask('c' as TaskId, { from: null });
+    work(run, withPatch);
+    expect(state.foundationsOf('c.2' as AttemptId)).toEqual(['b.2']);
+    expect(states()).toMatchObject({ 'b.1': 'stale', 'b.2': 'pending', 'c.1': 'stale', 'c.2': 'pending' });
+  });
+});
+
+describe('a merged patch', () => {
+  it('may be merged anew, and stays merged', () => {
+    const [a] = add('a');
+    const id = work(begin(), (attempt, of) => end('succeeded', 'succeeded', { patch: patch(attempt, of) }));
+    const again = { mergedAs: 'c'.repeat(40) as ObjectId, mergedInto: null };
+    expect(state.mergedAgain(id, again)).toBe(false);
+    state.setPatchState(id, ['pending'], 'merged', { mergedAs: OID, mergedInto: 'main' });
+    expect(state.mergedAgain(id, again)).toBe(true);
+    expect(state.patchOf(a as TaskId)).toMatchObject({ state: 'merged', ...again });
   });
 });
 

@@ -1,8 +1,10 @@
 /** What a Docker engine is and can do, read from its own answers. */
 
 import type Docker from 'dockerode';
+import type { WorkspaceKind } from '../../types.ts';
 import { answered, connectEndpoint } from './connect.ts';
 import type { Environment } from './endpoint.ts';
+import { rememberedWorkspace } from './workspace-probe.ts';
 
 export interface EngineFacts {
   readonly endpoint: string;
@@ -26,6 +28,8 @@ export interface EngineFacts {
   readonly defaultRuntime: string;
   readonly liveRestore: boolean;
   readonly loggingDriver: string;
+  /** What a run found out about overlay workspaces; null when none has asked yet. */
+  readonly workspace: WorkspaceKind | null;
   /** Our images that are there, by reference. */
   readonly images: readonly string[];
 }
@@ -62,9 +66,9 @@ interface Info {
 /** Asks the engine. Throws the environment errors of `connectEngine`. */
 export async function inspectEngine(env: Environment): Promise<EngineFacts> {
   const { docker, endpoint } = await connectEndpoint(env);
-  const [version, info, images] = await answered(
+  const [version, info, images, workspace] = await answered(
     endpoint,
-    Promise.all([docker.version(), docker.info() as Promise<Info>, ourImages(docker)]),
+    Promise.all([docker.version(), docker.info() as Promise<Info>, ourImages(docker), rememberedWorkspace(docker)]),
   );
   const components = (version as { Components?: readonly { Name: string; Version: string }[] }).Components ?? [];
   return {
@@ -88,6 +92,7 @@ export async function inspectEngine(env: Environment): Promise<EngineFacts> {
     defaultRuntime: info.DefaultRuntime ?? 'unknown',
     liveRestore: info.LiveRestoreEnabled === true,
     loggingDriver: info.LoggingDriver ?? 'unknown',
+    workspace,
     images,
   };
 }

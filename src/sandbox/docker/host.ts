@@ -1,17 +1,31 @@
 /** The Docker driver: one engine made ready for a run, and the sandboxes on it. */
 
+import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
+import type { Container } from 'dockerode';
+import type { ShallowHistory } from '../../git/history.ts';
 import { KeeperClient } from '../../keeper/client.ts';
-import type { ObjectId } from '../../types.ts';
-import type { BaseTree, CreatedSandbox, IsolationLevel, SandboxHost, SandboxSpec } from '../sandbox.ts';
+import type { AttemptId, ObjectId, WorkspaceKind } from '../../types.ts';
+import type {
+  AdoptedSandbox,
+  BaseTree,
+  CreatedSandbox,
+  DiskUse,
+  IsolationLevel,
+  LeftSandbox,
+  SandboxHost,
+  SandboxSpec,
+} from '../sandbox.ts';
 import { engineFailure, isStatus } from './engine-errors.ts';
+import { ImageFitting } from './fitting.ts';
 import { ensureImages, type RunImages } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
-import { keeperName, labels, storeVolumeName } from './names.ts';
+import { ATTEMPT_LABEL, KIND_LABEL, keeperName, labels, RUN_LABEL, storeVolumeName } from './names.ts';
 import { DockerSandbox } from './sandbox.ts';
-import { agentContainer, type OverlayFolders } from './spec.ts';
+import { type AgentPlacement, agentContainer } from './spec.ts';
 import { sweep } from './sweep.ts';
+import { probeWorkspace } from './workspace-probe.ts';
 
 /** Layers stacked at most; a tree beyond that is laid out whole again. */
 const MAX_LAYERS = 8;
@@ -23,9 +37,17 @@ export interface DockerHostOptions {
   readonly run: string;
   /** The agent image the user asked for; null for ours. */
   readonly image: string | null;
+  /** Attempts of an earlier run that are still to be adopted: what they left stays. */
+  readonly keep: readonly AttemptId[];
   readonly objectFormat: 'sha1' | 'sha256';
+  /** How the repository gets in; null: overlay where a probe shows that the engine can, else copy. */
+  readonly workspace: WorkspaceKind | null;
   /** The pack that lays out `tree`: everything, or what `without` lacks; and the commit in it that the agent sees. */
   packOf(tree: ObjectId, without: ObjectId | null): Promise<{ commit: ObjectId; pack: Readable }>;
+  /** How many commits deep the history is that agents see; 1: none but one made up for the tree. */
+  readonly history: number;
+  /** The past of a commit, `history` deep, without the objects of its own tree. */
+  historyOf(commit: ObjectId): Promise<ShallowHistory>;
   /** One line for people whenever something slow starts. */
   onProgress(line: string): void;
   onWarning(line: string): void;
@@ -35,22 +57,38 @@ export interface DockerHostOptions {
 export async function openDockerHost(options: DockerHostOptions): Promise<SandboxHost> {
   const { docker, installation, run } = options;
   try {
-    // The coordinator's lock is ours: whatever an earlier run has left belongs to nobody.
-    await sweep(docker, installation, { kinds: ['agent', 'keeper'], dryRun: false, liveRun: run });
-    const images = await ensureImages(docker, options.image, (line) => options.onProgress(line));
+    const [images, storeFolder, isolation] = await Promise.all([
+      ensureImages(docker, options.image, (line) => options.onProgress(line)),
+      ensureStore(docker, installation),
+      isolationOf(docker),
+      // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
+      sweep(docker, installation, {
+        kinds: ['agent', 'keeper'],
+        dryRun: false,
+        liveRun: run,
+        keepAttempts: options.keep,
+      }),
+    ]);
     const storeVolume = storeVolumeName(installation);
-    await docker.createVolume({ Name: storeVolume, Labels: labels(installation, 'store') });
-    const { Mountpoint: storeFolder } = await docker.getVolume(storeVolume).inspect();
     const keeper = await startKeeper(
       docker,
-      { installation, run, name: keeperName(installation, run), image: images.sidecar, storeVolume },
+      {
+        installation,
+        run,
+        name: keeperName(installation, run),
+        image: images.sidecar,
+        storeVolume,
+        toolboxVolume: images.toolboxVolume,
+      },
       (line) => options.onWarning(`keeper: ${line}`),
     );
     try {
-      const isolation = await isolationOf(docker);
-      const host = new DockerHost(options, { images, keeper, storeFolder, isolation });
-      await host.removeLeftAttempts();
-      return host;
+      const client = new KeeperClient(keeper.transport);
+      await removeLeftAttempts(client, options.keep);
+      const workspace =
+        options.workspace ??
+        (await probeWorkspace(docker, { installation, run, keeper: client, image: images.sidecar, storeFolder }));
+      return new DockerHost(options, { images, keeper, client, storeFolder, isolation, workspace });
     } catch (cause) {
       await keeper.remove().catch(() => {});
       throw cause;
@@ -58,6 +96,18 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
   } catch (cause) {
     throw engineFailure(`the Docker host ${options.name} could not be made ready`, cause);
   }
+}
+
+/** Creates the store where it is missing; gives its folder on the engine's host. */
+async function ensureStore(docker: Docker, installation: string): Promise<string> {
+  const name = storeVolumeName(installation);
+  await docker.createVolume({ Name: name, Labels: labels(installation, 'store') });
+  return (await docker.getVolume(name).inspect()).Mountpoint;
+}
+
+/** Workspaces of an earlier run that was cut off, but for the ones to be adopted. */
+async function removeLeftAttempts(keeper: KeeperClient, keep: readonly string[]): Promise<void> {
+  for (const attempt of await keeper.attempts()) if (!keep.includes(attempt)) await keeper.removeAttempt(attempt);
 }
 
 async function isolationOf(docker: Docker): Promise<IsolationLevel> {
@@ -69,41 +119,71 @@ async function isolationOf(docker: Docker): Promise<IsolationLevel> {
 interface Prepared {
   readonly images: RunImages;
   readonly keeper: Keeper;
+  readonly client: KeeperClient;
   /** Where the store volume lies on the engine's host. */
   readonly storeFolder: string;
   readonly isolation: IsolationLevel;
+  readonly workspace: WorkspaceKind;
 }
+
+/** Id of the layer with a commit's past. */
+function pastLayer(commit: ObjectId, depth: number): ObjectId {
+  return createHash('sha1').update(`history ${depth} ${commit}`).digest('hex') as ObjectId;
+}
+
+/** Shares work under way and done; what failed may be tried again. */
+function once(known: Map<ObjectId, Promise<void>>, id: ObjectId, act: () => Promise<void>): Promise<void> {
+  const underWay = known.get(id);
+  if (underWay !== undefined) return underWay;
+  const acting = act().catch((error) => {
+    known.delete(id);
+    throw error;
+  });
+  known.set(id, acting);
+  return acting;
+}
+
+type Folders = Pick<AgentPlacement, 'workspace' | 'home'>;
 
 class DockerHost implements SandboxHost {
   readonly name: string;
   readonly isolation: IsolationLevel;
+  readonly workspace: WorkspaceKind;
   readonly #options: DockerHostOptions;
   readonly #prepared: Prepared;
   readonly #keeper: KeeperClient;
+  /** Null for our own image, which needs none. */
+  readonly #fitting: ImageFitting | null;
   readonly #trees = new Map<ObjectId, Promise<void>>();
+  readonly #pasts = new Map<ObjectId, Promise<void>>();
 
   constructor(options: DockerHostOptions, prepared: Prepared) {
     this.name = options.name;
     this.isolation = prepared.isolation;
+    this.workspace = prepared.workspace;
     this.#options = options;
     this.#prepared = prepared;
-    this.#keeper = new KeeperClient(prepared.keeper.transport);
+    const { agent } = prepared.images;
+    this.#fitting = agent.isOurs ? null : new ImageFitting(agent, options.onWarning);
+    this.#keeper = prepared.client;
   }
 
-  /** Workspaces of an earlier run that was cut off. */
-  async removeLeftAttempts(): Promise<void> {
-    for (const attempt of await this.#keeper.attempts()) await this.#keeper.removeAttempt(attempt);
+  async prepareTree(base: BaseTree): Promise<void> {
+    await once(this.#trees, base.tree, () => this.#layOut(base));
+    if (this.#options.history > 1) await once(this.#pasts, base.commit, () => this.#layPast(base));
   }
 
-  prepareTree(base: BaseTree): Promise<void> {
-    const known = this.#trees.get(base.tree);
-    if (known !== undefined) return known;
-    const laid = this.#layOut(base).catch((error) => {
-      this.#trees.delete(base.tree);
-      throw error;
-    });
-    this.#trees.set(base.tree, laid);
-    return laid;
+  async #layPast({ tree, commit }: BaseTree): Promise<void> {
+    const id = pastLayer(commit, this.#options.history);
+    if ((await this.#keeper.trees()).some((layer) => layer.tree === id)) return;
+    const { shallow, pack } = await this.#options.historyOf(commit);
+    const { objectFormat } = this.#options;
+    await this.#keeper.layHistory({ id, tree, commit, objectFormat, shallow, pack });
+  }
+
+  /** The layer that shows a sandbox its tree. */
+  #layerOf({ tree, commit }: SandboxSpec): ObjectId {
+    return this.#options.history > 1 ? pastLayer(commit, this.#options.history) : tree;
   }
 
   async #layOut(base: BaseTree): Promise<void> {
@@ -120,30 +200,14 @@ class DockerHost implements SandboxHost {
 
   async create(spec: SandboxSpec): Promise<CreatedSandbox> {
     const keeper = this.#keeper;
-    const [lower, folders] = await Promise.all([
-      keeper.stackOf(spec.tree),
-      keeper.prepareAttempt({ id: spec.attempt, homeFiles: spec.homeFiles }),
-    ]);
-    const inStore = (folder: string): string => `${this.#prepared.storeFolder}/${folder}`;
-    const workspace: OverlayFolders = {
-      lower: lower.map(inStore),
-      upper: inStore(folders.upper),
-      work: inStore(folders.work),
-    };
-    const home: OverlayFolders = {
-      lower: [inStore('h')],
-      upper: inStore(folders.homeUpper),
-      work: inStore(folders.homeWork),
-    };
+    const folders = this.workspace === 'copy' ? await this.#copy(spec) : await this.#overlay(spec);
     const { images } = this.#prepared;
     const body = agentContainer(spec, {
       installation: this.#options.installation,
       run: this.#options.run,
       image: images.agent,
-      readOnlyRoot: images.agentIsOurs,
       toolboxVolume: images.toolboxVolume,
-      workspace,
-      home,
+      ...folders,
     });
     const { docker, objectFormat } = this.#options;
     try {
@@ -153,10 +217,102 @@ class DockerHost implements SandboxHost {
         await docker.getContainer(spec.containerName).remove({ force: true, v: true });
         return docker.createContainer(body);
       });
-      return new DockerSandbox({ container, keeper, objectFormat, attempt: spec.attempt, tree: spec.tree });
+      if (this.#fitting !== null) await this.#fit(container, this.#fitting, spec.argv[0] ?? '');
+      const { attempt, tree, limits } = spec;
+      return new DockerSandbox({ container, keeper, objectFormat, attempt, tree, diskBytes: limits.diskBytes });
     } catch (cause) {
       await keeper.removeAttempt(spec.attempt).catch(() => {});
       throw engineFailure(`the sandbox of ${spec.attempt} could not be created`, cause);
+    }
+  }
+
+  async adopt(left: LeftSandbox): Promise<AdoptedSandbox | null> {
+    const { docker, objectFormat } = this.#options;
+    const container = docker.getContainer(left.containerName);
+    const { attempt, tree, diskBytes } = left;
+    try {
+      const { State } = await container.inspect();
+      if (State.Status !== 'created') {
+        // Paused by a coordinator that was killed while it read: nobody else would let it go on.
+        if (State.Paused) await container.unpause();
+        const sandbox = new DockerSandbox({ container, keeper: this.#keeper, objectFormat, attempt, tree, diskBytes });
+        return { sandbox, startedAt: new Date(State.StartedAt) };
+      }
+      await container.remove({ force: true, v: true });
+    } catch (cause) {
+      if (!isStatus(cause, 404)) throw engineFailure(`the sandbox of ${attempt} could not be taken over`, cause);
+    }
+    await this.#keeper.removeAttempt(attempt);
+    return null;
+  }
+
+  async #overlay(spec: SandboxSpec): Promise<Folders> {
+    const [lower, folders] = await Promise.all([
+      this.#keeper.stackOf(this.#layerOf(spec)),
+      this.#keeper.prepareAttempt({ id: spec.attempt, homeFiles: spec.homeFiles }),
+    ]);
+    const { upper, work, homeUpper, homeWork } = folders;
+    return {
+      workspace: {
+        lower: lower.map((layer) => this.#inStore(layer)),
+        upper: this.#inStore(upper),
+        work: this.#inStore(work),
+      },
+      home: { lower: [this.#inStore('h')], upper: this.#inStore(homeUpper), work: this.#inStore(homeWork) },
+    };
+  }
+
+  async #copy(spec: SandboxSpec): Promise<Folders> {
+    const { attempt: id, homeFiles } = spec;
+    const tree = this.#layerOf(spec);
+    const { workspace, home } = await this.#keeper.prepareCopy({ id, homeFiles, tree });
+    return { workspace: { folder: this.#inStore(workspace) }, home: { folder: this.#inStore(home) } };
+  }
+
+  #inStore(folder: string): string {
+    return `${this.#prepared.storeFolder}/${folder}`;
+  }
+
+  async diskUse(): Promise<DiskUse> {
+    const [{ bytes, inodes, freeBytes, freeInodes }, written, roots] = await Promise.all([
+      this.#keeper.usage(),
+      this.#keeper.written(),
+      this.#rootSizes(),
+    ]);
+    const attempts = new Map<AttemptId, number>();
+    for (const [id, size] of written) attempts.set(id as AttemptId, size + (roots.get(id as AttemptId) ?? 0));
+    return {
+      attempts,
+      freeBytes,
+      totalBytes: bytes + freeBytes,
+      freeInodes,
+      totalInodes: inodes + freeInodes,
+    };
+  }
+
+  /** What attempts in other images than ours wrote into their root file systems; ours are read-only. */
+  async #rootSizes(): Promise<Map<AttemptId, number>> {
+    const sizes = new Map<AttemptId, number>();
+    if (this.#prepared.images.agent.isOurs) return sizes;
+    const { docker, run } = this.#options;
+    const filters = { label: [`${RUN_LABEL}=${run}`, `${KIND_LABEL}=agent`] };
+    // The typings lack the answer's field.
+    const containers: { Labels: Record<string, string>; SizeRw?: number }[] = await docker.listContainers({
+      size: true,
+      filters,
+    });
+    for (const { Labels: found, SizeRw: size } of containers) {
+      sizes.set((found[ATTEMPT_LABEL] ?? '') as AttemptId, size ?? 0);
+    }
+    return sizes;
+  }
+
+  async #fit(container: Container, fitting: ImageFitting, program: string): Promise<void> {
+    try {
+      await fitting.fit(container, program);
+    } catch (cause) {
+      await container.remove({ force: true, v: true }).catch(() => {});
+      throw cause;
     }
   }
 

@@ -10,10 +10,11 @@ import path from 'node:path';
 import type Docker from 'dockerode';
 import { pack } from 'tar-fs';
 import { environmentError } from '../../errors.ts';
+import { type AgentImage, readAgentImage } from './agent-image.ts';
 import { isStatus } from './engine-errors.ts';
 import { labels, SHARED } from './names.ts';
 import { packageRoot } from './package-root.ts';
-import { TOOLBOX_MOUNT } from './spec.ts';
+import { ensureToolboxVolume } from './toolbox-volume.ts';
 
 /** Used where a registry answers; a base made locally by images/base/build.sh is taken first. */
 const REGISTRY_BASE = 'node:24-bookworm-slim';
@@ -43,8 +44,7 @@ const CONTEXTS: Record<ImageName, ImageContext> = {
 };
 
 export interface RunImages {
-  readonly agent: string;
-  readonly agentIsOurs: boolean;
+  readonly agent: AgentImage;
   readonly sidecar: string;
   /** Name of the volume to mount at /opt/orchestrate. */
   readonly toolboxVolume: string;
@@ -66,8 +66,7 @@ export async function ensureImages(
   const sidecar = await ensureBuilt(docker, 'orchestrate-sidecar', base, onProgress);
   const toolbox = await ensureBuilt(docker, 'orchestrate-toolbox', base, onProgress);
   return {
-    agent: await agent,
-    agentIsOurs: image === null,
+    agent: await readAgentImage(docker, await agent, image === null),
     sidecar,
     toolboxVolume: await ensureToolboxVolume(docker, toolbox),
   };
@@ -155,40 +154,6 @@ async function ensureBuilt(
     await rm(folder, { recursive: true, force: true });
   }
   return tag;
-}
-
-/** The toolbox lies in a volume, so that any agent image works unchanged; the engine fills it from the image when empty. */
-async function ensureToolboxVolume(docker: Docker, image: string): Promise<string> {
-  const name = image.replace(':', '-');
-  try {
-    await docker.getVolume(name).inspect();
-    return name;
-  } catch (error) {
-    if (!isStatus(error, 404)) throw error;
-  }
-  // The engine copies the image's folder into an empty volume when a container is created; it never needs to start.
-  const container = await docker.createContainer({
-    name: `${name}-fill-${process.pid}`,
-    Image: image,
-    Labels: labels(SHARED, 'cache'),
-    HostConfig: {
-      NetworkMode: 'none',
-      Mounts: [
-        {
-          Type: 'volume',
-          Source: name,
-          Target: TOOLBOX_MOUNT,
-          VolumeOptions: {
-            NoCopy: false,
-            Labels: labels(SHARED, 'cache'),
-            DriverConfig: { Name: 'local', Options: {} },
-          },
-        },
-      ],
-    },
-  });
-  await container.remove();
-  return name;
 }
 
 async function imageId(docker: Docker, reference: string): Promise<string | null> {

@@ -9,6 +9,9 @@ export const ATTEMPT_LABEL = 'orchestrate.attempt';
 /** Version of the labels' meaning, for newer versions that meet older objects. */
 const SCHEMA_LABEL = 'orchestrate.schema';
 
+/** What the probe of an engine's workspaces found out: `overlay` or `copy`. */
+export const PROBED_LABEL = 'orchestrate.workspace';
+
 /** Owner of what all repositories of an engine share (toolbox volume, images). */
 export const SHARED = 'shared';
 

@@ -1,7 +1,9 @@
 /** One attempt's container from creation to removal. */
 
+import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
-import type { Container } from 'dockerode';
+import type { Container, ContainerInspectInfo } from 'dockerode';
+import { environmentError } from '../../errors.ts';
 import type { KeeperClient } from '../../keeper/client.ts';
 import type { AttemptId, ObjectId } from '../../types.ts';
 import type { Collection, CreatedSandbox, EndedSandbox, OutputChunk, RunningSandbox } from '../sandbox.ts';
@@ -15,12 +17,17 @@ const MAX_BYTES = 2 * 1024 ** 3;
 /** The toolbox ends everything after its grace period; the engine does so itself these seconds later. */
 const KILL_AFTER_GRACE_S = 2;
 
+/** Exit code of a main process that SIGKILL ended. */
+const KILLED = 128 + constants.signals.SIGKILL;
+
 interface Parts {
   readonly container: Container;
   readonly keeper: KeeperClient;
   readonly objectFormat: 'sha1' | 'sha256';
   readonly attempt: AttemptId;
   readonly tree: ObjectId;
+  /** The attempt's limit: more is not taken into a patch either, sparse files by their apparent size. */
+  readonly diskBytes: number;
 }
 
 export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandbox {
@@ -42,7 +49,10 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   }
 
   async *output(): AsyncGenerator<OutputChunk> {
-    const log = await this.#parts.container.logs({ follow: true, stdout: true, stderr: true });
+    const { container, attempt } = this.#parts;
+    const log = await container.logs({ follow: true, stdout: true, stderr: true }).catch((cause) => {
+      throw engineFailure(`the output of ${attempt} could not be read`, cause);
+    });
     yield* demultiplex(log as unknown as Readable);
   }
 
@@ -50,9 +60,12 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     const { container, attempt } = this.#parts;
     try {
       await container.wait({ condition: 'not-running' });
-      const { State } = await container.inspect();
-      this.exitCode = State.ExitCode;
-      this.outOfMemory = State.OOMKilled;
+      const { State: state } = await container.inspect();
+      if (isGoing(state))
+        throw environmentError('SANDBOX_REMOVED', `the sandbox of ${attempt} was removed by somebody else`);
+      this.exitCode = state.ExitCode;
+      // The engine's flag says that something inside ran out of memory, perhaps a child that the agent got over.
+      this.outOfMemory = state.OOMKilled && state.ExitCode === KILLED;
       return this;
     } catch (cause) {
       throw engineFailure(`the sandbox of ${attempt} vanished`, cause);
@@ -65,16 +78,46 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     });
   }
 
+  async snapshot<Result>(take: (collection: Collection) => Promise<Result>): Promise<Result> {
+    const { container } = this.#parts;
+    await container.pause();
+    try {
+      return await take(await this.collect());
+    } finally {
+      // Not running any more, or not there: nothing is held still then.
+      await container.unpause().catch(() => {});
+    }
+  }
+
+  async kill(): Promise<void> {
+    await this.#parts.container.kill().catch((error) => {
+      // 409: it does not run any more.
+      if (!isStatus(error, 409) && !isStatus(error, 404)) throw error;
+    });
+  }
+
   collect(): Promise<Collection> {
-    const { keeper, attempt, tree, objectFormat } = this.#parts;
-    return keeper.collect({ attempt, tree, objectFormat, maxEntries: MAX_ENTRIES, maxBytes: MAX_BYTES });
+    const { keeper, attempt, tree, objectFormat, diskBytes } = this.#parts;
+    const maxBytes = Math.min(MAX_BYTES, diskBytes);
+    return keeper.collect({ attempt, tree, objectFormat, maxEntries: MAX_ENTRIES, maxBytes });
   }
 
   async discard(): Promise<void> {
     const { container, keeper, attempt } = this.#parts;
-    await container.remove({ force: true, v: true }).catch((error) => {
-      if (!isStatus(error, 404)) throw error;
+    await container.remove({ force: true, v: true }).catch(async (error) => {
+      // 409: somebody else removes it at this moment; its workspace must not be touched before it is gone.
+      if (isStatus(error, 409)) await container.wait({ condition: 'removed' }).catch(ignoreMissing);
+      else ignoreMissing(error);
     });
     await keeper.removeAttempt(attempt);
   }
+}
+
+/** A forced removal kills first: what looks like the agent's death is the container's. */
+function isGoing(state: ContainerInspectInfo['State']): boolean {
+  return state.Dead || state.Status === 'removing' || state.Status === 'dead';
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!isStatus(error, 404)) throw error;
 }

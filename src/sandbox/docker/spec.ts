@@ -3,15 +3,18 @@
 import type { ContainerCreateOptions, MountSettings } from 'dockerode';
 import type { ToolboxConfig } from '../../toolbox/config.ts';
 import type { SandboxSpec } from '../sandbox.ts';
+import type { AgentImage } from './agent-image.ts';
 import { ATTEMPT_LABEL, labels, RUN_LABEL } from './names.ts';
 
 /** All agents run as one fixed high uid: the layers below their overlays belong to it; rootless engines map up to 65,535. */
-const AGENT_UID = 61_000;
+export const AGENT_UID = 61_000;
 export const AGENT_USER = `${AGENT_UID}:${AGENT_UID}`;
-const AGENT_HOME = '/home/agent';
+export const AGENT_HOME = '/home/agent';
 const WORKSPACE = '/workspace';
 export const TOOLBOX_MOUNT = '/opt/orchestrate';
 export const STORE_MOUNT = '/store';
+/** Every folder that a sandbox has from us. */
+export const OUR_MOUNTS: readonly string[] = [WORKSPACE, AGENT_HOME, TOOLBOX_MOUNT, '/tmp', '/run'];
 
 /** Time between SIGTERM and SIGKILL, milliseconds. */
 export const STOP_GRACE_MS = 10_000;
@@ -34,15 +37,20 @@ export interface OverlayFolders {
   readonly work: string;
 }
 
+/** A folder of the store as it is, where the engine cannot do overlays. */
+export interface PlainFolder {
+  /** As the engine's host sees it. */
+  readonly folder: string;
+}
+
 export interface AgentPlacement {
   readonly installation: string;
   readonly run: string;
-  readonly image: string;
-  /** The image is ours: its root file system can be read-only. Others write below /go, /usr/local/cargo and the like. */
-  readonly readOnlyRoot: boolean;
+  /** Of ours the root file system can be read-only. Others write below /go, /usr/local/cargo and the like. */
+  readonly image: AgentImage;
   readonly toolboxVolume: string;
-  readonly workspace: OverlayFolders;
-  readonly home: OverlayFolders;
+  readonly workspace: OverlayFolders | PlainFolder;
+  readonly home: OverlayFolders | PlainFolder;
 }
 
 /**
@@ -54,7 +62,15 @@ export function overlayOptions(folders: OverlayFolders): string {
 }
 
 /** Anonymous, so that `rm -v` takes it away with the container; NoCopy, or the image's folder would be copied into it. */
-function overlayMount(target: string, folders: OverlayFolders, volumeLabels: Record<string, string>): MountSettings {
+function storeMount(
+  target: string,
+  folders: OverlayFolders | PlainFolder,
+  volumeLabels: Record<string, string>,
+): MountSettings {
+  const options =
+    'folder' in folders
+      ? { type: 'none', device: folders.folder, o: 'bind' }
+      : { type: 'overlay', device: 'overlay', o: overlayOptions(folders) };
   return {
     Type: 'volume',
     Source: '',
@@ -62,12 +78,19 @@ function overlayMount(target: string, folders: OverlayFolders, volumeLabels: Rec
     VolumeOptions: {
       NoCopy: true,
       Labels: volumeLabels,
-      DriverConfig: {
-        Name: 'local',
-        Options: { type: 'overlay', device: 'overlay', o: overlayOptions(folders) },
-      },
+      DriverConfig: { Name: 'local', Options: options },
     },
   };
+}
+
+/**
+ * PID 1's own environment, none of which reaches the agent. A name without a value takes a variable of the image away:
+ * NODE_OPTIONS or LD_PRELOAD of an image would run its code inside PID 1. OpenSSL would read a file of the image.
+ */
+function environmentOfPid1(toolbox: ToolboxConfig, image: AgentImage): string[] {
+  const ours = [`ORCHESTRATE_TOOLBOX=${JSON.stringify(toolbox)}`, 'OPENSSL_CONF=/dev/null'];
+  const set = ours.map((variable) => variable.slice(0, variable.indexOf('=')));
+  return [...ours, ...image.variables.filter((name) => !set.includes(name))];
 }
 
 /** The agent's container: no network, no capability, no new privileges, bounded, and no path of the host. */
@@ -77,7 +100,8 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
   const owner = `uid=${AGENT_UID},gid=${AGENT_UID}`;
   const toolbox: ToolboxConfig = {
     argv: spec.argv,
-    env: spec.env,
+    // Programs of an image are where it says; nothing else of its environment reaches the agent.
+    env: at.image.path === null ? spec.env : { ...spec.env, PATH: at.image.path },
     cwd: WORKSPACE,
     folders: [],
     deadlineMs: spec.timeoutMs + BACKSTOP_MS,
@@ -96,7 +120,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
     UTSMode: '',
     IpcMode: 'private',
     CgroupnsMode: 'private',
-    ReadonlyRootfs: at.readOnlyRoot,
+    ReadonlyRootfs: at.image.isOurs,
     Init: false,
     ShmSize: 64 * MIB,
     Tmpfs: {
@@ -105,8 +129,8 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
       '/run': `rw,exec,nosuid,nodev,size=${64 * MIB},nr_inodes=50000,${owner},mode=0755`,
     },
     Mounts: [
-      overlayMount(WORKSPACE, at.workspace, objectLabels),
-      overlayMount(AGENT_HOME, at.home, objectLabels),
+      storeMount(WORKSPACE, at.workspace, objectLabels),
+      storeMount(AGENT_HOME, at.home, objectLabels),
       { Type: 'volume', Source: at.toolboxVolume, Target: TOOLBOX_MOUNT, ReadOnly: true, VolumeOptions: noCopy() },
     ],
     Memory: spec.limits.memoryBytes,
@@ -126,13 +150,14 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
   };
   return {
     name: spec.containerName,
-    Image: at.image,
+    Image: at.image.id,
     User: AGENT_USER,
     Hostname: 'sandbox',
     WorkingDir: WORKSPACE,
-    Entrypoint: [`${TOOLBOX_MOUNT}/bin/node`, `${TOOLBOX_MOUNT}/toolbox/main.js`],
+    // Without the flag SIGUSR1, which an agent may send, opens Node's debugger inside this process.
+    Entrypoint: [`${TOOLBOX_MOUNT}/bin/node`, '--disable-sigusr1', `${TOOLBOX_MOUNT}/toolbox/main.js`],
     Cmd: [],
-    Env: [`ORCHESTRATE_TOOLBOX=${JSON.stringify(toolbox)}`],
+    Env: environmentOfPid1(toolbox, at.image),
     Healthcheck: { Test: ['NONE'] },
     Tty: false,
     OpenStdin: false,
@@ -151,6 +176,8 @@ export interface KeeperPlacement {
   readonly name: string;
   readonly image: string;
   readonly storeVolume: string;
+  /** Mounted only to be in use: nobody can remove or prune it between two agents of the run. */
+  readonly toolboxVolume: string;
 }
 
 /** The trusted keeper: root, but only with the three capabilities it needs to read and hand over agents' files. */
@@ -164,7 +191,10 @@ export function keeperContainer(at: KeeperPlacement): ContainerCreateOptions & {
     CgroupnsMode: 'private',
     ReadonlyRootfs: true,
     Tmpfs: { '/tmp': `rw,nosuid,nodev,size=${1024 * MIB},mode=1777` },
-    Mounts: [{ Type: 'volume', Source: at.storeVolume, Target: STORE_MOUNT, VolumeOptions: noCopy() }],
+    Mounts: [
+      { Type: 'volume', Source: at.storeVolume, Target: STORE_MOUNT, VolumeOptions: noCopy() },
+      { Type: 'volume', Source: at.toolboxVolume, Target: TOOLBOX_MOUNT, ReadOnly: true, VolumeOptions: noCopy() },
+    ],
     PidsLimit: 512,
     LogConfig: LOG_CONFIG,
     RestartPolicy: { Name: 'no' },
@@ -180,6 +210,39 @@ export function keeperContainer(at: KeeperPlacement): ContainerCreateOptions & {
     OpenStdin: false,
     Labels: labels(at.installation, 'keeper', { [RUN_LABEL]: at.run }),
     HostConfig: hostConfig,
+  };
+}
+
+export interface ProbePlacement {
+  readonly installation: string;
+  readonly run: string;
+  readonly image: string;
+  readonly workspace: OverlayFolders;
+  /** Run by sh in the workspace, as an agent would. */
+  readonly script: string;
+}
+
+/** Tries an overlay in our own image, with the rights that an agent has. */
+export function probeContainer(at: ProbePlacement): ContainerCreateOptions {
+  const objectLabels = labels(at.installation, 'agent', { [RUN_LABEL]: at.run });
+  return {
+    Image: at.image,
+    User: AGENT_USER,
+    WorkingDir: WORKSPACE,
+    Entrypoint: ['sh', '-c', at.script],
+    Cmd: [],
+    Healthcheck: { Test: ['NONE'] },
+    Labels: objectLabels,
+    HostConfig: {
+      NetworkMode: 'none',
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges:true'],
+      ReadonlyRootfs: true,
+      Mounts: [storeMount(WORKSPACE, at.workspace, objectLabels)],
+      PidsLimit: 64,
+      LogConfig: LOG_CONFIG,
+      RestartPolicy: { Name: 'no' },
+    },
   };
 }
 

@@ -1,0 +1,41 @@
+/** `run "<description>"`, the short way: queue one task, work it alone, show its patch, offer to approve and apply it. */
+
+import type { Context } from '../context.ts';
+import type { RunOptions } from '../options.ts';
+import { engineOf, workWatched } from '../work.ts';
+
+/** Resolves to the exit code: 0 also when the user does not want the patch now. */
+export async function runOne(
+  context: Context,
+  options: RunOptions & { readonly description: string },
+): Promise<number> {
+  const { taskFrom } = await import('./submit.ts');
+  const wanted = taskFrom({ ...options, title: null, priority: 'normal' });
+  if (options.dryRun) {
+    context.print(`Would queue “${wanted.title}” for ${wanted.agent} and work it alone.\n`);
+    return 0;
+  }
+  const { settings } = await context.settings(options.settings, { trust: options.trust });
+  // Nothing is queued that could not be worked.
+  await engineOf(settings);
+  const state = await context.state();
+  const [task] = state.addTasks([wanted]);
+  if (task === undefined) return 0;
+  const { exitCode } = await workWatched(context, { state, settings, only: [task.id] });
+  const patch = state.patchOf(task.id);
+  if (patch === null) {
+    if (!context.json) context.note(state.task(task.id).reason ?? 'The agent changed nothing: there is no patch.');
+    return exitCode;
+  }
+  if (context.json) return exitCode;
+  const { showPatch } = await import('./patch-show.ts');
+  await showPatch(context, patch.id, { stat: context.out.isTTY !== true, output: null });
+  const next = `orchestrate patch approve ${patch.id} && orchestrate patch apply ${patch.id}`;
+  if (exitCode !== 0 || !(await context.confirm('Approve this patch and apply it to the current branch?'))) {
+    context.note(exitCode === 0 ? `Later: ${next}` : `What the agent left is kept: orchestrate patch show ${patch.id}`);
+    return exitCode;
+  }
+  const [{ approvePatches }, { apply }] = await Promise.all([import('./patch-decide.ts'), import('./patch-apply.ts')]);
+  await approvePatches(context, [patch.id]);
+  return apply(context, [patch.id], { branch: null, commit: true, withDependencies: false, unreviewed: false });
+}

@@ -1,0 +1,160 @@
+/** How commands work the queue: engine, lock, host, progress, Ctrl-C. */
+
+import type { Settings } from '../src/config/settings.ts';
+import type { RunSummary } from '../src/coordinator.ts';
+import type { Engine } from '../src/engine/engine.ts';
+import { EXIT_CODES, environmentError } from '../src/errors.ts';
+import type { EventBus } from '../src/events.ts';
+import type { State } from '../src/state/state.ts';
+import type { TaskId } from '../src/types.ts';
+import type { Context } from './context.ts';
+
+/** Time between two snapshots of an agent's work: what losing the engine costs at most. */
+const SNAPSHOT_EVERY_MS = 3 * 60_000;
+
+export interface WatchedWork {
+  readonly state: State;
+  readonly settings: Settings;
+  /** Only these tasks; not given: the whole queue. */
+  readonly only?: readonly TaskId[];
+}
+
+export interface WatchedEnd {
+  readonly summary: RunSummary;
+  readonly exitCode: number;
+}
+
+/** Works the queue with the progress shown and Ctrl-C handled. */
+export async function workWatched(context: Context, work: WatchedWork): Promise<WatchedEnd> {
+  const engine = await engineOf(work.settings);
+  const { EventBus } = await import('../src/events.ts');
+  const bus = new EventBus();
+  const view = await viewOf(context, bus);
+  const interruption = new AbortController();
+  const release = onInterrupt(context, interruption);
+  try {
+    const summary = await workQueue(context, { ...work, engine, bus, signal: interruption.signal });
+    if (interruption.signal.aborted) return { summary, exitCode: EXIT_CODES.interrupted };
+    const unfinished = summary.failed > 0 || (work.only === undefined && summary.blocked > 0);
+    return { summary, exitCode: unfinished ? EXIT_CODES.failure : 0 };
+  } finally {
+    view.close();
+    release();
+  }
+}
+
+export interface QueueWork {
+  readonly state: State;
+  readonly settings: Settings;
+  readonly engine: Engine;
+  readonly bus: EventBus;
+  readonly signal: AbortSignal;
+  readonly only?: readonly TaskId[];
+}
+
+/** Opens what a run needs (lock, engine, host) and works the queue; for `run` and `demo`. */
+export async function workQueue(context: Context, work: QueueWork): Promise<RunSummary> {
+  const [{ runQueue }, { connectEngine }, { openDockerHost }, { agentName }, { acquireLock }, repository] =
+    await Promise.all([
+      import('../src/coordinator.ts'),
+      import('../src/sandbox/docker/connect.ts'),
+      import('../src/sandbox/docker/host.ts'),
+      import('../src/sandbox/docker/names.ts'),
+      import('../src/tasks/lock.ts'),
+      context.repository(),
+    ]);
+  const { state, settings } = work;
+  const lock = acquireLock(state.directory, {
+    pid: process.pid,
+    startedAt: new Date().toISOString(),
+    command: 'orchestrate run',
+  });
+  if ('heldBy' in lock) {
+    throw environmentError(
+      'ALREADY_RUNNING',
+      `another run works on this repository (process ${lock.heldBy?.pid ?? 'unknown'})`,
+      {
+        hint: 'follow it with: orchestrate status --watch',
+      },
+    );
+  }
+  try {
+    const docker = await connectEngine(context.env);
+    const { installation } = state;
+    return await runQueue(
+      {
+        repository,
+        state,
+        bus: work.bus,
+        onProgress: (line) => context.note(line),
+        containerName: (task, n) => agentName(installation, task, n),
+        openHost: (services) =>
+          openDockerHost({
+            name: 'local',
+            docker,
+            installation,
+            image: settings.image,
+            workspace: settings.workspace,
+            objectFormat: repository.objectFormat,
+            ...services,
+          }),
+      },
+      {
+        maxAgents: settings.maxAgents,
+        engine: work.engine,
+        bounds: { limits: settings.limits, timeoutMs: settings.timeoutMs, snapshotEveryMs: SNAPSHOT_EVERY_MS },
+        only: work.only,
+        ...(settings.base === null ? {} : { baseRef: settings.base }),
+        includeDirty: settings.includeDirty,
+        history: settings.history,
+        signal: work.signal,
+        pid: process.pid,
+      },
+    );
+  } finally {
+    lock.release();
+  }
+}
+
+/** The engine that the settings choose; environment error NO_ENGINE where nobody chose one. */
+export async function engineOf(settings: Settings): Promise<Engine> {
+  const chosen = settings.engine;
+  if (chosen === null) {
+    throw environmentError('NO_ENGINE', 'no engine was chosen', {
+      hint: "name one: --engine-command '<command>' runs any program as the agent, --engine demo the scripted one",
+    });
+  }
+  if (chosen.command !== null) {
+    const { commandEngine } = await import('../src/engine/command.ts');
+    return commandEngine(chosen.name, chosen.command);
+  }
+  const { demoEngine } = await import('../src/engine/demo.ts');
+  return demoEngine;
+}
+
+async function viewOf(context: Context, bus: EventBus): Promise<{ close(): void }> {
+  if (context.json) {
+    const { createJsonLines } = await import('./render/json-lines.ts');
+    return createJsonLines(bus, context.out);
+  }
+  const { createLiveView } = await import('./render/live.ts');
+  return createLiveView(bus, context.out, {
+    tty: context.out.isTTY === true && !context.quiet,
+    verbose: context.verbose,
+  });
+}
+
+/** The first Ctrl-C (or SIGTERM) stops the agents and salvages their work; the second gives up at once. */
+function onInterrupt(context: Context, interruption: AbortController): () => void {
+  const onSignal = (): void => {
+    if (interruption.signal.aborted) process.exit(EXIT_CODES.interrupted);
+    context.warn('stopping the agents and keeping their work; once more to leave at once');
+    interruption.abort();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return () => {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  };
+}

@@ -1,0 +1,115 @@
+/** How an attempt ended, and the patch it left: an attempt that did not succeed leaves its work as a salvaged patch. */
+
+import { OrchestrateError } from '../errors.ts';
+import { nameSome } from '../git/bytes.ts';
+import { type CollectedPatch, collectPatch } from '../patch/collect.ts';
+import type { EndedSandbox } from '../sandbox/sandbox.ts';
+import type { AttemptEnd, AttemptRecord } from '../state/records.ts';
+import { type AttemptOutcome, NO_USAGE } from '../types.ts';
+import type { AttemptContext } from './attempt.ts';
+import type { StartTree } from './start-tree.ts';
+import { KILLED_BY_USER, type Stopped, type Supervised } from './supervise.ts';
+
+const RUN_STOPPED = 'the run was stopped';
+
+/** Takes the patch out, whatever the end was: an attempt that did not succeed leaves its work as a salvaged patch. */
+export async function conclude(
+  context: AttemptContext,
+  attempt: AttemptRecord,
+  start: StartTree,
+  supervised: Supervised,
+): Promise<AttemptEnd> {
+  const { ended, stopped } = supervised;
+  const verdict = context.engine.verdict(ended.exitCode);
+  const origin = { attempt: attempt.id, task: attempt.task, start };
+  const { patch: collected, problem } = await takePatch(context, ended, origin);
+  const failed = failureOf(ended, stopped, context, verdict.done ? null : verdict.reason) ?? problem;
+  const salvaged = failed !== null;
+  const patch: CollectedPatch | null =
+    collected === null ? null : { ...collected, state: salvaged ? 'salvaged' : 'pending' };
+  if (patch !== null) {
+    context.emit({
+      type: 'patch.created',
+      task: attempt.task,
+      attempt: attempt.id,
+      patch: patch.id,
+      salvaged,
+      flags: patch.flags,
+      ...patch.size,
+    });
+  }
+  if (failed !== null) return end(failed.outcome, { exitCode: ended.exitCode, reason: failed.reason, patch });
+  const summary = verdict.done ? verdict.summary : null;
+  const outcome = patch === null ? 'no-changes' : 'succeeded';
+  const reason = patch === null ? 'the agent changed nothing' : null;
+  return { ...end(outcome, { exitCode: ended.exitCode, reason, patch }), summary };
+}
+
+interface Taken {
+  readonly patch: CollectedPatch | null;
+  /** Why the patch, if there is one, is not the whole work. */
+  readonly problem: Failure | null;
+}
+
+/** The patch; what an agent made too large to take is its failure, not ours. */
+async function takePatch(
+  context: AttemptContext,
+  ended: EndedSandbox,
+  origin: Parameters<typeof collectPatch>[2],
+): Promise<Taken> {
+  try {
+    const { patch, tooLarge } = await collectPatch(context.repository, ended, origin);
+    if (tooLarge.length === 0) return { patch, problem: null };
+    const reason = `what was changed is more than a patch may have; left out: ${nameSome(tooLarge)}`;
+    return { patch, problem: { outcome: 'failed', reason } };
+  } catch (error) {
+    if (!(error instanceof OrchestrateError) || error.code !== 'COLLECT_TOO_LARGE') throw error;
+    return { patch: null, problem: { outcome: 'failed', reason: error.message } };
+  }
+}
+
+interface Failure {
+  readonly outcome: AttemptOutcome;
+  readonly reason: string;
+}
+
+function failureOf(
+  ended: EndedSandbox,
+  stopped: Stopped | null,
+  context: AttemptContext,
+  verdict: string | null,
+): Failure | null {
+  switch (stopped?.why) {
+    case 'disk':
+      return { outcome: 'failed', reason: stopped.reason };
+    case 'interrupted':
+      return { outcome: 'killed', reason: RUN_STOPPED };
+    case 'killed':
+      return { outcome: 'killed', reason: KILLED_BY_USER };
+    case 'timeout':
+      return { outcome: 'timeout', reason: `ended after its time-out of ${context.bounds.timeoutMs / 1000} s` };
+  }
+  if (verdict === null) return null;
+  if (ended.outOfMemory) return { outcome: 'oom', reason: 'out of memory (raise --memory)' };
+  return { outcome: 'failed', reason: verdict };
+}
+
+type End = Pick<AttemptEnd, 'exitCode' | 'reason' | 'patch'>;
+
+export function end(outcome: AttemptOutcome, fields: End): AttemptEnd {
+  return {
+    outcome,
+    taskState: taskStateAfter(outcome, fields.reason),
+    usage: NO_USAGE,
+    egressDenied: [],
+    summary: null,
+    ...fields,
+  };
+}
+
+function taskStateAfter(outcome: AttemptOutcome, reason: string | null): AttemptEnd['taskState'] {
+  if (outcome === 'succeeded' || outcome === 'no-changes') return 'succeeded';
+  if (outcome !== 'killed') return 'failed';
+  // Stopped with the run: the next run takes it up again.
+  return reason === RUN_STOPPED ? 'queued' : 'cancelled';
+}

@@ -1,0 +1,62 @@
+/** What an agent writes, as it writes it: raw bytes on disk, bounded, and told to listeners. */
+
+import { once } from 'node:events';
+import { createWriteStream, mkdirSync, renameSync, type WriteStream } from 'node:fs';
+import path from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
+import type { EventBody } from '../events.ts';
+import type { RunningSandbox } from '../sandbox/sandbox.ts';
+import type { AttemptRecord } from '../state/records.ts';
+
+/** A transcript that grows beyond this starts anew; the part before stays beside it as `<attempt>.log.1`. */
+const PART_BYTES = 64 * 1024 * 1024;
+
+/**
+ * Follows the agent's output to its end, into the file `name`. With a slow disk the engine's log is read more slowly; the agent is never held
+ * up. An attempt that is taken over is read again from the first byte that the engine kept.
+ */
+export async function followOutput(
+  name: string,
+  attempt: AttemptRecord,
+  running: RunningSandbox,
+  emit: (event: EventBody) => void,
+): Promise<void> {
+  mkdirSync(path.dirname(name), { recursive: true, mode: 0o700 });
+  let file = await open(name);
+  let written = 0;
+  // A character may be cut by the end of a chunk.
+  const decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') };
+  try {
+    for await (const { stream, data } of running.output()) {
+      if (written > PART_BYTES) {
+        await close(file);
+        renameSync(name, `${name}.1`);
+        file = await open(name);
+        written = 0;
+      }
+      written += data.length;
+      if (!file.write(data)) await once(file, 'drain');
+      emit({
+        type: 'agent.output',
+        task: attempt.task,
+        attempt: attempt.id,
+        stream,
+        text: decoders[stream].write(data),
+      });
+    }
+  } finally {
+    await close(file);
+  }
+}
+
+async function open(name: string): Promise<WriteStream> {
+  const file = createWriteStream(name, { mode: 0o600 });
+  await once(file, 'open');
+  return file;
+}
+
+async function close(file: WriteStream): Promise<void> {
+  if (file.errored !== null) throw file.errored;
+  file.end();
+  await once(file, 'close');
+}

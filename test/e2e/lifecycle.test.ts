@@ -1,0 +1,160 @@
+import path from 'node:path';
+import { execa } from 'execa';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Scratch } from '../support/scratch.ts';
+
+const CLI = path.resolve('dist/cli/main.js');
+
+interface Task {
+  status: string;
+  reason: string | null;
+  patch: { id: string; status: string } | null;
+  attempts: { id: string; outcome: string | null; exitCode: number | null }[];
+}
+
+let scratch: Scratch;
+
+beforeEach(async () => {
+  scratch = await Scratch.create();
+});
+afterEach(() => scratch[Symbol.asyncDispose]());
+
+describe('a coordinator that is killed', () => {
+  it('the next run goes on with the agent that still works, and does nothing twice', async () => {
+    await scratch.must(['submit', 'x', '--title', 'long']);
+    await killedRun(
+      'echo begun; while ! test -e /tmp/go; do sleep 0.2; test $((i=i+1)) -gt 40 && touch /tmp/go; done; echo x >> x.txt',
+    );
+    await scratch.must(['run', '--engine-command', 'false']);
+    const task = await scratch.json<Task>(['task', 'long']);
+    expect(task).toMatchObject({ status: 'succeeded', attempts: [{ outcome: 'succeeded', exitCode: 0 }] });
+    expect(await scratch.must(['patch', 'show', 'long'])).toContain('+x');
+    expect(await scratch.must(['logs', 'long'])).toContain('begun');
+    expect(await containers()).toEqual([]);
+  });
+
+  it('the next run takes in what an agent left that ended meanwhile', async () => {
+    await scratch.must(['submit', 'x', '--title', 'short']);
+    const name = await killedRun('sleep 3; echo y > y.txt; exit 7');
+    await execa('docker', ['wait', name]);
+    const answer = await scratch.orchestrate(['run', '--engine-command', 'false']);
+    expect(answer.exitCode).toBe(1);
+    const task = await scratch.json<Task>(['task', 'short']);
+    expect(task).toMatchObject({
+      status: 'failed',
+      patch: { status: 'salvaged' },
+      attempts: [{ outcome: 'failed', exitCode: 7 }],
+    });
+  });
+
+  it('a task whose container somebody removed is done again', async () => {
+    await scratch.must(['submit', 'x', '--title', 'gone']);
+    const name = await killedRun('sleep 300');
+    await execa('docker', ['rm', '-f', name]);
+    await scratch.must(['run', '--engine-command', 'echo again > again.txt']);
+    const task = await scratch.json<Task>(['task', 'gone']);
+    expect(task).toMatchObject({ status: 'succeeded', attempts: [{ outcome: 'lost' }, { outcome: 'succeeded' }] });
+    expect(await containers()).toEqual([]);
+  });
+});
+
+describe('from another terminal', () => {
+  it('kill ends a running task, keeps its work and leaves the others alone', async () => {
+    await scratch.must(['submit', 'x', '--title', 'victim']);
+    await scratch.must(['submit', 'x', '--title', 'other']);
+    const command =
+      'echo kept > $ORCHESTRATE_TASK_ID.txt; test $ORCHESTRATE_TASK_ID = other && sleep 6 && exit 0; sleep 300';
+    const run = scratch.orchestrate(['run', '--engine-command', command]);
+    await until(async () => (await scratch.must(['task', 'victim'])).includes('started'));
+    await scratch.must(['kill', 'victim']);
+    await run;
+    expect(await scratch.json<Task>(['task', 'victim'])).toMatchObject({
+      status: 'cancelled',
+      patch: { status: 'salvaged' },
+      attempts: [{ outcome: 'killed' }],
+    });
+    expect((await scratch.json<Task>(['task', 'other'])).status).toBe('succeeded');
+  });
+
+  it('stop lets agents finish and starts nothing more', async () => {
+    await scratch.must(['submit', 'x', '--title', 'first']);
+    await scratch.must(['submit', 'x', '--title', 'second']);
+    const run = scratch.orchestrate(['run', '--max-agents', '1', '--engine-command', 'sleep 5; echo x > x.txt']);
+    await until(async () => (await scratch.must(['task', 'first'])).includes('started'));
+    await scratch.must(['stop']);
+    await run;
+    expect((await scratch.json<Task>(['task', 'first'])).status).toBe('succeeded');
+    expect((await scratch.json<Task>(['task', 'second'])).status).toBe('queued');
+  });
+
+  it('a task queued while a run works is taken up by it', async () => {
+    await scratch.must(['submit', 'x', '--title', 'first']);
+    const run = scratch.orchestrate(['run', '--engine-command', 'sleep 4; echo x > $ORCHESTRATE_TASK_ID.txt']);
+    await until(async () => (await scratch.must(['task', 'first'])).includes('started'));
+    await scratch.must(['submit', 'x', '--title', 'late']);
+    await run;
+    expect((await scratch.json<Task>(['task', 'late'])).status).toBe('succeeded');
+  });
+});
+
+describe('another try', () => {
+  it('retry --from-salvage goes on with what the failed attempt left, and the patch holds both', async () => {
+    await scratch.must(['submit', 'x', '--title', 'half']);
+    await scratch.orchestrate(['run', '--engine-command', 'echo one > one.txt; exit 1']);
+    await scratch.must(['retry', 'half', '--from-salvage']);
+    await scratch.must(['run', '--engine-command', 'test -e one.txt && echo two > two.txt']);
+    const diff = await scratch.must(['patch', 'show', 'half']);
+    expect(diff).toContain('one.txt');
+    expect(diff).toContain('two.txt');
+    await scratch.must(['patch', 'approve', 'half']);
+    await scratch.must(['patch', 'apply', 'half']);
+    expect((await scratch.git('ls-files')).split('\n').sort()).toEqual(['README.md', 'one.txt', 'two.txt']);
+  });
+});
+
+describe('the short way', () => {
+  it('run "<description>" works that task alone and shows its patch', async () => {
+    await scratch.must(['submit', 'x', '--title', 'waits']);
+    const answer = await scratch.orchestrate(['run', 'Write hello', '--engine-command', 'echo hello > hello.txt']);
+    expect(answer.exitCode).toBe(0);
+    expect(answer.stdout).toContain('hello.txt');
+    expect(answer.stderr).toContain('orchestrate patch apply write-hello.1');
+    expect((await scratch.json<Task>(['task', 'waits'])).status).toBe('queued');
+  });
+
+  it('queues nothing when no engine was chosen', async () => {
+    const answer = await scratch.orchestrate(['run', 'Write hello']);
+    expect(answer.exitCode).toBe(3);
+    expect((await scratch.json<{ tasks: unknown[] }>(['status'])).tasks).toEqual([]);
+  });
+});
+
+/** Starts a run and kills it once its agent has started; returns the name of the agent's container. */
+async function killedRun(command: string): Promise<string> {
+  const child = execa('node', [CLI, 'run', '--engine-command', command], {
+    cwd: scratch.repository,
+    env: scratch.env,
+    extendEnv: false,
+    reject: false,
+  });
+  await until(async () => (await containers('status=running', 'label=orchestrate.kind=agent')).length === 1);
+  // The state says so a moment after the engine does.
+  await until(async () => (await scratch.json<{ counts: { running: number } }>(['status'])).counts.running === 1);
+  child.kill('SIGKILL');
+  await child;
+  const [name] = await containers('label=orchestrate.kind=agent');
+  if (name === undefined) throw new Error('the agent is gone');
+  return name;
+}
+
+async function containers(...filters: string[]): Promise<string[]> {
+  const own = `label=orchestrate=${await scratch.installation()}`;
+  const args = [own, ...filters].flatMap((filter) => ['--filter', filter]);
+  const { stdout } = await execa('docker', ['ps', '-a', '--format', '{{.Names}}', ...args]);
+  return stdout.split('\n').filter(Boolean);
+}
+
+/** Asks again until it holds; the test's own time-out bounds it. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 200));
+}

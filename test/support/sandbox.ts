@@ -1,0 +1,266 @@
+/**
+ * Sandboxes of the product's own driver on a scratch repository, for tests that look at them from the inside. What a
+ * container is made of can be changed per attempt: the engine that the driver is given passes its create body through.
+ */
+
+import { createHash, randomBytes } from 'node:crypto';
+import path from 'node:path';
+import Docker, { type ContainerCreateOptions, type HostConfig } from 'dockerode';
+import { shellProgram } from '../../src/engine/command.ts';
+import { resolveBase } from '../../src/git/base.ts';
+import { rootCommit } from '../../src/git/commits.ts';
+import { packOfTree } from '../../src/git/objects.ts';
+import { findRepository } from '../../src/git/repository.ts';
+import { openDockerHost } from '../../src/sandbox/docker/host.ts';
+import type { RunningSandbox, SandboxHost } from '../../src/sandbox/sandbox.ts';
+import type { AttemptId, Limits, ObjectId, TaskId } from '../../src/types.ts';
+import { Scratch } from './scratch.ts';
+
+/** The environment that `--engine-command` promises (CLI.md), no variable more. */
+export const PROMISED_ENVIRONMENT: readonly string[] = [
+  'HOME',
+  'ORCHESTRATE_ATTEMPT',
+  'ORCHESTRATE_CONTEXT_DIR',
+  'ORCHESTRATE_PROMPT_FILE',
+  'ORCHESTRATE_ROLE',
+  'ORCHESTRATE_TASK_ID',
+  'PATH',
+];
+
+/** The Node of the toolbox: runs a probe in any image. */
+export const TOOLBOX_NODE = '/opt/orchestrate/bin/node';
+
+const LIMITS: Limits = { memoryBytes: 1024 ** 3, cpus: 1, pids: 512, diskBytes: 1024 ** 3 };
+/** Of an agent's output, the end is kept. */
+const KEPT_OUTPUT = 1024 ** 2;
+
+export type Body = ContainerCreateOptions & { HostConfig: AnyHostConfig };
+/** With the fields that the typings lack. */
+export type AnyHostConfig = HostConfig & {
+  CgroupnsMode?: string;
+  MaskedPaths?: string[];
+  ReadonlyPaths?: string[];
+};
+/** Takes a defence out of a container before it is created. */
+export type Alteration = (body: Body) => void;
+
+export interface SandboxRun {
+  readonly timeoutMs?: number;
+  readonly limits?: Partial<Limits>;
+  readonly alter?: Alteration | undefined;
+}
+
+export interface SandboxEnd {
+  readonly exitCode: number;
+  readonly outOfMemory: boolean;
+  readonly output: string;
+  readonly outputBytes: number;
+  /** The collected tree's id and the paths that differ from the base's. */
+  readonly tree: ObjectId;
+  readonly changed: readonly string[];
+}
+
+export interface LiveSandbox {
+  readonly container: Docker.Container;
+  readonly running: RunningSandbox;
+  /** Resolves once the agent has printed this. */
+  printed(text: string): Promise<void>;
+  /** What it has printed so far. */
+  output(): string;
+  /** Waits for the end, collects, discards. */
+  end(): Promise<SandboxEnd>;
+  discard(): Promise<void>;
+}
+
+/** Applies the alteration that is registered for a container's name. */
+class AlteringDocker extends Docker {
+  readonly alterations = new Map<string, Alteration>();
+
+  // biome-ignore lint/suspicious/noExplicitAny: dockerode overloads it with a callback, which nobody here uses
+  override createContainer(body: ContainerCreateOptions): any {
+    const altered = structuredClone(body) as Body;
+    this.alterations.get(body.name ?? '')?.(altered);
+    return super.createContainer(altered);
+  }
+}
+
+interface BenchParts {
+  readonly scratch: Scratch;
+  readonly host: SandboxHost;
+  readonly tree: ObjectId;
+  readonly commit: ObjectId;
+}
+
+/** One host on one scratch repository; sandboxes on it may run at the same time. */
+export class SandboxBench implements AsyncDisposable {
+  readonly docker: Docker;
+  readonly #docker: AlteringDocker;
+  readonly #parts: BenchParts;
+  readonly installation: string;
+  #attempts = 0;
+
+  private constructor(docker: AlteringDocker, installation: string, parts: BenchParts) {
+    this.docker = docker;
+    this.#docker = docker;
+    this.installation = installation;
+    this.#parts = parts;
+  }
+
+  /** @param options `image`: the agents' image, null for ours; `files`: what is committed in the repository */
+  static async open(
+    options: { readonly image?: string | null; readonly files?: Readonly<Record<string, string>> } = {},
+  ): Promise<SandboxBench> {
+    const scratch = await Scratch.create(options.files ?? { 'README.md': '# Sample\n' });
+    try {
+      const repository = await findRepository(scratch.repository, scratch.env);
+      const { tree, commit } = await resolveBase(repository, { includeDirty: false });
+      const docker = new AlteringDocker();
+      const installation = randomBytes(6).toString('hex');
+      const host = await openDockerHost({
+        ...{
+          name: 'local',
+          docker,
+          installation,
+          run: `R${installation}`,
+          image: options.image ?? null,
+          keep: [],
+          workspace: null,
+          history: 1,
+        },
+        historyOf: () => Promise.reject(new Error('no history was asked for')),
+        objectFormat: repository.objectFormat,
+        packOf: async (wanted, without) => {
+          const root = await rootCommit(repository, wanted);
+          const pack = packOfTree(repository, wanted, { commit: root, ...(without === null ? {} : { without }) });
+          return { commit: root, pack };
+        },
+        onProgress: () => {},
+        onWarning: () => {},
+      });
+      await host.prepareTree({ tree, commit, near: null });
+      return new SandboxBench(docker, installation, { scratch, host, tree, commit });
+    } catch (error) {
+      await scratch[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  get host(): SandboxHost {
+    return this.#parts.host;
+  }
+
+  /** Starts one attempt: `command` is a program with arguments, or a line for `sh -c` as `--engine-command` takes it. */
+  async start(command: string | readonly string[], options: SandboxRun = {}): Promise<LiveSandbox> {
+    this.#attempts += 1;
+    const attempt = `probe-${this.#attempts}.1` as AttemptId;
+    const task = `probe-${this.#attempts}` as TaskId;
+    const containerName = `orchestrate-${this.installation}-${attempt}`;
+    const { host, tree, commit } = this.#parts;
+    const line = typeof command === 'string' ? command : 'true';
+    const program = shellProgram(line, { task, attempt: 1, role: 'prober', title: 'Probe', description: 'Probe' });
+    if (options.alter !== undefined) this.#docker.alterations.set(containerName, options.alter);
+    const created = await host.create({
+      ...{ attempt, task, containerName, tree, commit, ...program },
+      ...(typeof command === 'string' ? {} : { argv: command }),
+      limits: { ...LIMITS, ...options.limits },
+      timeoutMs: options.timeoutMs ?? 60_000,
+    });
+    try {
+      const running = await created.start();
+      return this.#live(this.docker.getContainer(containerName), running);
+    } catch (error) {
+      await created.discard();
+      throw error;
+    }
+  }
+
+  /** Runs one attempt to its end. */
+  async run(command: string | readonly string[], options: SandboxRun = {}): Promise<SandboxEnd> {
+    const live = await this.start(command, options);
+    try {
+      return await live.end();
+    } finally {
+      await live.discard();
+    }
+  }
+
+  #live(container: Docker.Container, running: RunningSandbox): LiveSandbox {
+    const output = new Output();
+    const followed = output.follow(running);
+    const ended = running.ended();
+    followed.catch(() => {});
+    ended.catch(() => {});
+    return {
+      container,
+      running,
+      output: () => output.text,
+      printed: (text) => output.includes(text),
+      discard: async () => {
+        // Also the way to end one that would never: removing needs no end.
+        await (running as unknown as { discard(): Promise<void> }).discard();
+        await followed.catch(() => {});
+      },
+      end: async () => {
+        const sandbox = await ended;
+        await followed;
+        const collection = await sandbox.collect();
+        const changed: string[] = [];
+        for await (const change of collection.changes) {
+          changed.push(change.path.toString('latin1'));
+          if (change.kind === 'file') for await (const _ of change.content);
+        }
+        const { exitCode, outOfMemory } = sandbox;
+        const ending = { tree: await collection.tree, changed: changed.sort() };
+        return { exitCode, outOfMemory, output: output.text, outputBytes: output.bytes, ...ending };
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#parts.host[Symbol.asyncDispose]();
+    const filters = { label: [`orchestrate=${this.installation}`] };
+    for (const { Id } of await this.docker.listContainers({ all: true, filters })) {
+      await this.docker.getContainer(Id).remove({ force: true, v: true });
+    }
+    for (const { Name } of (await this.docker.listVolumes({ filters })).Volumes ?? []) {
+      await this.docker.getVolume(Name).remove();
+    }
+    await this.#parts.scratch[Symbol.asyncDispose]();
+  }
+}
+
+class Output {
+  text = '';
+  bytes = 0;
+  #hasEnded = false;
+  readonly #waiting: { text: string; found(): void; lost(error: Error): void }[] = [];
+
+  async follow(running: RunningSandbox): Promise<void> {
+    try {
+      for await (const { data } of running.output()) {
+        this.bytes += data.length;
+        this.text = (this.text + data.toString('utf8')).slice(-KEPT_OUTPUT);
+        for (const one of this.#waiting) if (this.text.includes(one.text)) one.found();
+      }
+    } finally {
+      this.#hasEnded = true;
+      for (const one of this.#waiting)
+        one.lost(new Error(`the agent ended without printing ${one.text}: ${this.text}`));
+    }
+  }
+
+  includes(text: string): Promise<void> {
+    return new Promise((found, lost) => {
+      if (this.text.includes(text)) found();
+      else if (this.#hasEnded) lost(new Error(`the agent did not print ${text}: ${this.text}`));
+      else this.#waiting.push({ text, found, lost });
+    });
+  }
+}
+
+/** Name of a throw-away image or container of a test. */
+export function testName(what: string): string {
+  return `orchestrate-test-${what}-${createHash('sha256').update(randomBytes(8)).digest('hex').slice(0, 8)}`;
+}
+
+export const FIXTURES = path.resolve(import.meta.dirname, '../fixtures');
