@@ -140,7 +140,8 @@ class Walk implements Listing {
       const known = folder.base.get(entry.name);
       if (isDotGit(entry.name)) this.#leaveOutDotGit(folder, entry);
       else if (this.#isWhiteout(entry.stat)) this.#delete(known, join(folder.path, entry.name));
-      else if (known === undefined) added.push(entry);
+      // What comes in a folder's place is new to git: ignored like anything else.
+      else if (known === undefined || (isFolder(known) && !entry.stat.isDirectory())) added.push(entry);
       else await this.#take(inside, entry, known);
       seen.add(entry.name);
     }
@@ -153,8 +154,11 @@ class Walk implements Listing {
     const asked = added.map(({ name, stat }) => ({ path: join(folder.path, name), folder: stat.isDirectory() }));
     const ignored = folder.rules.length > 0 && asked.length > 0 ? await this.#ask(folder.rules, asked) : [];
     for (const [at, entry] of added.entries()) {
-      if (ignored[at] === true) this.ignored += 1;
-      else await this.#take(folder, entry, undefined);
+      const known = folder.base.get(entry.name);
+      if (ignored[at] === true) {
+        this.ignored += 1;
+        this.#delete(known, join(folder.path, entry.name));
+      } else await this.#take(folder, entry, known);
     }
   }
 

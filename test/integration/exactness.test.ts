@@ -15,7 +15,7 @@ import { type ScratchRepository, scratchRepository } from '../support/git.ts';
 import { DockerKeeper, type LaidTree, lay } from '../support/keeper.ts';
 
 const LONG = process.env.ORCHESTRATE_LONG_TESTS !== undefined;
-const BATCHES = LONG ? 40 : 2;
+const BATCHES = LONG ? Number(process.env.ORCHESTRATE_LONG_TESTS) : 2;
 const CASES = LONG ? 100 : 40;
 /** Another one each time; a failure names it, and this variable repeats it. */
 const SEED = Number(process.env.ORCHESTRATE_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));

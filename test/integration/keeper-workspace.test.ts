@@ -31,6 +31,14 @@ const SCENARIOS: readonly Scenario[] = [
   },
   { name: 'a file that becomes a folder', script: 'rm a.txt; mkdir a.txt; echo in >a.txt/in.txt' },
   { name: 'a folder that becomes a file', script: 'rm -r dir; echo file >dir' },
+  {
+    name: 'folders that become ignored files',
+    script: 'rm -r dir keep; echo "dir*" >>.gitignore; echo file >dir; ln -s x keep; echo "keep" >>.gitignore',
+  },
+  {
+    name: 'a file that becomes an ignored folder',
+    script: 'rm a.txt; mkdir a.txt; echo in >a.txt/in; echo a.txt >>.gitignore',
+  },
   { name: 'a folder that becomes a symlink', script: 'rm -r dir; ln -s keep dir' },
   { name: 'a symlink that becomes a folder', script: 'rm link; mkdir link; echo in >link/in.txt' },
   { name: 'a file that becomes an empty folder', script: 'rm a.txt; mkdir a.txt' },
