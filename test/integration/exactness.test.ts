@@ -1,5 +1,6 @@
 // Random trees and random edit programs in real sandboxes: what the keeper and the host make of them, against the same
-// programs run on the host and stored by the host's git in a trusted way. ORCHESTRATE_LONG_TESTS=1 runs many more.
+// programs run on the host and stored by the host's git in a trusted way. ORCHESTRATE_LONG_TESTS=40 runs forty times a
+// hundred programs, ORCHESTRATE_TEST_SEED repeats a run.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
