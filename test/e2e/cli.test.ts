@@ -41,7 +41,7 @@ describe('wrong usage', () => {
     [['patch', 'lst'], "unknown command 'lst'", 'did you mean list?'],
     [['patch'], 'a sub-command is missing', '--help'],
     [['task'], "missing required argument 'task'", '--help'],
-    [['run', 'now'], "too many arguments for 'run'", '--help'],
+    [['stop', 'now'], "too many arguments for 'stop'", '--help'],
     [
       ['submit', 'x', '--priority', 'urgent'],
       "'--priority <level>' argument 'urgent' is invalid. Allowed choices are high, normal, low",
