@@ -137,6 +137,10 @@ const SCENARIOS: readonly Scenario[] = [
     name: 'files of one size swapped',
     script: 'mv swap1 t; mv swap2 swap1; mv t swap2; cp -p swap1 /tmp/s; touch -r swap2 swap1',
   },
+  {
+    name: 'folders of files of one size swapped',
+    script: 'mv twin1 t; mv twin2 twin1; mv t twin2',
+  },
   { name: 'hard links', script: 'ln a.txt hard.txt; echo more >>hard.txt' },
   {
     name: 'names that git refuses',
@@ -192,6 +196,8 @@ async function writeFixture(repository: ScratchRepository, folder: string): Prom
   await write('build/tracked.txt', 'tracked\n');
   await write('swap1', '1111\n');
   await write('swap2', '2222\n');
+  await write('twin1/x', '1111\n');
+  await write('twin2/x', '2222\n');
   await write(Buffer.from('odd\xff/in\n', 'latin1'), 'odd\n');
   await write('b\\s"/5', 'five\n');
 }
