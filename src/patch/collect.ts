@@ -9,7 +9,7 @@ import type { Repository } from '../git/repository.ts';
 import type { Collection } from '../sandbox/sandbox.ts';
 import type { AttemptEnd } from '../state/records.ts';
 import type { StartTree } from '../tasks/start-tree.ts';
-import type { AttemptId, ObjectId, TaskId } from '../types.ts';
+import type { AttemptId, Flag, ObjectId, TaskId } from '../types.ts';
 import { inspectPatch } from './self-check.ts';
 import { storedElsewhere } from './stored-elsewhere.ts';
 
@@ -115,7 +115,12 @@ async function patchOf(
     tree: kept.tree,
     commit: kept.commit,
     size,
-    flags: [...kept.flags, ...suspicious, ...elsewhere],
+    flags: withoutTwins([...kept.flags, ...suspicious, ...elsewhere]),
     reason: null,
   };
+}
+
+/** Two looks at a patch may find the same. */
+function withoutTwins(flags: readonly Flag[]): Flag[] {
+  return [...new Map(flags.map((flag) => [`${flag.code}\0${flag.path}`, flag])).values()];
 }

@@ -103,6 +103,10 @@ async function salvagedEnd(
   { attempt, start }: Pick<StartedAttempt, 'attempt' | 'start'>,
   error: unknown,
 ): Promise<AttemptEnd> {
+  if (error instanceof OrchestrateError && error.kind === 'usage') {
+    // Asked for something that cannot be: another try would end the same way.
+    return end('failed', { exitCode: null, reason: error.message, patch: null });
+  }
   const lost = lostEnd(attempt, error);
   return {
     ...lost,

@@ -60,7 +60,7 @@ async function mergedOnto(
     tree = merged.tree;
   }
   if (tree === onto.tree) return onto;
-  const message = 'orchestrate: start of an attempt\n';
+  const message = `orchestrate: results of ${patches.map((patch) => patch.task).join(', ')}\n`;
   return { tree, commit: await commitTree(repository, { tree, parents: [onto.commit], message }) };
 }
 

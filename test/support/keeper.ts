@@ -248,11 +248,8 @@ export class DockerKeeper implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.client[Symbol.asyncDispose]();
     await execa('docker', ['rm', '-f', '-v', this.container]);
+    // The image stays: other test files use it at the same time, and the next run builds it from the engine's cache.
     await execa('docker', ['volume', 'rm', '-f', ...this.#attempts.values(), this.volume]);
-    if (this.image !== BUILT_IMAGE) return;
-    await execa('docker', ['image', 'rm', '-f', this.image]);
-    // The builder's in-between images.
-    await execa('docker', ['image', 'prune', '-f', '--filter', `label=${LABEL}`]);
   }
 }
 
