@@ -3,7 +3,8 @@
 import type { Engine } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
-import { type collectPatch, keepSnapshot, salvageSnapshot } from '../patch/collect.ts';
+import type { Repository } from '../git/repository.ts';
+import { keepSnapshot, salvageSnapshot } from '../patch/collect.ts';
 import type { AdoptedSandbox, RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
 import type { Limits } from '../types.ts';
@@ -34,23 +35,7 @@ export interface AttemptContext {
   readonly disk: DiskWatch;
   /** Aborted when this attempt is to end now; its reason says whether the user or the run wants it. */
   readonly signal: AbortSignal;
-  readonly repository: Parameters<typeof collectPatch>[0];
-  /** Starts happen in the order of the queue: waits for this attempt's turn, and lets the next one go. */
-  readonly turn: StartTurn;
-  emit(event: EventBody): void;
-  onStarted(base: StartTree): void;
-  onCollecting(): void;
-}
-
-/** What an attempt needs of the run it belongs to. */
-export interface AttemptContext {
-  readonly host: SandboxHost;
-  readonly engine: Engine;
-  readonly bounds: AttemptBounds;
-  readonly disk: DiskWatch;
-  /** Aborted when this attempt is to end now; its reason says whether the user or the run wants it. */
-  readonly signal: AbortSignal;
-  readonly repository: Parameters<typeof collectPatch>[0];
+  readonly repository: Repository;
   /** Starts happen in the order of the queue: waits for this attempt's turn, and lets the next one go. */
   readonly turn: StartTurn;
   emit(event: EventBody): void;
