@@ -5,11 +5,11 @@
 
 import { chmod, lchown, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { CallFault } from '../session/protocol.ts';
 import type { WorkspaceKind } from '../types.ts';
 import { copiedBytes } from './copy.ts';
 import { diskUsage } from './disk-usage.ts';
 import { AGENT_UID, isMissing } from './layers.ts';
-import { KeeperFault } from './protocol.ts';
 import { removeAll } from './remove.ts';
 
 export interface HomeFile {
@@ -41,19 +41,19 @@ export class Attempts {
     this.#store = store;
   }
 
-  /** @throws KeeperFault KEEPER_NO_ATTEMPT */
+  /** @throws CallFault KEEPER_NO_ATTEMPT */
   async work(id: string): Promise<AttemptWork> {
     const home = path.join(this.#store, 'a', id);
     for (const kind of ['overlay', 'copy'] as const) {
       const folder = path.join(home, FOLDERS[kind].work);
       if ((await entries(folder)) !== null) return { kind, folder, memory: path.join(home, 'x') };
     }
-    throw new KeeperFault('KEEPER_NO_ATTEMPT', `the store has no attempt ${id}`);
+    throw new CallFault('KEEPER_NO_ATTEMPT', `the store has no attempt ${id}`);
   }
 
   /**
    * Makes the folders of an attempt and lays `files` into its home. Made again from nothing when nobody wrote into the
-   * workspace yet. @throws KeeperFault KEEPER_ATTEMPT_EXISTS when somebody did: that is work
+   * workspace yet. @throws CallFault KEEPER_ATTEMPT_EXISTS when somebody did: that is work
    */
   async prepare(id: string, kind: WorkspaceKind, files: readonly HomeFile[]): Promise<void> {
     const home = path.join(this.#store, 'a', id);
@@ -61,7 +61,7 @@ export class Attempts {
     for (const name of ['u', 'x']) {
       const work = await entries(path.join(home, name));
       if (work === null || work.length === 0) continue;
-      throw new KeeperFault('KEEPER_ATTEMPT_EXISTS', `attempt ${id} has work in the store`);
+      throw new CallFault('KEEPER_ATTEMPT_EXISTS', `attempt ${id} has work in the store`);
     }
     const { given, ours } = FOLDERS[kind];
     await removeAll(home);
@@ -106,7 +106,7 @@ async function layFiles(home: string, files: readonly HomeFile[]): Promise<void>
   for (const file of files) {
     const parts = file.path.split('/');
     if (file.path.includes('\0') || parts.some((part) => part === '' || part === '.' || part === '..')) {
-      throw new KeeperFault('KEEPER_BAD_CALL', `not a path inside a home: ${JSON.stringify(file.path)}`);
+      throw new CallFault('KEEPER_BAD_CALL', `not a path inside a home: ${JSON.stringify(file.path)}`);
     }
     for (let depth = 1; depth < parts.length; depth += 1) folders.add(parts.slice(0, depth).join('/'));
   }

@@ -4,12 +4,12 @@
  */
 
 import type { Stats } from 'node:fs';
+import { CallFault } from '../session/protocol.ts';
 import type { Flag } from '../types.ts';
 import { type FoundEntry, ReadRoot } from './files.ts';
 import type { IgnoreRules } from './ignore.ts';
 import { type BytePath, gitRefuses, isDotGit, join, printable } from './names.ts';
 import type { ObjectReader } from './objects.ts';
-import { KeeperFault } from './protocol.ts';
 import { GITLINK_MODE, isFolder, NO_ENTRIES, type Tree, type TreeEntry } from './tree.ts';
 
 /** A file or symlink that may differ from what the base has at its path. */
@@ -48,7 +48,7 @@ export interface ListOptions {
   /** How to read the folder: as an overlay's upper, or as a whole copy of the tree. */
   readonly view: UpperView | WholeView;
   readonly rules: IgnoreRules;
-  /** Most entries to list, those of a whole copy that the base has too aside; more is a KeeperFault COLLECT_TOO_LARGE. */
+  /** Most entries to list, those of a whole copy that the base has too aside; more is a CallFault COLLECT_TOO_LARGE. */
   readonly maxEntries: number;
 }
 
@@ -72,7 +72,7 @@ interface Folder {
   readonly rules: readonly RulesFile[];
 }
 
-/** @throws KeeperFault COLLECT_TOO_LARGE, KEEPER_CHANGED_WHILE_READ, KEEPER_UNREADABLE */
+/** @throws CallFault COLLECT_TOO_LARGE, KEEPER_CHANGED_WHILE_READ, KEEPER_UNREADABLE */
 export async function listChanges(upper: string, options: ListOptions): Promise<Listing> {
   const walk = new Walk(new ReadRoot(upper), options);
   await walk.run();
@@ -258,7 +258,7 @@ class Walk implements Listing {
       this.#entries += 1;
       if (this.#entries <= this.#options.maxEntries) return;
       const limit = this.#options.maxEntries;
-      throw new KeeperFault('COLLECT_TOO_LARGE', `more than ${limit} files and folders were changed`, { limit });
+      throw new CallFault('COLLECT_TOO_LARGE', `more than ${limit} files and folders were changed`, { limit });
     });
   }
 

@@ -2,10 +2,10 @@
 
 import type { Duplex, Readable } from 'node:stream';
 import { environmentError, failure } from '../errors.ts';
+import { Caller, type OpenedCall } from '../session/caller.ts';
+import { CallFault, ProtocolError } from '../session/protocol.ts';
 import type { ObjectId, WorkspaceKind } from '../types.ts';
-import { Caller, type OpenedCall } from './caller.ts';
 import { type Collection, readCollection } from './collection.ts';
-import { KeeperFault, ProtocolError } from './protocol.ts';
 
 export type { Collection } from './collection.ts';
 
@@ -210,7 +210,7 @@ export class KeeperClient implements AsyncDisposable {
   }
 
   async #session(user: 'keeper' | 'agent'): Promise<Caller> {
-    if (this.#disposed) throw new KeeperFault('KEEPER_LOST', 'the keeper was let go');
+    if (this.#disposed) throw new CallFault('SESSION_LOST', 'the keeper was let go');
     const known = await this.#sessions.get(user);
     if (known !== undefined && !known.isClosed) return known;
     const opening = this.#transport.open(user).then((duplex) => new Caller(duplex));
@@ -224,12 +224,12 @@ export class KeeperClient implements AsyncDisposable {
 function asError(error: unknown): unknown {
   if (error instanceof ProtocolError)
     return environmentError('KEEPER_LOST', `the keeper does not make sense: ${error.message}`);
-  if (!(error instanceof KeeperFault)) return error;
-  if (error.code === 'KEEPER_LOST') return environmentError('KEEPER_LOST', error.message, { cause: error });
+  if (!(error instanceof CallFault)) return error;
+  if (error.code === 'SESSION_LOST') return environmentError('KEEPER_LOST', error.message, { cause: error });
   return failure(error.code, error.message, { hint: hintOf(error), cause: error });
 }
 
-function hintOf(fault: KeeperFault): string | undefined {
+function hintOf(fault: CallFault): string | undefined {
   if (fault.code !== 'COLLECT_TOO_LARGE') return undefined;
   return 'let a .gitignore name what is generated, or have the task do less';
 }

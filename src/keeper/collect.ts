@@ -1,12 +1,12 @@
 /** Collecting an attempt: list, leave out what did not really change, stream the rest, compute the resulting tree. */
 
 import { createHash } from 'node:crypto';
+import type { Outbound } from '../session/streams.ts';
 import type { Flag } from '../types.ts';
 import { breathe, type Candidate, type Listing, type ListOptions, listChanges } from './changes.ts';
 import { ReadRoot } from './files.ts';
 import { type BytePath, pathBytes, printable } from './names.ts';
 import { RECORD, RecordWriter } from './records.ts';
-import type { Outbound } from './streams.ts';
 import { hashObject, type ObjectFormat, resultingTree, SYMLINK_MODE, type TreeEdit, type TreeEntry } from './tree.ts';
 
 export interface CollectOptions extends ListOptions {
@@ -33,7 +33,7 @@ const SETUID_OR_SETGID = 0o6000;
 
 /**
  * Lists, then reads only files that could be as they were in the base (same mode and size). What is too large for the
- * cap is left out with the flag `too-large`. @throws KeeperFault COLLECT_TOO_LARGE for too many entries
+ * cap is left out with the flag `too-large`. @throws CallFault COLLECT_TOO_LARGE for too many entries
  */
 export async function findChanges(upper: string, options: CollectOptions): Promise<CollectedChanges> {
   const listing = await listChanges(upper, options);
@@ -69,7 +69,7 @@ export async function sendFlags(flags: readonly Flag[], out: Pick<Outbound, 'wri
 
 /**
  * Streams deletes, then files and symlinks, then the id of the resulting tree.
- * @throws KeeperFault KEEPER_CHANGED_WHILE_READ when a file is not what was listed any more
+ * @throws CallFault KEEPER_CHANGED_WHILE_READ when a file is not what was listed any more
  */
 export async function sendChanges(
   upper: string,

@@ -1,11 +1,11 @@
 /** The stream of a collection as the host reads it: flags at once, changes when they are asked for. */
 
 import type { TreeChange } from '../git/quarantine.ts';
+import type { OpenedCall } from '../session/caller.ts';
+import { CallFault, ProtocolError } from '../session/protocol.ts';
+import { ByteReader } from '../session/streams.ts';
 import type { Flag, ObjectId } from '../types.ts';
-import type { OpenedCall } from './caller.ts';
-import { KeeperFault, ProtocolError } from './protocol.ts';
 import { RECORD, type RecordHead, readHead } from './records.ts';
-import { ByteReader } from './streams.ts';
 
 export interface Collection {
   /**
@@ -50,7 +50,7 @@ export async function readCollection(call: OpenedCall, asError: (error: unknown)
     } finally {
       // Both without effect when all was read.
       call.cancel();
-      settle.reject(asError(new KeeperFault('KEEPER_CANCELLED', 'the changes were not read to the end')));
+      settle.reject(asError(new CallFault('KEEPER_CANCELLED', 'the changes were not read to the end')));
     }
   }
   return {

@@ -6,13 +6,13 @@
 import { lstatSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { CallFault } from '../session/protocol.ts';
 import type { WholeView } from './changes.ts';
 import { diskUsage } from './disk-usage.ts';
 import { ReadRoot } from './files.ts';
 import { restamp, stampsOf } from './git-index.ts';
 import { isMissing, Layers } from './layers.ts';
 import { type BytePath, join, pathBytes } from './names.ts';
-import { KeeperFault } from './protocol.ts';
 import { run } from './spawn.ts';
 import type { ObjectFormat } from './tree.ts';
 
@@ -50,11 +50,11 @@ export async function fillCopy(
 /**
  * How to read a copy. A file is as it was when inode and change time are: renaming, linking and every write change the
  * time of the file itself, and a renamed folder brings other inodes to its paths.
- * @throws KeeperFault KEEPER_NO_ATTEMPT when the copy was never finished
+ * @throws CallFault KEEPER_NO_ATTEMPT when the copy was never finished
  */
 export async function rememberedView(memory: string, format: ObjectFormat): Promise<WholeView> {
   const index = await readFile(path.join(memory, REMEMBERED)).catch((error: unknown) => {
-    if (isMissing(error)) throw new KeeperFault('KEEPER_NO_ATTEMPT', 'the copy of the attempt was not finished');
+    if (isMissing(error)) throw new CallFault('KEEPER_NO_ATTEMPT', 'the copy of the attempt was not finished');
     throw error;
   });
   const stamps = stampsOf(index, format);

@@ -12,8 +12,8 @@ import {
   type Stats,
 } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { CallFault } from '../session/protocol.ts';
 import { type BytePath, bytePath, pathBytes, printable } from './names.ts';
-import { KeeperFault } from './protocol.ts';
 
 /** Files up to this many bytes are read in one go, without the way through the thread pool. */
 const SMALL = 1 << 18;
@@ -42,7 +42,7 @@ export class ReadRoot {
   /**
    * The entries of a folder, in no order, with their lstat.
    * @param count called for every entry; may throw to stop
-   * @throws KeeperFault KEEPER_CHANGED_WHILE_READ when it is not a folder any more
+   * @throws CallFault KEEPER_CHANGED_WHILE_READ when it is not a folder any more
    */
   list(folder: BytePath, count: (name: BytePath) => void): FoundEntry[] {
     const fd = this.#open(folder, constants.O_DIRECTORY);
@@ -72,7 +72,7 @@ export class ReadRoot {
 
   /**
    * Hands the content of a regular file to `sink`, which must not keep it waiting for another file.
-   * @throws KeeperFault KEEPER_CHANGED_WHILE_READ when it is not the file, or not of the size and time, that was listed
+   * @throws CallFault KEEPER_CHANGED_WHILE_READ when it is not the file, or not of the size and time, that was listed
    */
   async read(path: BytePath, listed: Stats, sink: (chunk: Buffer) => Promise<void> | void): Promise<void> {
     const fd = this.#open(path, constants.O_NONBLOCK);
@@ -153,14 +153,14 @@ function requireSame(now: Stats, listed: Stats, path: BytePath): void {
   if (!same) throw changed(path);
 }
 
-function changed(path: BytePath): KeeperFault {
-  return new KeeperFault('KEEPER_CHANGED_WHILE_READ', `${printable(path)} changed while it was read`);
+function changed(path: BytePath): CallFault {
+  return new CallFault('KEEPER_CHANGED_WHILE_READ', `${printable(path)} changed while it was read`);
 }
 
 function asFault(error: unknown, path: BytePath): unknown {
-  if (error instanceof KeeperFault) return error;
+  if (error instanceof CallFault) return error;
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP' || code === 'EINVAL') return changed(path);
   if (typeof code !== 'string') return error;
-  return new KeeperFault('KEEPER_UNREADABLE', `${printable(path)} cannot be read (${code})`);
+  return new CallFault('KEEPER_UNREADABLE', `${printable(path)} cannot be read (${code})`);
 }

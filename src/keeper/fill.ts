@@ -2,11 +2,11 @@
 
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { CallFault } from '../session/protocol.ts';
 import { hideDeleted, treeDifference } from './difference.ts';
 import { Layers, type NewLayer } from './layers.ts';
 import { pathBytes } from './names.ts';
 import { type ObjectStore, objectEnvironment } from './objects.ts';
-import { KeeperFault } from './protocol.ts';
 import { run } from './spawn.ts';
 import type { ObjectFormat } from './tree.ts';
 
@@ -104,7 +104,7 @@ async function requireTree(
 ): Promise<void> {
   const tree = (await run(['git', 'rev-parse', '--verify', `${layer.commit}^{tree}`], spawning)).toString().trim();
   if (tree !== layer.tree) {
-    throw new KeeperFault('KEEPER_BAD_OBJECT', `commit ${layer.commit} has tree ${tree}, not ${layer.tree}`);
+    throw new CallFault('KEEPER_BAD_OBJECT', `commit ${layer.commit} has tree ${tree}, not ${layer.tree}`);
   }
 }
 

@@ -2,8 +2,8 @@
 
 import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
+import { CallFault } from '../session/protocol.ts';
 import { type BytePath, bytePath } from './names.ts';
-import { KeeperFault } from './protocol.ts';
 import type { ObjectFormat } from './tree.ts';
 
 const HEADER = 12;
@@ -21,7 +21,7 @@ export interface Stamp {
   readonly size: number;
 }
 
-/** @throws KeeperFault KEEPER_BAD_INDEX */
+/** @throws CallFault KEEPER_BAD_INDEX */
 export function stampsOf(index: Buffer, format: ObjectFormat): Map<BytePath, Stamp> {
   const stamps = new Map<BytePath, Stamp>();
   for (const { at, idAt, name } of entriesOf(index, format)) {
@@ -35,7 +35,7 @@ export function stampsOf(index: Buffer, format: ObjectFormat): Map<BytePath, Sta
   return stamps;
 }
 
-/** Writes the stat data of the files as they are now into the index, in place. @throws KeeperFault KEEPER_BAD_INDEX */
+/** Writes the stat data of the files as they are now into the index, in place. @throws CallFault KEEPER_BAD_INDEX */
 export function restamp(index: Buffer, format: ObjectFormat, lstat: (path: Buffer) => BigIntStats): void {
   const second = 1_000_000_000n;
   for (const { at, name } of entriesOf(index, format)) {
@@ -78,6 +78,6 @@ function idBytes(format: ObjectFormat): number {
   return format === 'sha1' ? 20 : 32;
 }
 
-function badIndex(): KeeperFault {
-  return new KeeperFault('KEEPER_BAD_INDEX', 'the index of a layer is not as git writes it');
+function badIndex(): CallFault {
+  return new CallFault('KEEPER_BAD_INDEX', 'the index of a layer is not as git writes it');
 }

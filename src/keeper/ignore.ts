@@ -6,8 +6,8 @@
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { CallFault } from '../session/protocol.ts';
 import { type BytePath, join, pathBytes } from './names.ts';
-import { KeeperFault } from './protocol.ts';
 import { start } from './spawn.ts';
 
 /** What git's answer holds for every path with `-z -v -n`: source, line, pattern, path. */
@@ -91,7 +91,7 @@ export class IgnoreRules implements Disposable {
     });
     git.stdout.on('data', (chunk: Buffer) => this.#receive(chunk.toString('latin1')));
     git.once('error', (error) => this.#fail(error));
-    git.once('close', () => this.#fail(new KeeperFault('KEEPER_PROGRAM_FAILED', `git check-ignore: ${complaint}`)));
+    git.once('close', () => this.#fail(new CallFault('KEEPER_PROGRAM_FAILED', `git check-ignore: ${complaint}`)));
     this.#git = git;
     return git;
   }

@@ -5,8 +5,8 @@
 
 import { lchown, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { CallFault } from '../session/protocol.ts';
 import type { ObjectStore } from './objects.ts';
-import { KeeperFault } from './protocol.ts';
 import { removeAll } from './remove.ts';
 import type { ObjectFormat } from './tree.ts';
 
@@ -64,7 +64,7 @@ export class Layers {
     }
   }
 
-  /** From a layer down to the whole tree that it stands on; @throws KeeperFault KEEPER_NO_LAYER */
+  /** From a layer down to the whole tree that it stands on; @throws CallFault KEEPER_NO_LAYER */
   async stack(tree: string): Promise<[Layer, ...Layer[]]> {
     const stack: [Layer, ...Layer[]] = [await this.#required(tree)];
     for (let from = stack[0].from; from !== null; ) {
@@ -109,11 +109,11 @@ export class Layers {
     this.#opened.delete(tree);
   }
 
-  /** Removes a layer; one that is not there is fine. @throws KeeperFault KEEPER_LAYER_IN_USE when another stands on it */
+  /** Removes a layer; one that is not there is fine. @throws CallFault KEEPER_LAYER_IN_USE when another stands on it */
   async remove(tree: string): Promise<void> {
     const above = (await this.all()).find((layer) => layer.from === tree);
     if (above !== undefined) {
-      throw new KeeperFault('KEEPER_LAYER_IN_USE', `layer ${tree} is needed by layer ${above.tree}`);
+      throw new CallFault('KEEPER_LAYER_IN_USE', `layer ${tree} is needed by layer ${above.tree}`);
     }
     // From here on it is unfinished, whatever happens.
     await rm(this.#meta(tree), { force: true });
@@ -129,7 +129,7 @@ export class Layers {
 
   async #required(tree: string): Promise<Layer> {
     const layer = await this.find(tree);
-    if (layer === null) throw new KeeperFault('KEEPER_NO_LAYER', `the store has no layer of tree ${tree}`);
+    if (layer === null) throw new CallFault('KEEPER_NO_LAYER', `the store has no layer of tree ${tree}`);
     return layer;
   }
 

@@ -5,8 +5,8 @@
 
 import { realpathSync } from 'node:fs';
 import process from 'node:process';
+import { serve } from '../session/serve.ts';
 import { agentMethods, keeperMethods, prepareStore } from './methods.ts';
-import { serve } from './session.ts';
 import { killAll } from './spawn.ts';
 
 const [command, folder] = process.argv.slice(2);

@@ -3,6 +3,9 @@
 import { chmod, lchown, lstat, mkdir, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { CallFault } from '../session/protocol.ts';
+import type { Call, Handler } from '../session/serve.ts';
+import { ByteReader } from '../session/streams.ts';
 import type { WorkspaceKind } from '../types.ts';
 import { Attempts, type AttemptWork, type HomeFile } from './attempts.ts';
 import { isWhiteout } from './changes.ts';
@@ -14,9 +17,6 @@ import { AGENT_UID, Layers, type NewLayer } from './layers.ts';
 import { attemptParam, objectIdParam } from './names.ts';
 import { ObjectReader } from './objects.ts';
 import { opaqueFolders } from './opaque.ts';
-import { KeeperFault } from './protocol.ts';
-import type { Call, Handler } from './session.ts';
-import { ByteReader } from './streams.ts';
 import type { ObjectFormat } from './tree.ts';
 
 type Params = Readonly<Record<string, unknown>>;
@@ -114,18 +114,18 @@ async function collect(call: Call, layers: Layers, work: AttemptWork): Promise<v
   const count = found.deletes.length + found.changed.length;
   await call.reply({ count, bytes, ignored, flags: found.flags.length });
   await sendFlags(found.flags, call.out);
-  for await (const _ of call.body) throw new KeeperFault('KEEPER_BAD_CALL', 'a collection takes no input');
+  for await (const _ of call.body) throw new CallFault('KEEPER_BAD_CALL', 'a collection takes no input');
   await sendChanges(work.folder, found, options, call.out);
 }
 
 /** Their contents come one after the other in the call's stream. */
 async function homeFiles({ params, body }: Call): Promise<HomeFile[]> {
-  if (!Array.isArray(params.files)) throw new KeeperFault('KEEPER_BAD_CALL', 'files must be a list');
+  if (!Array.isArray(params.files)) throw new CallFault('KEEPER_BAD_CALL', 'files must be a list');
   const reader = new ByteReader(body);
   const files: HomeFile[] = [];
   for (const one of params.files) {
     const { path: at, mode, size } = { ...one };
-    if (typeof at !== 'string') throw new KeeperFault('KEEPER_BAD_CALL', 'a file of the home has no path');
+    if (typeof at !== 'string') throw new CallFault('KEEPER_BAD_CALL', 'a file of the home has no path');
     files.push({ path: at, mode: numberParam(mode), content: await reader.read(numberParam(size)) });
   }
   return files;
@@ -153,15 +153,15 @@ function layerParam(params: Params): NewLayer {
 
 function kindParam(value: unknown): WorkspaceKind {
   if (value === 'overlay' || value === 'copy') return value;
-  throw new KeeperFault('KEEPER_BAD_CALL', `not a kind of workspace: ${JSON.stringify(value)}`);
+  throw new CallFault('KEEPER_BAD_CALL', `not a kind of workspace: ${JSON.stringify(value)}`);
 }
 
 function formatParam(value: unknown): ObjectFormat {
   if (value === 'sha1' || value === 'sha256') return value;
-  throw new KeeperFault('KEEPER_BAD_CALL', `not an object format: ${JSON.stringify(value)}`);
+  throw new CallFault('KEEPER_BAD_CALL', `not an object format: ${JSON.stringify(value)}`);
 }
 
 function numberParam(value: unknown): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new KeeperFault('KEEPER_BAD_CALL', `not a number: ${JSON.stringify(value)}`);
+  throw new CallFault('KEEPER_BAD_CALL', `not a number: ${JSON.stringify(value)}`);
 }

@@ -3,7 +3,7 @@
  * bytes do. Also: which paths git refuses, and how a path is shown to people.
  */
 
-import { KeeperFault } from './protocol.ts';
+import { CallFault } from '../session/protocol.ts';
 
 /** One character per byte; parts are separated by `/`, no part is empty, `.` or `..`. The root is ''. */
 export type BytePath = string;
@@ -128,14 +128,14 @@ function escaped(bytes: Buffer, at: number, length: number): string {
   return [...bytes.subarray(at, at + length)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('');
 }
 
-/** @throws KeeperFault unless it is an object id: it becomes part of a path */
+/** @throws CallFault unless it is an object id: it becomes part of a path */
 export function objectIdParam(value: unknown): string {
   if (typeof value === 'string' && /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(value)) return value;
-  throw new KeeperFault('KEEPER_BAD_CALL', `not an object id: ${JSON.stringify(value)}`);
+  throw new CallFault('KEEPER_BAD_CALL', `not an object id: ${JSON.stringify(value)}`);
 }
 
-/** @throws KeeperFault unless it is an attempt's id: it becomes part of a path */
+/** @throws CallFault unless it is an attempt's id: it becomes part of a path */
 export function attemptParam(value: unknown): string {
   if (typeof value === 'string' && /^[a-z0-9][a-z0-9.-]{0,79}$/.test(value)) return value;
-  throw new KeeperFault('KEEPER_BAD_CALL', `not an attempt: ${JSON.stringify(value)}`);
+  throw new CallFault('KEEPER_BAD_CALL', `not an attempt: ${JSON.stringify(value)}`);
 }

@@ -1,7 +1,7 @@
 /** Reads git objects of a stack of layers through one long-lived `git cat-file --batch-command`, lazily and cached. */
 
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
-import { KeeperFault } from './protocol.ts';
+import { CallFault } from '../session/protocol.ts';
 import { start } from './spawn.ts';
 import { type ObjectFormat, parseTree, type Tree } from './tree.ts';
 
@@ -50,7 +50,7 @@ export class ObjectReader implements Disposable {
     });
     this.#git.stdout.on('data', (chunk: Buffer) => this.#receive(chunk));
     this.#git.once('error', (error) => this.#fail(error));
-    this.#git.once('close', () => this.#fail(new KeeperFault('KEEPER_PROGRAM_FAILED', `git cat-file: ${complaint}`)));
+    this.#git.once('close', () => this.#fail(new CallFault('KEEPER_PROGRAM_FAILED', `git cat-file: ${complaint}`)));
   }
 
   /** The entries of a tree; read once. */
@@ -116,7 +116,7 @@ export class ObjectReader implements Disposable {
     this.#questions.shift();
     if (Number.isFinite(size))
       question.resolve({ size, content: bytes.subarray(end + 1, Math.max(after - 1, end + 1)) });
-    else question.reject(new KeeperFault('KEEPER_BAD_OBJECT', `object ${id} is not in the layer`));
+    else question.reject(new CallFault('KEEPER_BAD_OBJECT', `object ${id} is not in the layer`));
     return bytes.subarray(after);
   }
 

@@ -1,7 +1,7 @@
 /** How a collection travels: a sequence of records, each a fixed head, a path and a body. */
 
-import { ProtocolError } from './protocol.ts';
-import type { ByteReader, Outbound } from './streams.ts';
+import { ProtocolError } from '../session/protocol.ts';
+import type { ByteReader, Outbound } from '../session/streams.ts';
 
 export const RECORD = {
   /** Body: JSON of a Flag. */

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { KeeperFault } from './protocol.ts';
+import { CallFault } from '../session/protocol.ts';
 
 export interface SpawnOptions {
   readonly cwd: string;
@@ -52,7 +52,7 @@ export function start(argv: readonly [string, ...string[]], options: SpawnOption
 /**
  * Runs a program to its end and returns what it wrote.
  * @param input fed to its standard input; an error in it ends the program and is passed on
- * @throws KeeperFault KEEPER_PROGRAM_FAILED with the end of its complaint when it exits with anything but 0
+ * @throws CallFault KEEPER_PROGRAM_FAILED with the end of its complaint when it exits with anything but 0
  */
 export async function run(
   argv: readonly [string, ...string[]],
@@ -85,7 +85,7 @@ export async function run(
       .filter((one, at) => one !== '-c' && argv[at - 1] !== '-c')
       .slice(0, 2)
       .join(' ');
-    throw new KeeperFault('KEEPER_PROGRAM_FAILED', `${what} ended with ${end}: ${complaint.trim()}`);
+    throw new CallFault('KEEPER_PROGRAM_FAILED', `${what} ended with ${end}: ${complaint.trim()}`);
   }
   return Buffer.concat(output);
 }

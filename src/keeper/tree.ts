@@ -1,8 +1,8 @@
 /** Git trees as values: parsing, hashing, and the id of the tree that edits make of a base, read lazily. Pure. */
 
 import { createHash } from 'node:crypto';
+import { CallFault } from '../session/protocol.ts';
 import type { BytePath } from './names.ts';
-import { KeeperFault } from './protocol.ts';
 
 export type ObjectFormat = 'sha1' | 'sha256';
 
@@ -28,7 +28,7 @@ export const GITLINK_MODE = '160000';
 
 export const NO_ENTRIES: Tree = new Map();
 
-/** @throws KeeperFault KEEPER_BAD_OBJECT when the bytes are no tree */
+/** @throws CallFault KEEPER_BAD_OBJECT when the bytes are no tree */
 export function parseTree(content: Buffer, format: ObjectFormat): Tree {
   const idBytes = format === 'sha1' ? 20 : 32;
   const entries = new Map<BytePath, TreeEntry>();
@@ -38,7 +38,7 @@ export function parseTree(content: Buffer, format: ObjectFormat): Tree {
     const nul = content.indexOf(0, at);
     const next = nul + 1 + idBytes;
     if (space < 0 || nul < space || next > content.length) {
-      throw new KeeperFault('KEEPER_BAD_OBJECT', 'a tree object is malformed');
+      throw new CallFault('KEEPER_BAD_OBJECT', 'a tree object is malformed');
     }
     const name = content.toString('latin1', space + 1, nul);
     entries.set(name, { mode: content.toString('latin1', at, space), id: content.toString('hex', nul + 1, next) });

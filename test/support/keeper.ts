@@ -144,7 +144,7 @@ export class DockerKeeper implements AsyncDisposable {
   ) {
     this.client = new KeeperClient({
       open: async (user) => {
-        const serve = ['node', '/keeper/main.js', 'serve', '/store'];
+        const serve = ['node', '/orchestrate/keeper/main.js', 'serve', '/store'];
         const id = user === 'agent' ? `${AGENT_UID}:${AGENT_UID}` : '0:0';
         return duplexOf(spawn('docker', ['exec', '-i', '-u', id, container, ...serve]));
       },

@@ -10,8 +10,8 @@ import { type CollectOptions, findChanges, sendChanges } from '../../src/keeper/
 import { readCollection } from '../../src/keeper/collection.ts';
 import { IgnoreRules } from '../../src/keeper/ignore.ts';
 import { ObjectReader } from '../../src/keeper/objects.ts';
-import { Inbound, Outbound } from '../../src/keeper/streams.ts';
 import type { Tree } from '../../src/keeper/tree.ts';
+import { Inbound, Outbound } from '../../src/session/streams.ts';
 import type { Flag } from '../../src/types.ts';
 import { type ScratchRepository, scratchRepository } from '../support/git.ts';
 import { applied, type ReadChange, readChanges } from '../support/keeper.ts';

@@ -35,11 +35,19 @@ const CONTEXTS: Record<ImageName, ImageContext> = {
   },
   'orchestrate-sidecar': {
     dockerfile: 'Dockerfile',
-    files: { 'images/sidecar/Dockerfile': 'Dockerfile', 'dist/src/keeper': 'keeper' },
+    files: {
+      'images/sidecar/Dockerfile': 'Dockerfile',
+      'dist/src/session': 'programs/session',
+      'dist/src/keeper': 'programs/keeper',
+    },
   },
   'orchestrate-toolbox': {
     dockerfile: 'Dockerfile',
-    files: { 'images/toolbox/Dockerfile': 'Dockerfile', 'dist/src/toolbox': 'toolbox' },
+    files: {
+      'images/toolbox/Dockerfile': 'Dockerfile',
+      'dist/src/session': 'programs/session',
+      'dist/src/toolbox': 'programs/toolbox',
+    },
   },
 };
 

@@ -38,7 +38,7 @@ export async function startKeeper(
     transport: {
       async open(user): Promise<Duplex> {
         const exec = await container.exec({
-          Cmd: ['node', '/keeper/main.js', 'serve', STORE_MOUNT],
+          Cmd: ['node', '/orchestrate/keeper/main.js', 'serve', STORE_MOUNT],
           User: user === 'agent' ? AGENT_USER : '0:0',
           AttachStdin: true,
           AttachStdout: true,

@@ -155,7 +155,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
     Hostname: 'sandbox',
     WorkingDir: WORKSPACE,
     // Without the flag SIGUSR1, which an agent may send, opens Node's debugger inside this process.
-    Entrypoint: [`${TOOLBOX_MOUNT}/bin/node`, '--disable-sigusr1', `${TOOLBOX_MOUNT}/toolbox/main.js`],
+    Entrypoint: [`${TOOLBOX_MOUNT}/bin/node`, '--disable-sigusr1', `${TOOLBOX_MOUNT}/programs/toolbox/main.js`],
     Cmd: [],
     Env: environmentOfPid1(toolbox, at.image),
     Healthcheck: { Test: ['NONE'] },

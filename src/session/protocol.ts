@@ -1,5 +1,5 @@
 /**
- * The keeper's wire format: length-prefixed binary frames over one byte pipe each way.
+ * The wire format of our side-cars and of the toolbox: length-prefixed binary frames over one byte pipe each way.
  * Every request id carries one call, one answer and at most one byte stream in each direction, with credits.
  */
 
@@ -45,8 +45,8 @@ export class ProtocolError extends Error {
 }
 
 /** A call failed; `code` is for programs, `detail` holds figures that belong to it. */
-export class KeeperFault extends Error {
-  override readonly name = 'KeeperFault';
+export class CallFault extends Error {
+  override readonly name = 'CallFault';
   readonly code: string;
   readonly detail: Readonly<Record<string, unknown>>;
 

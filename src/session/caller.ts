@@ -2,17 +2,17 @@
 
 import type { Duplex } from 'node:stream';
 import { Link } from './link.ts';
-import { creditPayload, type Frame, KeeperFault, KIND, ProtocolError, parseCredit, parseJson } from './protocol.ts';
+import { CallFault, creditPayload, type Frame, KIND, ProtocolError, parseCredit, parseJson } from './protocol.ts';
 import { Inbound, Outbound } from './streams.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
 export interface OpenedCall {
-  /** The answer; rejects with a KeeperFault. */
+  /** The answer; rejects with a CallFault. */
   readonly result: Promise<Json>;
-  /** What the keeper streams to us; ends, or fails, when the call is over. */
+  /** What the server streams to us; ends, or fails, when the call is over. */
   readonly stream: Inbound;
-  /** Streams to the keeper; resolves when all is sent or the call is over. Rejects with the source's own error. */
+  /** Streams to the server; resolves when all is sent or the call is over. Rejects with the source's own error. */
   send(source: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<void>;
   /** Gives up; harmless when the call is over. */
   cancel(): void;
@@ -118,12 +118,12 @@ export class Caller {
   }
 }
 
-function lost(reason: Error | null): KeeperFault {
-  return new KeeperFault('KEEPER_LOST', `the keeper's session is over${reason === null ? '' : `: ${reason.message}`}`);
+function lost(reason: Error | null): CallFault {
+  return new CallFault('SESSION_LOST', `the session is over${reason === null ? '' : `: ${reason.message}`}`);
 }
 
-function faultOf(payload: Json): KeeperFault {
+function faultOf(payload: Json): CallFault {
   const { code, message, detail } = payload;
   const details: Json = typeof detail === 'object' && detail !== null ? { ...detail } : {};
-  return new KeeperFault(String(code), String(message), details);
+  return new CallFault(String(code), String(message), details);
 }

@@ -2,7 +2,7 @@
 
 import type { Readable, Writable } from 'node:stream';
 import { Link } from './link.ts';
-import { creditPayload, type Frame, KeeperFault, KIND, ProtocolError, parseCredit, parseJson } from './protocol.ts';
+import { CallFault, creditPayload, type Frame, KIND, ProtocolError, parseCredit, parseJson } from './protocol.ts';
 import { Inbound, Outbound } from './streams.ts';
 
 /** One call as its handler sees it. */
@@ -52,7 +52,7 @@ class Session {
 
   async ended(): Promise<Error | null> {
     const reason = await this.#link.closed;
-    for (const call of this.#calls.values()) abort(call, new KeeperFault('KEEPER_LOST', 'the client is gone'));
+    for (const call of this.#calls.values()) abort(call, new CallFault('SESSION_LOST', 'the client is gone'));
     return reason;
   }
 
@@ -74,7 +74,7 @@ class Session {
         call?.out.credit(parseCredit(frame.payload));
         return;
       case KIND.cancel:
-        if (call !== undefined) abort(call, new KeeperFault('KEEPER_CANCELLED', 'the client gave up'));
+        if (call !== undefined) abort(call, new CallFault('KEEPER_CANCELLED', 'the client gave up'));
         return;
       default:
         throw new ProtocolError(`a client does not send frames of kind ${frame.kind}`);
@@ -113,11 +113,11 @@ class Session {
     const { method } = request;
     const handler = typeof method === 'string' && Object.hasOwn(this.#handlers, method) && this.#handlers[method];
     if (handler) return handler;
-    throw new KeeperFault('KEEPER_BAD_CALL', `there is no method ${JSON.stringify(method)}`);
+    throw new CallFault('KEEPER_BAD_CALL', `there is no method ${JSON.stringify(method)}`);
   }
 }
 
-function abort(call: OpenCall, reason: KeeperFault): void {
+function abort(call: OpenCall, reason: CallFault): void {
   call.aborter.abort(reason);
   call.body.fail(reason);
   call.out.fail(reason);
@@ -127,11 +127,11 @@ function asObject(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? { ...value } : {};
 }
 
-/** Errors of ours keep their code; anything else is a fault of the keeper or of the machine. */
+/** Errors of ours keep their code; anything else is a fault of the server or of its machine. */
 function errorPayload(error: unknown): Buffer {
-  const known = error instanceof KeeperFault;
+  const known = error instanceof CallFault;
   const message = error instanceof Error ? error.message : String(error);
-  const code = known ? error.code : 'KEEPER_FAILED';
+  const code = known ? error.code : 'SESSION_FAILED';
   const detail = known ? error.detail : {};
   return Buffer.from(JSON.stringify({ code, message: message.slice(0, 10_000), detail }));
 }

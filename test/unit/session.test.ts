@@ -2,7 +2,7 @@
 import { Duplex, PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Caller } from '../../src/keeper/caller.ts';
+import { Caller } from '../../src/session/caller.ts';
 import {
   type Frame,
   FrameDecoder,
@@ -13,8 +13,8 @@ import {
   MAX_FRAME,
   ProtocolError,
   WINDOW,
-} from '../../src/keeper/protocol.ts';
-import { type Handler, serve } from '../../src/keeper/session.ts';
+} from '../../src/session/protocol.ts';
+import { type Handler, serve } from '../../src/session/serve.ts';
 
 function encode({ id, kind, payload }: Frame): Buffer {
   return Buffer.concat([frameHead(id, kind, payload.length), payload]);
@@ -168,7 +168,7 @@ describe('a session', () => {
         throw new Error('no luck');
       },
     });
-    await expect(caller.call('fail').result).rejects.toMatchObject({ code: 'KEEPER_FAILED', message: 'no luck' });
+    await expect(caller.call('fail').result).rejects.toMatchObject({ code: 'SESSION_FAILED', message: 'no luck' });
     await expect(caller.call('constructor').result).rejects.toMatchObject({ code: 'KEEPER_BAD_CALL' });
   });
 
@@ -196,11 +196,11 @@ describe('a session', () => {
     await call.result;
     up.write(wire);
     expect(await served).toBeInstanceOf(ProtocolError);
-    expect(reasons).toEqual(['KEEPER_LOST']);
+    expect(reasons).toEqual(['SESSION_LOST']);
     // The program ends then, and with it its output.
     down.end();
-    await expect(call.stream.next()).rejects.toMatchObject({ code: 'KEEPER_LOST' });
-    await expect(caller.call('wait').result).rejects.toMatchObject({ code: 'KEEPER_LOST' });
+    await expect(call.stream.next()).rejects.toMatchObject({ code: 'SESSION_LOST' });
+    await expect(caller.call('wait').result).rejects.toMatchObject({ code: 'SESSION_LOST' });
   });
 
   it('ends properly when the client closes it, and stops what is under way', async () => {
@@ -208,6 +208,6 @@ describe('a session', () => {
     await caller.call('wait').result;
     up.end();
     expect(await served).toBeNull();
-    expect(reasons).toEqual(['KEEPER_LOST']);
+    expect(reasons).toEqual(['SESSION_LOST']);
   });
 });
