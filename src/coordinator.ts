@@ -214,7 +214,8 @@ class Run {
     return going;
   }
 
-  async #resume({ attempt, start, adopted }: Adopted): Promise<void> {
+  async #resume(found: Adopted): Promise<void> {
+    const { attempt } = found;
     const began = performance.now();
     this.#emit({
       type: 'warning',
@@ -223,7 +224,8 @@ class Run {
       message: 'taken over from a run that was cut off',
     });
     const context = this.#contextOf(attempt, NO_WAIT);
-    await this.#end(attempt, await resumeAttempt(context, attempt, start, adopted), began);
+    const task = this.#the.parts.state.task(attempt.task);
+    await this.#end(attempt, await resumeAttempt(context, task, found), began);
   }
 
   async #attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void> {

@@ -67,6 +67,24 @@ export const NO_USAGE: Usage = {
   usd: null,
 };
 
+/** A model service's wire protocol: Anthropic Messages or OpenAI Responses. */
+export const MODEL_APIS = ['anthropic', 'openai'] as const;
+export type ModelApi = (typeof MODEL_APIS)[number];
+
+/** Dollars for a million tokens of one model, by kind. `cacheWrite` is what an entry of five minutes costs. */
+export interface Price {
+  readonly input: number;
+  readonly output: number;
+  readonly cacheRead: number;
+  readonly cacheWrite: number;
+}
+
+/** What may be spent at most; null: no limit. `tokens` counts input (cached or not) and output. */
+export interface Caps {
+  readonly usd: number | null;
+  readonly tokens: number | null;
+}
+
 /** Something in a patch that a person should look at; `path` is printable UTF-8 (bytes that are not are escaped as `\xNN`). */
 export interface Flag {
   readonly code: string;

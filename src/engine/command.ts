@@ -1,6 +1,8 @@
 /** Any program as the agent: run by `sh -c` in the workspace; exit code 0 means done. */
 
-import type { AgentProgram, Assignment, Engine, EngineVerdict } from './engine.ts';
+import { StringDecoder } from 'node:string_decoder';
+import type { OutputChunk } from '../sandbox/sandbox.ts';
+import type { AgentEvent, AgentProgram, AgentSession, Assignment, Engine, EngineVerdict } from './engine.ts';
 
 /** Where the agent finds its home, and below it what was laid there for it. */
 const HOME = '/home/agent';
@@ -12,9 +14,20 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 export function commandEngine(name: string, command: string): Engine {
   return {
     name,
-    program: (assignment) => shellProgram(command, assignment),
-    verdict: exitCodeVerdict,
+    apis: [],
+    begin: (assignment) => shellSession(command, assignment),
   };
+}
+
+/** A session of `sh -c command`: what it prints is text, exit code 0 means done. */
+export function shellSession(command: string, assignment: Assignment): AgentSession {
+  return { program: shellProgram(command, assignment), read: textReader(), verdict: exitCodeVerdict };
+}
+
+/** Reads output as plain text; a character may be cut by the end of a chunk. */
+export function textReader(): (chunk: OutputChunk) => readonly AgentEvent[] {
+  const decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') };
+  return ({ stream, data }) => [{ type: 'text', stream, text: decoders[stream].write(data) }];
 }
 
 /** `sh -c command` with the environment that `--engine-command` promises. */

@@ -3,15 +3,15 @@
  * demos and tests can make an agent do, or fail to do, anything. Without such a block it writes the task down in a file.
  */
 
-import { exitCodeVerdict, shellProgram } from './command.ts';
+import { shellSession } from './command.ts';
 import type { Assignment, Engine } from './engine.ts';
 
 const SCRIPT_BLOCK = /^```sh\n([\s\S]*?)^```/m;
 
 export const demoEngine: Engine = {
   name: 'demo',
-  program: (assignment) => shellProgram(scriptOf(assignment), assignment),
-  verdict: exitCodeVerdict,
+  apis: [],
+  begin: (assignment) => shellSession(scriptOf(assignment), assignment),
 };
 
 function scriptOf(assignment: Assignment): string {

@@ -1,10 +1,13 @@
 /**
- * PORT: what does the thinking. An engine turns an assignment into the program that runs in the sandbox and reads, from
- * how that program ended, whether the agent did its work. It holds no resources; one engine serves all agents of a run.
+ * PORT: what does the thinking. An engine turns an assignment into the program that runs in the sandbox, reads what that
+ * program prints, and says from how it ended whether the agent did its work. One engine serves all agents of a run; what
+ * belongs to one attempt is in its session. A session that is begun again (its coordinator was killed) reads the output
+ * from the first byte again and must come to the same end.
  */
 
-import type { HomeFile } from '../sandbox/sandbox.ts';
-import type { TaskId } from '../types.ts';
+import type { HomeFile, OutputChunk } from '../sandbox/sandbox.ts';
+import type { Toolbox } from '../toolbox/toolbox.ts';
+import type { ModelApi, TaskId, Usage } from '../types.ts';
 
 /** What an agent is asked to do. */
 export interface Assignment {
@@ -16,22 +19,65 @@ export interface Assignment {
   readonly description: string;
 }
 
+/** How an agent's program reaches the gateway from inside its sandbox. */
+export interface Access {
+  /** `http://127.0.0.1:<port>`: base URL of model services (their paths begin with /v1) and forward proxy alike. */
+  readonly url: string;
+  /** Stands for the key; worth nothing elsewhere. */
+  readonly token: string;
+}
+
 /** The program to run as the sandbox's main process. */
 export interface AgentProgram {
+  /** Empty where the toolbox serves tools instead of running a program. */
   readonly argv: readonly string[];
   /** The agent's whole environment; nothing else reaches it. */
   readonly env: Readonly<Record<string, string>>;
   readonly homeFiles: readonly HomeFile[];
 }
 
-/** How the agent's program ended, as the engine reads it. */
+/** What an agent says of itself; shown, never trusted. */
+export type AgentEvent =
+  | { readonly type: 'text'; readonly text: string; readonly stream: OutputChunk['stream'] }
+  | { readonly type: 'tool'; readonly tool: string; readonly detail: string }
+  /** All that the agent has used so far, by its own account. */
+  | { readonly type: 'usage'; readonly usage: Usage };
+
+/** How the agent ended, as the engine reads it. */
 export type EngineVerdict =
   | { readonly done: true; readonly summary: string | null }
   | { readonly done: false; readonly reason: string };
 
 export interface Engine {
   readonly name: string;
-  program(assignment: Assignment): AgentProgram;
+  /** The model services that its agents ask through the gateway; empty: none. */
+  readonly apis: readonly ModelApi[];
+  /** @param access null where the attempt has no gateway */
+  begin(assignment: Assignment, access: Access | null): AgentSession;
+}
+
+/** One attempt as the engine sees it. */
+export interface AgentSession {
+  readonly program: AgentProgram;
+  /** Every piece of output once, in order. */
+  read(chunk: OutputChunk): readonly AgentEvent[];
   /** Called once, after the program has ended by itself. */
   verdict(exitCode: number): EngineVerdict;
+  /**
+   * Where the thinking is done on this side: works the task by calling tools in the sandbox until it is done. Ends early
+   * when the signal is aborted. Not given: the program thinks by itself.
+   */
+  readonly drive?: (work: Drive) => Promise<EngineVerdict>;
+}
+
+/** What a session that thinks on this side works with. */
+export interface Drive {
+  /** Calls tools in the sandbox. */
+  readonly toolbox: Toolbox;
+  /** Asks the model through the gateway, metered and capped as this attempt. */
+  readonly fetch: typeof globalThis.fetch;
+  /** A folder of this attempt's own on this side, for what must outlive a killed coordinator. */
+  readonly folder: string;
+  readonly signal: AbortSignal;
+  emit(event: AgentEvent): void;
 }

@@ -1,15 +1,16 @@
 /** One attempt from start to end: sandbox, agent, patch, record. Whatever happens, its end is written down. */
 
-import type { Engine } from '../engine/engine.ts';
+import type { AgentEvent, AgentSession, Engine } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
 import type { Repository } from '../git/repository.ts';
 import { keepSnapshot, salvageSnapshot } from '../patch/collect.ts';
-import type { AdoptedSandbox, RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
+import type { RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
 import type { Limits } from '../types.ts';
 import { conclude, end } from './conclude.ts';
 import type { DiskWatch } from './disk-watch.ts';
+import type { Adopted } from './recovery.ts';
 import { transcriptFile } from './retention.ts';
 import type { StartTurn } from './start-line.ts';
 import type { StartTree } from './start-tree.ts';
@@ -70,13 +71,13 @@ export function lostEnd(attempt: AttemptRecord, error: unknown): AttemptEnd {
 /** Goes on with an attempt whose coordinator was killed, whether its agent still runs or has ended meanwhile. */
 export async function resumeAttempt(
   context: AttemptContext,
-  attempt: AttemptRecord,
-  start: StartTree,
-  adopted: AdoptedSandbox,
+  task: TaskRecord,
+  { attempt, start, adopted }: Adopted,
 ): Promise<AttemptEnd> {
   try {
     const elapsedMs = Math.max(0, Date.now() - adopted.startedAt.getTime());
-    return await untilEnd(context, { attempt, start, running: adopted.sandbox, elapsedMs });
+    const session = beginSession(context, task, attempt);
+    return await untilEnd(context, { attempt, start, session, running: adopted.sandbox, elapsedMs });
   } catch (error) {
     return salvagedEnd(context, { attempt, start }, error);
   }
@@ -105,22 +106,16 @@ async function attemptInSandbox(
   attempt: AttemptRecord,
   start: StartTree,
 ): Promise<AttemptEnd> {
-  const { host, engine, bounds } = context;
+  const { host, bounds } = context;
   await host.prepareTree(start);
-  const program = engine.program({
-    task: task.id,
-    attempt: attempt.n,
-    role: task.agent,
-    title: task.title,
-    description: task.description,
-  });
+  const session = beginSession(context, task, attempt);
   const created = await host.create({
     attempt: attempt.id,
     task: task.id,
     containerName: attempt.container,
     tree: start.tree,
     commit: start.commit,
-    ...program,
+    ...session.program,
     limits: bounds.limits,
     timeoutMs: bounds.timeoutMs,
   });
@@ -143,31 +138,48 @@ async function attemptInSandbox(
     await created.discard().catch(() => {});
     throw error;
   }
-  return untilEnd(context, { attempt, start, running, elapsedMs: 0 });
+  return untilEnd(context, { attempt, start, session, running, elapsedMs: 0 });
+}
+
+function beginSession({ engine }: AttemptContext, task: TaskRecord, attempt: AttemptRecord): AgentSession {
+  const { id, agent: role, title, description } = task;
+  return engine.begin({ task: id, attempt: attempt.n, role, title, description }, null);
 }
 
 interface StartedAttempt {
   readonly attempt: AttemptRecord;
   readonly start: StartTree;
+  readonly session: AgentSession;
   readonly running: RunningSandbox;
   /** How long the agent has run already, milliseconds. */
   readonly elapsedMs: number;
 }
 
 async function untilEnd(context: AttemptContext, started: StartedAttempt): Promise<AttemptEnd> {
-  const { attempt, start, running } = started;
+  const { attempt, start, session, running } = started;
   const file = transcriptFile(context.repository.stateDir, attempt.id);
-  const transcript = followOutput(file, attempt, running, context.emit);
+  const transcript = followOutput(file, running, (chunk) => {
+    for (const event of session.read(chunk)) tell(context, attempt, event);
+  });
   // Awaited below; a failure meanwhile must not count as unhandled.
   transcript.catch(() => {});
   try {
     const supervised = await untilEnded(context, started);
     await transcript;
     context.onCollecting();
-    return await conclude(context, attempt, start, supervised);
+    return await conclude(context, { attempt, start, session }, supervised);
   } finally {
     await running.discard();
   }
+}
+
+/** What the agent says of itself, as an event of the run. */
+function tell(context: AttemptContext, { id, task }: AttemptRecord, event: AgentEvent): void {
+  if (event.type === 'text') {
+    context.emit({ type: 'agent.output', task, attempt: id, stream: event.stream, text: event.text });
+  } else if (event.type === 'tool') {
+    context.emit({ type: 'agent.tool', task, attempt: id, tool: event.tool, detail: event.detail });
+  } else context.emit({ type: 'usage', task, attempt: id, usage: event.usage });
 }
 
 async function untilEnded(context: AttemptContext, started: StartedAttempt): Promise<Supervised> {

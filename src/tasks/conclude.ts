@@ -1,5 +1,6 @@
 /** How an attempt ended, and the patch it left: an attempt that did not succeed leaves its work as a salvaged patch. */
 
+import type { AgentSession } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import { nameSome } from '../git/bytes.ts';
 import { type CollectedPatch, collectPatch } from '../patch/collect.ts';
@@ -12,15 +13,20 @@ import { KILLED_BY_USER, type Stopped, type Supervised } from './supervise.ts';
 
 const RUN_STOPPED = 'the run was stopped';
 
+export interface Concluded {
+  readonly attempt: AttemptRecord;
+  readonly start: StartTree;
+  readonly session: AgentSession;
+}
+
 /** Takes the patch out, whatever the end was: an attempt that did not succeed leaves its work as a salvaged patch. */
 export async function conclude(
   context: AttemptContext,
-  attempt: AttemptRecord,
-  start: StartTree,
+  { attempt, start, session }: Concluded,
   supervised: Supervised,
 ): Promise<AttemptEnd> {
   const { ended, stopped } = supervised;
-  const verdict = context.engine.verdict(ended.exitCode);
+  const verdict = session.verdict(ended.exitCode);
   const origin = { attempt: attempt.id, task: attempt.task, start };
   const { patch: collected, problem } = await takePatch(context, ended, origin);
   const failed = failureOf(ended, stopped, context, verdict.done ? null : verdict.reason) ?? problem;

@@ -3,10 +3,7 @@
 import { once } from 'node:events';
 import { createWriteStream, mkdirSync, renameSync, type WriteStream } from 'node:fs';
 import path from 'node:path';
-import { StringDecoder } from 'node:string_decoder';
-import type { EventBody } from '../events.ts';
-import type { RunningSandbox } from '../sandbox/sandbox.ts';
-import type { AttemptRecord } from '../state/records.ts';
+import type { OutputChunk, RunningSandbox } from '../sandbox/sandbox.ts';
 
 /** A transcript that grows beyond this starts anew; the part before stays beside it as `<attempt>.log.1`. */
 const PART_BYTES = 64 * 1024 * 1024;
@@ -17,32 +14,23 @@ const PART_BYTES = 64 * 1024 * 1024;
  */
 export async function followOutput(
   name: string,
-  attempt: AttemptRecord,
   running: RunningSandbox,
-  emit: (event: EventBody) => void,
+  onChunk: (chunk: OutputChunk) => void,
 ): Promise<void> {
   mkdirSync(path.dirname(name), { recursive: true, mode: 0o700 });
   let file = await open(name);
   let written = 0;
-  // A character may be cut by the end of a chunk.
-  const decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') };
   try {
-    for await (const { stream, data } of running.output()) {
+    for await (const chunk of running.output()) {
       if (written > PART_BYTES) {
         await close(file);
         renameSync(name, `${name}.1`);
         file = await open(name);
         written = 0;
       }
-      written += data.length;
-      if (!file.write(data)) await once(file, 'drain');
-      emit({
-        type: 'agent.output',
-        task: attempt.task,
-        attempt: attempt.id,
-        stream,
-        text: decoders[stream].write(data),
-      });
+      written += chunk.data.length;
+      if (!file.write(chunk.data)) await once(file, 'drain');
+      onChunk(chunk);
     }
   } finally {
     await close(file);
