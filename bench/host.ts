@@ -57,6 +57,8 @@ export async function openBenchHost(at: string, installation: string): Promise<B
           homeFiles: [],
           limits: { memoryBytes: 2 ** 30, cpus: 2, pids: 256, diskBytes: 2 ** 30 },
           timeoutMs: 60_000,
+          hasGateway: false,
+          toolboxToken: null,
         });
         const running = await created.start();
         for await (const _ of running.output()) break;

@@ -7,6 +7,12 @@ export interface SettingFlags {
   readonly maxAgents?: string;
   readonly engine?: string;
   readonly engineCommand?: string;
+  readonly model?: string;
+  readonly network?: string;
+  readonly allow?: readonly string[];
+  readonly budgetUsd?: string;
+  readonly budgetTokens?: string;
+  readonly taskBudgetUsd?: string;
   readonly base?: string;
   readonly includeDirty?: true;
   readonly history?: string;
@@ -22,8 +28,18 @@ export interface SettingFlags {
 export function withSettingFlags(command: Command): Command {
   return command
     .option('--max-agents <n>', 'agents at once (default: 3)')
-    .option('--engine <name>', 'who does the thinking: demo, or a name from the settings')
+    .option('--engine <name>', 'who does the thinking: api, claude, codex, demo, or a name from the settings')
     .option('--engine-command <command>', 'any program as the agent, run by sh -c in /workspace; exit 0 = done')
+    .option('--model <model>', "the model (default: the engine's choice)")
+    .option('--network <kind>', 'what agents reach: model, allowlist or none (default: model, the model service alone)')
+    .option(
+      '--allow <host>',
+      'a host, or @npm, @pypi, @crates, @go, @debian, for --network allowlist (repeatable)',
+      all,
+    )
+    .option('--budget-usd <amount>', 'dollars that the run may cost at most')
+    .option('--budget-tokens <n>', 'tokens that the run may use at most')
+    .option('--task-budget-usd <amount>', 'dollars that one attempt may cost at most')
     .option('--base <ref>', 'what agents start from (default: HEAD)')
     .option('--include-dirty', 'agents start from the uncommitted changes too')
     .option('--history <n>', 'how many commits deep agents see the history (default: 1, only the files)')
@@ -42,6 +58,12 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
     maxAgents: ['max-agents', flags.maxAgents],
     engine: ['engine', flags.engine],
     engineCommand: ['engine-command', flags.engineCommand],
+    model: ['model', flags.model],
+    network: ['network', flags.network],
+    allow: ['allow', flags.allow?.join(' ')],
+    budgetUsd: ['budget-usd', flags.budgetUsd],
+    budgetTokens: ['budget-tokens', flags.budgetTokens],
+    taskBudgetUsd: ['task-budget-usd', flags.taskBudgetUsd],
     base: ['base', flags.base],
     includeDirty: ['include-dirty', flags.includeDirty],
     history: ['history', flags.history],
@@ -54,4 +76,8 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
     disk: ['disk', flags.disk],
   };
   return Object.fromEntries(Object.values(written).filter(([, value]) => value !== undefined));
+}
+
+function all(value: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, value];
 }

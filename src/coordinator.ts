@@ -18,6 +18,7 @@ import type { State } from './state/state.ts';
 import { type AttemptBounds, type AttemptContext, lostEnd, resumeAttempt, runAttempt } from './tasks/attempt.ts';
 import { Control } from './tasks/control.ts';
 import { DiskWatch } from './tasks/disk-watch.ts';
+import { type GatewayOptions, openRunGateway, type RunGateway } from './tasks/gateway.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './tasks/recovery.ts';
 import { retainTranscripts } from './tasks/retention.ts';
 import { workQueue } from './tasks/scheduler.ts';
@@ -40,6 +41,8 @@ export interface HostServices {
 export interface RunOptions {
   readonly maxAgents: number;
   readonly engine: Engine;
+  /** What agents reach, and how; null: nothing at all. */
+  readonly gateway: GatewayOptions | null;
   readonly bounds: AttemptBounds;
   /** What agents start from; undefined: HEAD. */
   readonly baseRef?: string | undefined;
@@ -69,6 +72,8 @@ export interface RunSummary {
   readonly succeeded: number;
   readonly failed: number;
   readonly blocked: number;
+  /** Why the run ended before its queue did: a budget or a deadline; null: it did not, or somebody stopped it. */
+  readonly limit: string | null;
 }
 
 /**
@@ -84,15 +89,16 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   await removeQuarantines(repository);
   const id = ulid() as RunId;
   await using host = await parts.openHost(hostServices(parts, id, options.history));
+  await using gateway = options.gateway === null ? null : await openRunGateway(host, options.gateway);
   const run = state.beginRun({
     id,
     pid: options.pid,
     base: base.commit,
     deadline: null,
-    budgetUsd: null,
-    budgetTokens: null,
+    budgetUsd: options.gateway?.configuration.caps.usd ?? null,
+    budgetTokens: options.gateway?.configuration.caps.tokens ?? null,
   });
-  const coordinator = new Run({ parts, options, run, base, host });
+  const coordinator = new Run({ parts, options, run, base, host, gateway });
   try {
     return await coordinator.work();
   } finally {
@@ -102,7 +108,7 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
       type: 'run.ended',
       run: run.id,
       ...coordinator.tally,
-      reason: options.signal.aborted ? 'interrupted' : null,
+      reason: options.signal.aborted ? 'interrupted' : coordinator.tally.limit,
     });
   }
 }
@@ -131,6 +137,7 @@ interface RunParts {
   readonly run: RunRecord;
   readonly base: Base;
   readonly host: SandboxHost;
+  readonly gateway: RunGateway | null;
 }
 
 /** An attempt that had nothing to start from. */
@@ -152,6 +159,9 @@ interface Performed {
 class Run {
   readonly #the: RunParts;
   readonly #tally = { succeeded: 0, failed: 0 };
+  #limit: string | null = null;
+  /** Why no agent can work any more. */
+  #unusable: OrchestrateError | null = null;
   readonly #line = new StartLine();
   readonly #control: Control;
   readonly #disk: DiskWatch;
@@ -160,10 +170,21 @@ class Run {
     this.#the = the;
     this.#control = new Control(the.parts.state, the.options.signal);
     this.#disk = new DiskWatch(() => the.host.diskUse());
+    the.gateway?.listen({
+      onRunBudget: (reason) => {
+        this.#limit = reason;
+        this.#control.stop({ now: false });
+      },
+      onUnusable: (error) => {
+        this.#unusable ??= error;
+        this.#control.stop({ now: true });
+      },
+      onWarning: (message) => this.#emit({ type: 'warning', message }),
+    });
   }
 
   get tally(): Omit<RunSummary, 'run'> {
-    return { ...this.#tally, blocked: this.#the.parts.state.counts().blocked };
+    return { ...this.#tally, blocked: this.#the.parts.state.counts().blocked, limit: this.#limit };
   }
 
   async work(): Promise<RunSummary> {
@@ -197,6 +218,7 @@ class Run {
       container: parts.containerName,
       attempt: (task, attempt) => this.#attempt(task, attempt),
     });
+    if (this.#unusable !== null) throw this.#unusable;
     return { run: run.id, ...this.tally };
   }
 
@@ -224,6 +246,8 @@ class Run {
       message: 'taken over from a run that was cut off',
     });
     const context = this.#contextOf(attempt, NO_WAIT);
+    // Paused by a run that was cut off, and not by this one.
+    context.onPaused(null);
     const task = this.#the.parts.state.task(attempt.task);
     await this.#end(attempt, await resumeAttempt(context, task, found), began);
   }
@@ -280,11 +304,12 @@ class Run {
   }
 
   #contextOf(attempt: AttemptRecord, turn: StartTurn): AttemptContext {
-    const { parts, options, run, host } = this.#the;
+    const { parts, options, run, host, gateway } = this.#the;
     const { repository, state } = parts;
     return {
       host,
       engine: options.engine,
+      gateway,
       bounds: options.bounds,
       disk: this.#disk,
       signal: this.#control.signalFor(attempt),
@@ -293,6 +318,8 @@ class Run {
       emit: (event) => this.#emit(event),
       onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
       onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
+      onUsage: (usage) => void state.attemptUsage(attempt.id, run.fence, usage),
+      onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
     };
   }
 

@@ -31,6 +31,7 @@ export type EventBody =
   | ({ readonly type: 'usage'; readonly usage: Usage } & OfAttempt)
   | ({ readonly type: 'egress.denied'; readonly host: string; readonly reason: string } & OfAttempt)
   | ({ readonly type: 'task.paused'; readonly reason: string; readonly until: string | null } & OfAttempt)
+  | ({ readonly type: 'task.resumed' } & OfAttempt)
   | ({
       readonly type: 'task.ended';
       readonly outcome: AttemptOutcome;

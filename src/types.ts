@@ -103,6 +103,10 @@ export interface PatchSize {
 export const WORKSPACE_KINDS = ['overlay', 'copy'] as const;
 export type WorkspaceKind = (typeof WORKSPACE_KINDS)[number];
 
+/** What agents reach through the gateway: nothing, the model services, or named hosts as well. From tight to loose. */
+export const NETWORKS = ['none', 'model', 'allowlist'] as const;
+export type Network = (typeof NETWORKS)[number];
+
 /** Per-sandbox resource limits. */
 export interface Limits {
   readonly memoryBytes: number;

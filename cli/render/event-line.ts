@@ -13,6 +13,8 @@ export function eventLine(event: OrchestrateEvent): string | null {
       return `${event.task}  started (attempt ${numberOf(event.attempt)}, ${sanitiseLine(event.agent)}, ${sanitiseLine(event.host)}): ${sanitiseLine(event.title)}`;
     case 'task.paused':
       return `${event.task}  paused: ${sanitiseLine(event.reason)}`;
+    case 'task.resumed':
+      return `${event.task}  goes on`;
     case 'task.blocked':
       return `${event.task}  blocked: ${revealLine(event.reason)}`;
     case 'task.ended':

@@ -80,7 +80,7 @@ function parseEnvironment(environment: Readonly<Record<string, string | undefine
   const values: Record<string, string> = {};
   for (const name of Object.values(WRITTEN_NAMES)) {
     const value = environment[variableOf(name)];
-    if (name !== 'engines' && value !== undefined && value !== '') values[name] = value;
+    if (name !== 'engines' && name !== 'registries' && value !== undefined && value !== '') values[name] = value;
   }
   return parseSettingsValues(values, variableOf);
 }

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { OrchestrateError } from '../errors.ts';
-import { WORKSPACE_KINDS } from '../types.ts';
+import { NETWORKS, WORKSPACE_KINDS } from '../types.ts';
 import { BUILT_IN_ENGINES, type EngineDefinition, type Layer } from './settings.ts';
 import { DAY_MS, MEBIBYTE, parseCount, parseDuration, parseNumber, parseSize, SECOND_MS } from './sizes.ts';
 
@@ -34,11 +34,43 @@ const engineName = z
   .regex(/^[a-z0-9][a-z0-9_-]{0,31}$/, 'an engine has a name of lower case letters, digits, - and _')
   .refine((name) => !BUILT_IN_ENGINES.includes(name) && name !== 'command', 'this name belongs to a built-in engine');
 
+const variable = z
+  .string('expected the name of a variable')
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not the name of a variable');
+/** A list in a file; in a flag or a variable words between commas or spaces. */
+const words = z.union(
+  [z.array(text), z.string().transform((value) => value.split(/[\s,]+/).filter((word) => word !== ''))],
+  'expected a list',
+);
+const pattern = text.refine((value) => {
+  try {
+    return new RegExp(value) !== null;
+  } catch {
+    return false;
+  }
+}, 'not a regular expression');
+const host = z.string().regex(/^[a-z0-9*]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$/, 'expected a host');
+
 export const writtenSettings = z.strictObject({
   'max-agents': written((value) => parseCount(value, { least: 1, most: 256 })),
   engine: text.optional(),
   'engine-command': text.optional(),
-  engines: z.record(engineName, z.strictObject({ command: text }, 'expected a command')).optional(),
+  engines: z
+    .record(
+      engineName,
+      z.strictObject(
+        { command: text, env: z.array(variable).optional(), usage: pattern.optional() },
+        'expected a command',
+      ),
+    )
+    .optional(),
+  model: text.optional(),
+  network: z.enum(NETWORKS, `expected ${NETWORKS.join(', ')}`).optional(),
+  allow: words.optional(),
+  registries: z.record(host, z.strictObject({ tokenEnv: variable }, 'expected {tokenEnv: NAME}')).optional(),
+  'budget-usd': written((value) => parseNumber(value, { least: 0.01, most: 1_000_000 })),
+  'budget-tokens': written((value) => parseCount(value, { least: 1, most: 1_000_000_000_000 })),
+  'task-budget-usd': written((value) => parseNumber(value, { least: 0.01, most: 1_000_000 })),
   base: text.optional(),
   'include-dirty': truth.optional(),
   image: text.optional(),
@@ -62,6 +94,13 @@ export function normalise(settings: z.output<typeof writtenSettings>): Layer {
     engine: settings.engine,
     engineCommand: settings['engine-command'],
     engines,
+    model: settings.model,
+    network: settings.network,
+    allow: settings.allow,
+    registries: settings.registries,
+    budgetUsd: settings['budget-usd'],
+    budgetTokens: settings['budget-tokens'],
+    taskBudgetUsd: settings['task-budget-usd'],
     base: settings.base,
     includeDirty: settings['include-dirty'],
     history: settings.history,

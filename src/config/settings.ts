@@ -1,11 +1,24 @@
 /** What can be set, the defaults, and the pure rules that make one set of settings out of the layers. */
 
-import type { Limits, WorkspaceKind } from '../types.ts';
+import { type Caps, type Limits, NETWORKS, type Network, type WorkspaceKind } from '../types.ts';
 import { GIBIBYTE, HOUR_MS } from './sizes.ts';
 
 /** A command that the user's settings name as an engine. */
 export interface EngineDefinition {
   readonly command: string;
+  /**
+   * Names of variables that the command sees beside the ones it always has. Those of model services and of proxies are
+   * the gateway's, with a token in place of a key; others are passed on as the user's environment has them.
+   */
+  readonly env?: readonly string[] | undefined;
+  /** A regular expression with the groups `input` and `output` (tokens) or `usd`, looked for in each line of output. */
+  readonly usage?: string | undefined;
+}
+
+/** A private package registry; its token stays with the gateway. */
+export interface RegistryDefinition {
+  /** The variable that holds the token. */
+  readonly tokenEnv: string;
 }
 
 /** One layer (a file, the environment, the flags) after parsing: only what it says. Sizes are bytes, durations ms. */
@@ -14,6 +27,13 @@ export interface Layer {
   readonly engine?: string | undefined;
   readonly engineCommand?: string | undefined;
   readonly engines?: Readonly<Record<string, EngineDefinition>> | undefined;
+  readonly model?: string | undefined;
+  readonly network?: Network | undefined;
+  readonly allow?: readonly string[] | undefined;
+  readonly registries?: Readonly<Record<string, RegistryDefinition>> | undefined;
+  readonly budgetUsd?: number | undefined;
+  readonly budgetTokens?: number | undefined;
+  readonly taskBudgetUsd?: number | undefined;
   readonly base?: string | undefined;
   readonly includeDirty?: boolean | undefined;
   readonly history?: number | undefined;
@@ -26,10 +46,10 @@ export interface Layer {
   readonly diskBytes?: number | undefined;
 }
 
-/** Which engine was chosen: the built-in `demo` (no command), a named one from the settings, or `--engine-command` (name `command`). */
+/** Which engine was chosen: a built-in one (no definition), a named one from the settings, or `--engine-command` (name `command`). */
 export interface EngineChoice {
   readonly name: string;
-  readonly command: string | null;
+  readonly definition: EngineDefinition | null;
 }
 
 export interface Settings {
@@ -37,6 +57,15 @@ export interface Settings {
   /** Null where nobody chose one. */
   readonly engine: EngineChoice | null;
   readonly engines: Readonly<Record<string, EngineDefinition>>;
+  /** Null: the engine's own choice. */
+  readonly model: string | null;
+  readonly network: Network;
+  /** Hosts and presets as they were written; they count with the network `allowlist`. */
+  readonly allow: readonly string[];
+  readonly registries: Readonly<Record<string, RegistryDefinition>>;
+  /** Of the whole run. */
+  readonly budget: Caps;
+  readonly taskBudgetUsd: number | null;
   /** A revision of the user's repository; null means HEAD. */
   readonly base: string | null;
   readonly includeDirty: boolean;
@@ -56,6 +85,13 @@ export const WRITTEN_NAMES = {
   engine: 'engine',
   engineCommand: 'engine-command',
   engines: 'engines',
+  model: 'model',
+  network: 'network',
+  allow: 'allow',
+  registries: 'registries',
+  budgetUsd: 'budget-usd',
+  budgetTokens: 'budget-tokens',
+  taskBudgetUsd: 'task-budget-usd',
   base: 'base',
   includeDirty: 'include-dirty',
   history: 'history',
@@ -71,11 +107,12 @@ export const WRITTEN_NAMES = {
 export type SettingName = (typeof WRITTEN_NAMES)[keyof Layer];
 
 /** Names that the settings cannot give to an engine of their own. */
-export const BUILT_IN_ENGINES: readonly string[] = ['demo'];
+export const BUILT_IN_ENGINES: readonly string[] = ['api', 'claude', 'codex', 'demo'];
 
 export const DEFAULTS = {
   maxAgents: 3,
   history: 1,
+  network: 'model',
   timeoutMs: HOUR_MS,
   memoryBytes: 4 * GIBIBYTE,
   cpus: 2,
@@ -92,16 +129,18 @@ export function overlay(lower: Layer, upper: Layer): Layer {
     ...(choosesEngine ? { engine: undefined, engineCommand: undefined } : {}),
     ...said,
     engines: { ...lower.engines, ...upper.engines },
+    registries: { ...lower.registries, ...upper.registries },
   };
 }
 
 const QUANTITIES = ['maxAgents', 'history', 'timeoutMs', 'memoryBytes', 'cpus', 'pids', 'diskBytes'] as const;
-const RUNS_OR_LOOSENS = ['engine', 'engineCommand', 'engines', 'image', 'includeDirty'] as const;
+const RUNS_OR_LOOSENS = ['engine', 'engineCommand', 'engines', 'allow', 'registries', 'image', 'includeDirty'] as const;
+const BUDGETS = ['budgetUsd', 'budgetTokens', 'taskBudgetUsd'] as const;
 
 /**
  * The settings of a repository's own file that count only once the user accepted that file: what runs a command or an
- * image, what shows agents more than what is committed, and quantities above what `below` (defaults and the user's
- * own file) gives. Tightening is always allowed.
+ * image, what shows agents more than what is committed, what lets them reach more, and quantities above what `below`
+ * (defaults and the user's own file) gives. Tightening is always allowed.
  */
 export function looseningKeys(repository: Layer, below: Layer): (keyof Layer)[] {
   const loosening: (keyof Layer)[] = [];
@@ -111,6 +150,14 @@ export function looseningKeys(repository: Layer, below: Layer): (keyof Layer)[] 
   }
   for (const key of QUANTITIES) {
     if ((repository[key] ?? 0) > (below[key] ?? DEFAULTS[key])) loosening.push(key);
+  }
+  // Without one below there is no limit, so that any is tighter.
+  for (const key of BUDGETS) {
+    if ((repository[key] ?? 0) > (below[key] ?? Number.POSITIVE_INFINITY)) loosening.push(key);
+  }
+  const { network } = repository;
+  if (network !== undefined && NETWORKS.indexOf(network) > NETWORKS.indexOf(below.network ?? DEFAULTS.network)) {
+    loosening.push('network');
   }
   return loosening;
 }
@@ -127,6 +174,12 @@ export function settingsOf(layer: Layer): Settings {
     maxAgents: layer.maxAgents ?? DEFAULTS.maxAgents,
     engine: engineOf(layer, engines),
     engines,
+    model: layer.model ?? null,
+    network: layer.network ?? DEFAULTS.network,
+    allow: layer.allow ?? [],
+    registries: layer.registries ?? {},
+    budget: { usd: layer.budgetUsd ?? null, tokens: layer.budgetTokens ?? null },
+    taskBudgetUsd: layer.taskBudgetUsd ?? null,
     base: layer.base ?? null,
     includeDirty: layer.includeDirty ?? false,
     history: layer.history ?? DEFAULTS.history,
@@ -143,7 +196,7 @@ export function settingsOf(layer: Layer): Settings {
 }
 
 function engineOf(layer: Layer, engines: Readonly<Record<string, EngineDefinition>>): EngineChoice | null {
-  if (layer.engineCommand !== undefined) return { name: 'command', command: layer.engineCommand };
+  if (layer.engineCommand !== undefined) return { name: 'command', definition: { command: layer.engineCommand } };
   if (layer.engine === undefined) return null;
-  return { name: layer.engine, command: engines[layer.engine]?.command ?? null };
+  return { name: layer.engine, definition: engines[layer.engine] ?? null };
 }

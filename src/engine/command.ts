@@ -2,7 +2,9 @@
 
 import { StringDecoder } from 'node:string_decoder';
 import type { OutputChunk } from '../sandbox/sandbox.ts';
-import type { AgentEvent, AgentProgram, AgentSession, Assignment, Engine, EngineVerdict } from './engine.ts';
+import type { ModelApi } from '../types.ts';
+import { readerWithUsage } from './command-usage.ts';
+import type { Access, AgentEvent, AgentProgram, AgentSession, Assignment, Engine, EngineVerdict } from './engine.ts';
 
 /** Where the agent finds its home, and below it what was laid there for it. */
 const HOME = '/home/agent';
@@ -10,13 +12,56 @@ const CONTEXT_FOLDER = '.orchestrate';
 const PROMPT_FILE = `${CONTEXT_FOLDER}/prompt.md`;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** A command engine; `name` is what `status` and commits show. */
-export function commandEngine(name: string, command: string): Engine {
+export interface CommandOptions {
+  /** What `status` and commits show. */
+  readonly name: string;
+  readonly command: string;
+  /** Variables that it sees beside those it always has. */
+  readonly env?: CommandEnvironment;
+  /** Finds what the command says of its usage; see UsagePattern. */
+  readonly usage?: string | undefined;
+}
+
+export interface CommandEnvironment {
+  /** The gateway's: what each stands for is in GATEWAY_VARIABLES. */
+  readonly ofGateway: readonly GatewayVariable[];
+  /** Passed on as they are. */
+  readonly passed: Readonly<Record<string, string>>;
+}
+
+export function commandEngine({ name, command, env, usage }: CommandOptions): Engine {
+  const ofGateway = env?.ofGateway ?? [];
   return {
     name,
-    apis: [],
-    begin: (assignment) => shellSession(command, assignment),
+    apis: [...new Set(ofGateway.map((variable) => GATEWAY_VARIABLES[variable].api))],
+    begin: (assignment, access) => {
+      const session = shellSession(command, assignment);
+      const { program } = session;
+      const more = access === null ? {} : Object.fromEntries(ofGateway.map((one) => [one, standIn(one, access)]));
+      const read = usage === undefined ? session.read : readerWithUsage(session.read, usage);
+      return { ...session, read, program: { ...program, env: { ...env?.passed, ...more, ...program.env } } };
+    },
   };
+}
+
+/** Variables by which programs find a model service and its key: in a sandbox the gateway, and a token of no other use. */
+export const GATEWAY_VARIABLES = {
+  ANTHROPIC_BASE_URL: { api: 'anthropic', of: 'url' },
+  ANTHROPIC_API_KEY: { api: 'anthropic', of: 'token' },
+  ANTHROPIC_AUTH_TOKEN: { api: 'anthropic', of: 'token' },
+  OPENAI_BASE_URL: { api: 'openai', of: 'versioned-url' },
+  OPENAI_API_KEY: { api: 'openai', of: 'token' },
+} as const satisfies Record<string, { readonly api: ModelApi; readonly of: 'url' | 'versioned-url' | 'token' }>;
+export type GatewayVariable = keyof typeof GATEWAY_VARIABLES;
+
+export function isGatewayVariable(name: string): name is GatewayVariable {
+  return name in GATEWAY_VARIABLES;
+}
+
+function standIn(variable: GatewayVariable, access: Access): string {
+  const { of } = GATEWAY_VARIABLES[variable];
+  if (of === 'token') return access.token;
+  return of === 'url' ? access.url : `${access.url}/v1`;
 }
 
 /** A session of `sh -c command`: what it prints is text, exit code 0 means done. */

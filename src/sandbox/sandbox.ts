@@ -5,6 +5,7 @@
  * after a cancellation; whatever is not discarded is found again by its labels.
  */
 
+import type { Duplex } from 'node:stream';
 import type { TreeChange } from '../git/quarantine.ts';
 import type { AttemptId, Flag, Limits, ObjectId, TaskId, WorkspaceKind } from '../types.ts';
 
@@ -36,6 +37,10 @@ export interface SandboxSpec {
   readonly limits: Limits;
   /** Milliseconds; the sandbox ends itself then, even without us. */
   readonly timeoutMs: number;
+  /** Whether it may connect to the gateway, which must be open then. */
+  readonly hasGateway: boolean;
+  /** What process 1 shows the gateway to serve tools; null: it runs `argv` instead. */
+  readonly toolboxToken: string | null;
 }
 
 export interface HomeFile {
@@ -58,8 +63,18 @@ export interface SandboxHost extends AsyncDisposable {
   adopt(left: LeftSandbox): Promise<AdoptedSandbox | null>;
   /** Needs the spec's tree prepared. Rejects with an OrchestrateError of kind `environment` when the engine fails. */
   create(spec: SandboxSpec): Promise<CreatedSandbox>;
+  /**
+   * Starts the gateway, or finds the one of a run that was cut off again. `dials`: it makes connections itself; else it
+   * has no network and asks the coordinator for each. Disposing the host removes it.
+   */
+  openGateway(options: { readonly dials: boolean }): Promise<GatewayTransport>;
   /** Costs a walk over what the running attempts wrote. */
   diskUse(): Promise<DiskUse>;
+}
+
+/** How control sessions into the gateway are opened; each ends the one before. */
+export interface GatewayTransport {
+  open(): Promise<Duplex>;
 }
 
 /** What is on the disk that sandboxes write to. */
@@ -100,6 +115,9 @@ export interface RunningSandbox {
   ended(): Promise<EndedSandbox>;
   /** Holds the agent still while `take` reads what it changed so far, and lets it go on whatever happens. */
   snapshot<Result>(take: (collection: Collection) => Promise<Result>): Promise<Result>;
+  /** Holds the agent still until `goOn`; a snapshot meanwhile does not let it go on. Harmless when it is gone. */
+  hold(): Promise<void>;
+  goOn(): Promise<void>;
   /** SIGTERM, then SIGKILL after the grace period; resolves when it is gone. Harmless when it is already. */
   stop(): Promise<void>;
   /** SIGKILL at once, for what does harm meanwhile. Harmless when it is gone. */

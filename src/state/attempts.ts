@@ -63,6 +63,26 @@ export function attemptCollecting(database: Database, id: AttemptId, fence: numb
   return database.transaction(() => moveAttempt(database, id, fence, 'collecting'));
 }
 
+export function attemptUsage(database: Database, id: AttemptId, fence: number, usage: Usage): boolean {
+  const sql = `UPDATE attempts SET inputTokens = ?, outputTokens = ?, cacheReadTokens = ?, cacheWriteTokens = ?, usd = ?
+    WHERE id = ? AND state <> 'ended' AND ? = (SELECT max(fence) FROM runs)`;
+  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, usd } = usage;
+  const figures = [inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, usd];
+  return database.run(sql, ...figures, id, fence) === 1;
+}
+
+export function pauseTask(database: Database, id: TaskId, fence: number, reason: string | null): boolean {
+  return database.transaction(() => {
+    if (fence !== newestFence(database)) return false;
+    const state = stateOf(database, id);
+    if (reason !== null && state === 'paused') {
+      return database.run('UPDATE tasks SET reason = ? WHERE id = ?', reason, id) === 1;
+    }
+    if (state !== (reason === null ? 'paused' : 'running')) return false;
+    return moveTask(database, id, reason === null ? 'running' : 'paused', reason);
+  });
+}
+
 export function endAttempt(database: Database, id: AttemptId, fence: number, end: AttemptEnd): boolean {
   const { patch } = end;
   if (patch !== null && (patch.id !== id || (patch.state === 'pending') !== (end.outcome === 'succeeded'))) {

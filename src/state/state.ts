@@ -84,6 +84,12 @@ export class State {
     return this.#database.get<{ value: string }>(sql)?.value ?? '';
   }
 
+  /** 64 hexadecimal digits, random, made once and never shown: what the tokens of sandboxes are derived from. */
+  secret(): string {
+    this.#database.run("INSERT OR IGNORE INTO meta (key, value) VALUES ('secret', lower(hex(randomblob(32))))");
+    return this.#database.get<{ value: string }>("SELECT value FROM meta WHERE key = 'secret'")?.value ?? '';
+  }
+
   close(): void {
     this.#database.close();
   }
@@ -181,6 +187,16 @@ export class State {
   /** The agent is done and its changes are being read. False when the fence is stale or the attempt is not `running`. */
   attemptCollecting(id: AttemptId, fence: number): boolean {
     return attempts.attemptCollecting(this.#database, id, fence);
+  }
+
+  /** What an attempt under way has used so far. False when the fence is stale or it has ended. */
+  attemptUsage(id: AttemptId, fence: number, usage: Usage): boolean {
+    return attempts.attemptUsage(this.#database, id, fence, usage);
+  }
+
+  /** Its agent is held still, or goes on (reason null). False when the fence is stale or it is not running, or not paused. */
+  pauseTask(id: TaskId, fence: number, reason: string | null): boolean {
+    return attempts.pauseTask(this.#database, id, fence, reason);
   }
 
   /**

@@ -1,21 +1,25 @@
 /** One attempt from start to end: sandbox, agent, patch, record. Whatever happens, its end is written down. */
 
-import type { AgentEvent, AgentSession, Engine } from '../engine/engine.ts';
+import type { Access, AgentEvent, AgentSession, Engine, EngineVerdict } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
+import type { AttemptTotals } from '../gateway/protocol.ts';
 import type { Repository } from '../git/repository.ts';
 import { keepSnapshot, salvageSnapshot } from '../patch/collect.ts';
 import type { RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
-import type { Limits } from '../types.ts';
+import type { Limits, Usage } from '../types.ts';
 import { conclude, end } from './conclude.ts';
 import type { DiskWatch } from './disk-watch.ts';
+import type { RunGateway } from './gateway.ts';
 import type { Adopted } from './recovery.ts';
-import { transcriptFile } from './retention.ts';
+import { conversationFolder, transcriptFile } from './retention.ts';
 import type { StartTurn } from './start-line.ts';
 import type { StartTree } from './start-tree.ts';
 import { type Supervised, supervise } from './supervise.ts';
-import { followOutput } from './transcript.ts';
+import { Talk } from './talk.ts';
+import { Ties } from './ties.ts';
+import { followOutput, transcriptWriter } from './transcript.ts';
 
 /** An engine in trouble is worth another try; an agent's failure is a result and is not. */
 const MAX_INFRASTRUCTURE_TRIES = 3;
@@ -32,6 +36,8 @@ export interface AttemptBounds {
 export interface AttemptContext {
   readonly host: SandboxHost;
   readonly engine: Engine;
+  /** Null where the run's agents reach nothing at all. */
+  readonly gateway: RunGateway | null;
   readonly bounds: AttemptBounds;
   readonly disk: DiskWatch;
   /** Aborted when this attempt is to end now; its reason says whether the user or the run wants it. */
@@ -42,6 +48,9 @@ export interface AttemptContext {
   emit(event: EventBody): void;
   onStarted(base: StartTree): void;
   onCollecting(): void;
+  onUsage(usage: Usage): void;
+  /** Its task is held still for this reason, or goes on (null). */
+  onPaused(reason: string | null): void;
 }
 
 /**
@@ -75,9 +84,9 @@ export async function resumeAttempt(
   { attempt, start, adopted }: Adopted,
 ): Promise<AttemptEnd> {
   try {
+    await using agent = await admitAgent(context, task, attempt);
     const elapsedMs = Math.max(0, Date.now() - adopted.startedAt.getTime());
-    const session = beginSession(context, task, attempt);
-    return await untilEnd(context, { attempt, start, session, running: adopted.sandbox, elapsedMs });
+    return await untilEnd(context, { attempt, start, agent, running: adopted.sandbox, elapsedMs });
   } catch (error) {
     return salvagedEnd(context, { attempt, start }, error);
   }
@@ -108,7 +117,8 @@ async function attemptInSandbox(
 ): Promise<AttemptEnd> {
   const { host, bounds } = context;
   await host.prepareTree(start);
-  const session = beginSession(context, task, attempt);
+  await using agent = await admitAgent(context, task, attempt);
+  const { session, access } = agent;
   const created = await host.create({
     attempt: attempt.id,
     task: task.id,
@@ -116,8 +126,11 @@ async function attemptInSandbox(
     tree: start.tree,
     commit: start.commit,
     ...session.program,
+    env: { ...(access === null ? {} : context.gateway?.proxyVariables(access)), ...session.program.env },
     limits: bounds.limits,
     timeoutMs: bounds.timeoutMs,
+    hasGateway: access !== null,
+    toolboxToken: session.drive === undefined ? null : (context.gateway?.toolboxToken(attempt.id) ?? null),
   });
   let running: RunningSandbox;
   try {
@@ -138,59 +151,121 @@ async function attemptInSandbox(
     await created.discard().catch(() => {});
     throw error;
   }
-  return untilEnd(context, { attempt, start, session, running, elapsedMs: 0 });
+  return await untilEnd(context, { attempt, start, agent, running, elapsedMs: 0 });
 }
 
-function beginSession({ engine }: AttemptContext, task: TaskRecord, attempt: AttemptRecord): AgentSession {
+/** The agent of an attempt: the engine's session, and what it may reach. Disposed, it reaches nothing any more. */
+interface Agent extends AsyncDisposable {
+  readonly session: AgentSession;
+  readonly access: Access | null;
+  readonly ties: Ties;
+  /** Shuts it out of the gateway; what the gateway counted, null where there is none. */
+  release(): Promise<AttemptTotals | null>;
+}
+
+async function admitAgent(context: AttemptContext, task: TaskRecord, attempt: AttemptRecord): Promise<Agent> {
+  const { engine, gateway } = context;
+  const ties = new Ties({ attempt, ...context });
+  const access = gateway === null ? null : await gateway.admit(attempt.id, ties);
+  let released: Promise<AttemptTotals | null> | null = null;
+  const release = () => {
+    released ??= gateway === null ? Promise.resolve(null) : gateway.release(attempt.id);
+    return released;
+  };
   const { id, agent: role, title, description } = task;
-  return engine.begin({ task: id, attempt: attempt.n, role, title, description }, null);
+  const session = engine.begin({ task: id, attempt: attempt.n, role, title, description }, access);
+  return { session, access, ties, release, [Symbol.asyncDispose]: async () => void (await release().catch(() => {})) };
 }
 
 interface StartedAttempt {
   readonly attempt: AttemptRecord;
   readonly start: StartTree;
-  readonly session: AgentSession;
+  readonly agent: Agent;
   readonly running: RunningSandbox;
   /** How long the agent has run already, milliseconds. */
   readonly elapsedMs: number;
 }
 
 async function untilEnd(context: AttemptContext, started: StartedAttempt): Promise<AttemptEnd> {
-  const { attempt, start, session, running } = started;
-  const file = transcriptFile(context.repository.stateDir, attempt.id);
-  const transcript = followOutput(file, running, (chunk) => {
-    for (const event of session.read(chunk)) tell(context, attempt, event);
-  });
+  const { attempt, start, agent, running } = started;
+  const talk = new Talk(context, attempt);
+  const transcript = followAgent(context, started, talk);
   // Awaited below; a failure meanwhile must not count as unhandled.
   transcript.catch(() => {});
   try {
-    const supervised = await untilEnded(context, started);
+    const { supervised, driven } = await untilEnded(context, started, talk);
     await transcript;
     context.onCollecting();
-    return await conclude(context, { attempt, start, session }, supervised);
+    // From here on nothing that it left behind can ask for anything.
+    const totals = await agent.release();
+    const verdict = driven ?? agent.session.verdict(supervised.ended.exitCode);
+    const concluded = await conclude(context, { attempt, start, verdict }, supervised);
+    return { ...concluded, ...talk.counted(totals) };
   } finally {
     await running.discard();
   }
 }
 
-/** What the agent says of itself, as an event of the run. */
-function tell(context: AttemptContext, { id, task }: AttemptRecord, event: AgentEvent): void {
-  if (event.type === 'text') {
-    context.emit({ type: 'agent.output', task, attempt: id, stream: event.stream, text: event.text });
-  } else if (event.type === 'tool') {
-    context.emit({ type: 'agent.tool', task, attempt: id, tool: event.tool, detail: event.detail });
-  } else context.emit({ type: 'usage', task, attempt: id, usage: event.usage });
+/** Where the thinking is done on this side, there is nothing to follow: the transcript is written with it. */
+async function followAgent(context: AttemptContext, started: StartedAttempt, talk: Talk): Promise<void> {
+  const { attempt, agent, running } = started;
+  if (agent.session.drive !== undefined) return;
+  const file = transcriptFile(context.repository.stateDir, attempt.id);
+  await followOutput(file, running, (chunk) => {
+    for (const event of agent.session.read(chunk)) talk.tell(event);
+  });
 }
 
-async function untilEnded(context: AttemptContext, started: StartedAttempt): Promise<Supervised> {
+async function untilEnded(
+  context: AttemptContext,
+  started: StartedAttempt,
+  talk: Talk,
+): Promise<{ supervised: Supervised; driven: EngineVerdict | null }> {
   const { bounds, disk, signal } = context;
+  const { attempt, agent, running } = started;
   const { diskBytes } = bounds.limits;
   const snapshots = takeSnapshots(context, started);
+  const over = new AbortController();
+  const driving = drive(context, started, { signal: over.signal, tell: (event) => talk.tell(event) });
   try {
     const leftMs = bounds.timeoutMs - started.elapsedMs;
-    return await supervise(started.running, { attempt: started.attempt.id, leftMs, diskBytes, disk, signal });
+    const supervision = { attempt: attempt.id, leftMs, diskBytes, disk, signal, ties: agent.ties };
+    const supervised = await supervise(running, supervision);
+    over.abort();
+    return { supervised, driven: await driving };
   } finally {
+    over.abort();
     await snapshots.stop();
+  }
+}
+
+/** Where the thinking is done on this side: does it, and ends the sandbox with it. Null where the program thinks by itself. */
+async function drive(
+  context: AttemptContext,
+  { attempt, agent, running }: StartedAttempt,
+  { signal, tell }: { readonly signal: AbortSignal; tell(event: AgentEvent): void },
+): Promise<EngineVerdict | null> {
+  const { gateway, repository } = context;
+  const { session } = agent;
+  if (session.drive === undefined || gateway === null) return null;
+  const write = transcriptWriter(transcriptFile(repository.stateDir, attempt.id));
+  try {
+    return await session.drive({
+      toolbox: gateway.toolboxOf(attempt.id),
+      fetch: gateway.fetchAs(attempt.id),
+      folder: conversationFolder(repository.stateDir, attempt.id),
+      signal,
+      emit: (event) => {
+        write(event);
+        tell(event);
+      },
+    });
+  } catch (error) {
+    if (signal.aborted) return { done: false, reason: 'the sandbox ended before the agent was done' };
+    if (!(error instanceof OrchestrateError)) throw error;
+    return { done: false, reason: error.message };
+  } finally {
+    running.stop().catch(() => {});
   }
 }
 

@@ -1,6 +1,6 @@
 /** How an attempt ended, and the patch it left: an attempt that did not succeed leaves its work as a salvaged patch. */
 
-import type { AgentSession } from '../engine/engine.ts';
+import type { EngineVerdict } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import { nameSome } from '../git/bytes.ts';
 import { type CollectedPatch, collectPatch } from '../patch/collect.ts';
@@ -16,17 +16,16 @@ const RUN_STOPPED = 'the run was stopped';
 export interface Concluded {
   readonly attempt: AttemptRecord;
   readonly start: StartTree;
-  readonly session: AgentSession;
+  readonly verdict: EngineVerdict;
 }
 
 /** Takes the patch out, whatever the end was: an attempt that did not succeed leaves its work as a salvaged patch. */
 export async function conclude(
   context: AttemptContext,
-  { attempt, start, session }: Concluded,
+  { attempt, start, verdict }: Concluded,
   supervised: Supervised,
 ): Promise<AttemptEnd> {
   const { ended, stopped } = supervised;
-  const verdict = session.verdict(ended.exitCode);
   const origin = { attempt: attempt.id, task: attempt.task, start };
   const { patch: collected, problem } = await takePatch(context, ended, origin);
   const failed = failureOf(ended, stopped, context, verdict.done ? null : verdict.reason) ?? problem;
@@ -88,6 +87,8 @@ function failureOf(
   switch (stopped?.why) {
     case 'disk':
       return { outcome: 'failed', reason: stopped.reason };
+    case 'budget':
+      return { outcome: 'budget', reason: stopped.reason };
     case 'interrupted':
       return { outcome: 'killed', reason: RUN_STOPPED };
     case 'killed':

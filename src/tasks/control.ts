@@ -39,6 +39,12 @@ export class Control implements Disposable {
     return AbortSignal.any([this.#run, this.#stopNow.signal, kill.signal]);
   }
 
+  /** Nothing more is started; with `now` the agents at work are ended too. */
+  stop({ now }: { readonly now: boolean }): void {
+    this.#stopStarting.abort();
+    if (now) this.#stopNow.abort();
+  }
+
   ended(attempt: AttemptId): void {
     this.#atWork.delete(attempt);
   }
@@ -49,8 +55,7 @@ export class Control implements Disposable {
 
   #look(): void {
     for (const request of this.#state.takeRequests()) {
-      if (request.kind !== 'kill') this.#stopStarting.abort();
-      if (request.kind === 'stop-now') this.#stopNow.abort();
+      if (request.kind !== 'kill') this.stop({ now: request.kind === 'stop-now' });
       for (const { task, kill } of this.#atWork.values()) {
         if (request.kind === 'kill' && request.task === task) kill.abort(KILLED_BY_USER);
       }

@@ -14,6 +14,11 @@ export function transcriptFile(stateDir: string, attempt: AttemptId): string {
   return join(folderOf(stateDir), `${attempt}.log`);
 }
 
+/** Where an attempt's conversation with the model is kept, for a coordinator that goes on with it; goes with its transcript. */
+export function conversationFolder(stateDir: string, attempt: AttemptId): string {
+  return join(stateDir, 'conversations', attempt);
+}
+
 /**
  * Drops the transcripts that nothing was written to for 30 days; for the end of a run, when no attempt is under way.
  * Returns whose they were. What cannot be removed stays: it is no reason for a run to fail.
@@ -41,6 +46,7 @@ export async function removeTranscripts(stateDir: string, attempts: readonly Att
   for (const [name, attempt] of await partsIn(stateDir)) {
     if (gone.has(attempt)) await rm(join(folderOf(stateDir), name), { force: true });
   }
+  for (const attempt of gone) await rm(conversationFolder(stateDir, attempt), { recursive: true, force: true });
 }
 
 /** Names of files, each with the attempt that it belongs to, sorted. */

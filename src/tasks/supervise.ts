@@ -1,8 +1,10 @@
-/** Waits for an agent and ends it when its time is up, when it fills the disk or when somebody wants it ended. */
+/** Waits for an agent and ends it when its time or its budget is up, when it fills the disk or when somebody wants it ended. */
 
 import type { EndedSandbox, RunningSandbox } from '../sandbox/sandbox.ts';
 import type { AttemptId } from '../types.ts';
 import type { DiskWatch } from './disk-watch.ts';
+import { Stopwatch } from './stopwatch.ts';
+import type { Ties } from './ties.ts';
 
 /** Reason of an attempt's signal when the user wants this task ended; any other reason: the run is being stopped. */
 export const KILLED_BY_USER = 'killed by the user';
@@ -10,15 +12,16 @@ export const KILLED_BY_USER = 'killed by the user';
 /** Why we ended the agent, when it did not end by itself. */
 export type Stopped =
   | { readonly why: 'timeout' | 'killed' | 'interrupted' }
-  | { readonly why: 'disk'; readonly reason: string };
+  | { readonly why: 'disk' | 'budget'; readonly reason: string };
 
 export interface Supervision {
   readonly attempt: AttemptId;
-  /** Milliseconds until the agent is ended. */
+  /** Milliseconds until the agent is ended; while it is paused they do not count. */
   readonly leftMs: number;
   readonly diskBytes: number;
   readonly disk: DiskWatch;
   readonly signal: AbortSignal;
+  readonly ties: Ties;
 }
 
 export interface Supervised {
@@ -27,7 +30,7 @@ export interface Supervised {
 }
 
 export async function supervise(running: RunningSandbox, bounds: Supervision): Promise<Supervised> {
-  const { signal } = bounds;
+  const { signal, ties } = bounds;
   let stopped: Stopped | null = null;
   const stop = (because: Stopped): void => {
     stopped ??= because;
@@ -38,14 +41,26 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
     });
   };
   const onAbort = (): void => stop({ why: signal.reason === KILLED_BY_USER ? 'killed' : 'interrupted' });
-  const deadline = setTimeout(() => stop({ why: 'timeout' }), Math.max(0, bounds.leftMs));
+  const deadline = new Stopwatch(bounds.leftMs, () => stop({ why: 'timeout' }));
+  ties.watch((isPaused) => {
+    if (isPaused) deadline.stop();
+    else deadline.goOn();
+    const done = isPaused ? running.hold() : running.goOn();
+    // The engine is in trouble: waiting for the end reports it.
+    done.catch(() => {});
+  });
+  const onBudget = (): void => stop({ why: 'budget', reason: String(ties.budget.reason) });
+  ties.budget.addEventListener('abort', onBudget, { once: true });
+  if (ties.budget.aborted) onBudget();
   const unwatch = bounds.disk.watch(bounds.attempt, bounds.diskBytes, (reason) => stop({ why: 'disk', reason }));
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
     return { ended: await running.ended(), stopped };
   } finally {
-    clearTimeout(deadline);
+    deadline.stop();
+    ties.watch(null);
+    ties.budget.removeEventListener('abort', onBudget);
     unwatch();
     signal.removeEventListener('abort', onAbort);
   }

@@ -1,8 +1,9 @@
 /** What an agent writes, as it writes it: raw bytes on disk, bounded, and told to listeners. */
 
 import { once } from 'node:events';
-import { createWriteStream, mkdirSync, renameSync, type WriteStream } from 'node:fs';
+import { appendFileSync, createWriteStream, mkdirSync, renameSync, type WriteStream } from 'node:fs';
 import path from 'node:path';
+import type { AgentEvent } from '../engine/engine.ts';
 import type { OutputChunk, RunningSandbox } from '../sandbox/sandbox.ts';
 
 /** A transcript that grows beyond this starts anew; the part before stays beside it as `<attempt>.log.1`. */
@@ -35,6 +36,16 @@ export async function followOutput(
   } finally {
     await close(file);
   }
+}
+
+/** Appends what an agent that thinks on this side says and does to its transcript. */
+export function transcriptWriter(name: string): (event: AgentEvent) => void {
+  mkdirSync(path.dirname(name), { recursive: true, mode: 0o700 });
+  return (event) => {
+    if (event.type === 'usage') return;
+    const text = event.type === 'text' ? event.text : `\n> ${event.tool}: ${event.detail}\n`;
+    appendFileSync(name, text, { mode: 0o600 });
+  };
 }
 
 async function open(name: string): Promise<WriteStream> {

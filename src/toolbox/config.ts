@@ -1,3 +1,5 @@
+import type { Forward } from './forward.ts';
+
 /** What the coordinator tells the toolbox, as JSON in its environment (which the agent cannot read). */
 export interface ToolboxConfig {
   /** The agent's program and arguments. */
@@ -7,7 +9,9 @@ export interface ToolboxConfig {
   readonly cwd: string;
   /** Folders to make before the start, all below writable mounts. */
   readonly folders: readonly string[];
-  /** Milliseconds after which the attempt is ended; null: no deadline. */
+  /** Way to the gateway; null: none. */
+  readonly forward: Forward | null;
+  /** Milliseconds after which the attempt is ended, pauses of the container not counted; null: no deadline. */
   readonly deadlineMs: number | null;
   /** Milliseconds between SIGTERM and SIGKILL. */
   readonly graceMs: number;

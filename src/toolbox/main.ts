@@ -7,7 +7,9 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { whenWorked } from './clock.ts';
 import type { ToolboxConfig } from './config.ts';
+import { forwardPort } from './forward.ts';
 
 const DEADLINE_EXIT_CODE = 124;
 const TINI = '/opt/orchestrate/bin/tini';
@@ -40,7 +42,7 @@ function start(config: ToolboxConfig): void {
   };
   process.on('SIGTERM', () => end(null));
   process.on('SIGINT', () => end(null));
-  if (config.deadlineMs !== null) setTimeout(() => end(DEADLINE_EXIT_CODE), config.deadlineMs);
+  if (config.deadlineMs !== null) whenWorked(config.deadlineMs, () => end(DEADLINE_EXIT_CODE));
 }
 
 /** The kernel's OOM killer should take the agent's processes, never this one. */
@@ -74,4 +76,5 @@ function signal(pid: number, name: NodeJS.Signals): void {
 
 const config = JSON.parse(process.env.ORCHESTRATE_TOOLBOX ?? '') as ToolboxConfig;
 for (const folder of config.folders) mkdirSync(folder, { recursive: true });
+if (config.forward !== null) await forwardPort(config.forward);
 start(config);

@@ -164,6 +164,8 @@ export class SandboxBench implements AsyncDisposable {
       ...(typeof command === 'string' ? {} : { argv: command }),
       limits: { ...LIMITS, ...options.limits },
       timeoutMs: options.timeoutMs ?? 60_000,
+      hasGateway: false,
+      toolboxToken: null,
     });
     try {
       const running = await created.start();

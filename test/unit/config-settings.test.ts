@@ -50,6 +50,12 @@ describe('layers', () => {
       maxAgents: 3,
       engine: null,
       engines: {},
+      model: null,
+      network: 'model',
+      allow: [],
+      registries: {},
+      budget: { usd: null, tokens: null },
+      taskBudgetUsd: null,
       base: null,
       includeDirty: false,
       history: 1,
@@ -80,7 +86,14 @@ describe('layers', () => {
     const user = [
       'max-agents: 5',
       'engine: mine',
-      'engines: { mine: { command: ./agent.sh } }',
+      "engines: { mine: { command: ./agent.sh, env: [ANTHROPIC_BASE_URL], usage: 'in (?<input>[0-9]+)' } }",
+      'model: some-model',
+      'network: allowlist',
+      'allow: ["@npm", example.org]',
+      'registries: { npm.example.org: { tokenEnv: NPM_TOKEN } }',
+      'budget-usd: 12.5',
+      'budget-tokens: 1000000',
+      'task-budget-usd: 2',
       'base: main',
       'include-dirty: true',
       'image: "node:24"',
@@ -92,10 +105,17 @@ describe('layers', () => {
       'pids: 64',
       'disk: 1.5GiB',
     ].join('\n');
+    const mine = { command: './agent.sh', env: ['ANTHROPIC_BASE_URL'], usage: 'in (?<input>[0-9]+)' };
     expect((await load({ user })).settings).toEqual({
       maxAgents: 5,
-      engine: { name: 'mine', command: './agent.sh' },
-      engines: { mine: { command: './agent.sh' } },
+      engine: { name: 'mine', definition: mine },
+      engines: { mine },
+      model: 'some-model',
+      network: 'allowlist',
+      allow: ['@npm', 'example.org'],
+      registries: { 'npm.example.org': { tokenEnv: 'NPM_TOKEN' } },
+      budget: { usd: 12.5, tokens: 1_000_000 },
+      taskBudgetUsd: 2,
       base: 'main',
       includeDirty: true,
       image: 'node:24',
@@ -110,18 +130,41 @@ describe('layers', () => {
     const user = 'engine: demo\n';
     expect((await load({ user, flags: { 'engine-command': 'true' } })).settings.engine).toEqual({
       name: 'command',
-      command: 'true',
+      definition: { command: 'true' },
     });
     const environment = { ORCHESTRATE_ENGINE_COMMAND: 'true' };
     expect((await load({ user, environment, flags: { engine: 'demo' } })).settings.engine).toEqual({
       name: 'demo',
-      command: null,
+      definition: null,
     });
   });
 
   it('takes an empty file, comments and a missing repository', async () => {
     await expect(load({ user: '', repository: '# nothing\n' })).resolves.toMatchObject({ warnings: [] });
     await expect(load({ repositoryFile: null })).resolves.toMatchObject({ warnings: [] });
+  });
+});
+
+describe('what a repository says of the network and of money', () => {
+  const warned = async (layers: Layers): Promise<string> => (await load(layers)).warnings.join();
+
+  it('counts where it is tighter', async () => {
+    const repository = 'network: none\nbudget-usd: 3\ntask-budget-usd: 1\n';
+    const { settings, warnings } = await load({ user: 'budget-usd: 5\n', repository });
+    expect(warnings).toEqual([]);
+    expect(settings).toMatchObject({ network: 'none', budget: { usd: 3, tokens: null }, taskBudgetUsd: 1 });
+  });
+
+  it('waits for the user where it is looser', async () => {
+    expect(await warned({ repository: 'network: allowlist\n' })).toContain('ignored: network');
+    expect(await warned({ repository: 'allow: [example.org]\n' })).toContain('ignored: allow');
+    expect(await warned({ repository: 'registries: { r.example.org: { tokenEnv: T } }\n' })).toContain('registries');
+    expect(await warned({ user: 'budget-tokens: 10\n', repository: 'budget-tokens: 11\n' })).toContain('budget-tokens');
+  });
+
+  it('is a list of words in a flag', async () => {
+    const { settings } = await load({ flags: { network: 'allowlist', allow: '@npm  example.org,@pypi' } });
+    expect(settings.allow).toEqual(['@npm', 'example.org', '@pypi']);
   });
 });
 
@@ -151,7 +194,8 @@ describe('problems', () => {
     ['a list', '- a\n- b\n', ':1: expected settings'],
     ['no YAML', 'a: [1\nb: 2\n', ':'],
     ['a key twice', 'cpus: 1\ncpus: 2\n', ':2: '],
-    ['a later feature', 'network: none\n', ':1: unknown setting network'],
+    ['a later feature', 'notify: x\n', ':1: unknown setting notify'],
+    ['a network that is none', 'network: all\n', ':1: network: expected none, model, allowlist'],
     [
       'two ways to name the engine',
       'engine: demo\nengine-command: x\n',
@@ -166,7 +210,7 @@ describe('problems', () => {
 
   it('name the engines that there are', async () => {
     const text = await problemsOf({ user: 'engines: { mine: { command: x } }\n', flags: { engine: 'claud' } });
-    expect(text).toBe('--engine: unknown engine "claud", expected one of demo, mine');
+    expect(text).toBe('--engine: unknown engine "claud", expected one of api, claude, codex, demo, mine');
   });
 
   it('of a file that cannot be a settings file', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { agentContainer, keeperContainer, overlayOptions } from '../../src/sandbox/docker/spec.ts';
+import { agentContainer, gatewayContainer, keeperContainer, overlayOptions } from '../../src/sandbox/docker/spec.ts';
 import type { AttemptId, ObjectId, TaskId } from '../../src/types.ts';
 
 const image = {
@@ -21,12 +21,15 @@ const spec = {
   homeFiles: [],
   limits: { memoryBytes: 2 ** 30, cpus: 1.5, pids: 100, diskBytes: 2 ** 30 },
   timeoutMs: 60_000,
+  hasGateway: false,
+  toolboxToken: null,
 };
 const place = {
   installation: 'abc',
   run: 'r1',
   image,
   toolboxVolume: 'toolbox',
+  gatewayVolume: null,
   workspace: folders,
   home: folders,
 };
@@ -109,6 +112,46 @@ describe('the keeper', () => {
       CapAdd: ['DAC_READ_SEARCH', 'CHOWN', 'FOWNER'],
       ReadonlyRootfs: true,
     });
+  });
+});
+
+describe('a sandbox with a gateway', () => {
+  const { HostConfig: config, Env: env } = agentContainer(spec, { ...place, gatewayVolume: 'gateway' });
+
+  it('has no network either, but a folder with its socket that it cannot change', () => {
+    expect(config?.NetworkMode).toBe('none');
+    expect(config?.Mounts?.at(-1)).toMatchObject({ Source: 'gateway', Target: '/run/orchestrate', ReadOnly: true });
+  });
+
+  it('has a port of its own loopback forwarded to that socket by process 1', () => {
+    expect(env?.[0]).toContain('"forward":{"port":47821,"socket":"/run/orchestrate/gateway.sock"}');
+    expect(toolbox().forward).toBeNull();
+  });
+});
+
+describe('the create body of the gateway', () => {
+  const at = { installation: 'abc', run: 'r1', name: 'gateway', image: 'sidecar', volume: 'gateway' };
+
+  it('is an ordinary user without any capability, of another id than the agents', () => {
+    const gateway = gatewayContainer({ ...at, dials: true });
+    expect(gateway.User).toBe('61001:61001');
+    expect(gateway.HostConfig).toMatchObject({
+      CapDrop: ['ALL'],
+      SecurityOpt: ['no-new-privileges:true'],
+      ReadonlyRootfs: true,
+    });
+    expect(gateway.HostConfig?.CapAdd).toBeUndefined();
+  });
+
+  it('has a network only where it makes connections itself', () => {
+    expect(gatewayContainer({ ...at, dials: true }).HostConfig?.NetworkMode).toBe('bridge');
+    expect(gatewayContainer({ ...at, dials: false }).HostConfig?.NetworkMode).toBe('none');
+  });
+
+  it('carries nothing in its environment or arguments that says whose keys it holds', () => {
+    const { Env: env, Entrypoint: entrypoint } = gatewayContainer({ ...at, dials: true });
+    expect(env).toBeUndefined();
+    expect(entrypoint).toEqual(['tini', '--', 'node', '--disable-sigusr1', '/orchestrate/gateway/main.js', 'serve']);
   });
 });
 

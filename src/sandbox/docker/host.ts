@@ -12,6 +12,7 @@ import type {
   BaseTree,
   CreatedSandbox,
   DiskUse,
+  GatewayTransport,
   IsolationLevel,
   LeftSandbox,
   SandboxHost,
@@ -19,6 +20,7 @@ import type {
 } from '../sandbox.ts';
 import { engineFailure, isStatus } from './engine-errors.ts';
 import { ImageFitting } from './fitting.ts';
+import { type GatewayLink, removeGateway, startGateway } from './gateway-link.ts';
 import { ensureImages, type RunImages } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
 import { ATTEMPT_LABEL, KIND_LABEL, keeperName, labels, RUN_LABEL, storeVolumeName } from './names.ts';
@@ -63,7 +65,8 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
       isolationOf(docker),
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
       sweep(docker, installation, {
-        kinds: ['agent', 'keeper'],
+        // The gateway stays for the agents that are adopted.
+        kinds: options.keep.length > 0 ? ['agent', 'keeper'] : ['agent', 'keeper', 'gateway'],
         dryRun: false,
         liveRun: run,
         keepAttempts: options.keep,
@@ -156,6 +159,8 @@ class DockerHost implements SandboxHost {
   readonly #fitting: ImageFitting | null;
   readonly #trees = new Map<ObjectId, Promise<void>>();
   readonly #pasts = new Map<ObjectId, Promise<void>>();
+  #gateway: Promise<GatewayLink> | null = null;
+  #volume: string | null = null;
 
   constructor(options: DockerHostOptions, prepared: Prepared) {
     this.name = options.name;
@@ -207,6 +212,7 @@ class DockerHost implements SandboxHost {
       run: this.#options.run,
       image: images.agent,
       toolboxVolume: images.toolboxVolume,
+      gatewayVolume: spec.hasGateway ? this.#gatewayVolume() : null,
       ...folders,
     });
     const { docker, objectFormat } = this.#options;
@@ -273,6 +279,22 @@ class DockerHost implements SandboxHost {
     return `${this.#prepared.storeFolder}/${folder}`;
   }
 
+  async openGateway({ dials }: { readonly dials: boolean }): Promise<GatewayTransport> {
+    const { docker, installation, run } = this.#options;
+    this.#gateway ??= startGateway(docker, {
+      ...{ installation, run, dials, image: this.#prepared.images.sidecar },
+      onDiagnostic: (line) => this.#options.onWarning(`gateway: ${line}`),
+    });
+    const { volume, open } = await this.#gateway;
+    this.#volume = volume;
+    return { open };
+  }
+
+  #gatewayVolume(): string {
+    if (this.#volume === null) throw new Error('a sandbox asks for a gateway that was not opened');
+    return this.#volume;
+  }
+
   async diskUse(): Promise<DiskUse> {
     const [{ bytes, inodes, freeBytes, freeInodes }, written, roots] = await Promise.all([
       this.#keeper.usage(),
@@ -318,6 +340,9 @@ class DockerHost implements SandboxHost {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#keeper[Symbol.asyncDispose]().catch(() => {});
-    await this.#prepared.keeper.remove();
+    await Promise.all([
+      this.#prepared.keeper.remove(),
+      removeGateway(this.#options.docker, this.#options.installation),
+    ]);
   }
 }

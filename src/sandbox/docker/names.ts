@@ -32,6 +32,11 @@ export function keeperName(installation: string, run: string): string {
   return `orchestrate-${installation}-keeper-${run.toLowerCase()}`;
 }
 
+/** One per repository: the next run finds it again, and so do the agents of the one before. */
+export function gatewayName(installation: string): string {
+  return `orchestrate-${installation}-gateway`;
+}
+
 /** Deterministic, so that a creation whose reply was lost is met again as a name conflict. */
 export function agentName(installation: string, task: string, n: number): string {
   return `orchestrate-${installation}-${task}.${n}`;

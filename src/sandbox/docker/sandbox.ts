@@ -32,6 +32,9 @@ interface Parts {
 
 export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandbox {
   readonly #parts: Parts;
+  #holds = 0;
+  #isHeld = false;
+  #turn: Promise<void> = Promise.resolve();
   exitCode = -1;
   outOfMemory = false;
 
@@ -79,14 +82,48 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   }
 
   async snapshot<Result>(take: (collection: Collection) => Promise<Result>): Promise<Result> {
-    const { container } = this.#parts;
-    await container.pause();
+    await this.#pause();
     try {
       return await take(await this.collect());
     } finally {
-      // Not running any more, or not there: nothing is held still then.
-      await container.unpause().catch(() => {});
+      await this.#unpause();
     }
+  }
+
+  async hold(): Promise<void> {
+    if (this.#isHeld) return;
+    this.#isHeld = true;
+    // Ended, or not there any more: nothing goes on.
+    await this.#pause().catch(() => {});
+  }
+
+  async goOn(): Promise<void> {
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    await this.#unpause();
+  }
+
+  /** Holds are counted: the last one to let go does. One after the other, as the engine wants it. */
+  #pause(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#holds === 0) await this.#parts.container.pause();
+      this.#holds += 1;
+    });
+  }
+
+  #unpause(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#holds === 0) return;
+      this.#holds -= 1;
+      // Not running any more, or not there: nothing is held still then.
+      if (this.#holds === 0) await this.#parts.container.unpause().catch(() => {});
+    });
+  }
+
+  #inTurn(act: () => Promise<void>): Promise<void> {
+    const acting = this.#turn.then(act);
+    this.#turn = acting.catch(() => {});
+    return acting;
   }
 
   async kill(): Promise<void> {

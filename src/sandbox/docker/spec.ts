@@ -1,6 +1,8 @@
 /** The create bodies of agent and keeper containers as plain data: every hardening field stands here and nowhere else. */
 
+import path from 'node:path';
 import type { ContainerCreateOptions, MountSettings } from 'dockerode';
+import { CONTROL_SOCKET, GATEWAY_MOUNT, GATEWAY_PORT, GATEWAY_SOCKET } from '../../gateway/protocol.ts';
 import type { ToolboxConfig } from '../../toolbox/config.ts';
 import type { SandboxSpec } from '../sandbox.ts';
 import type { AgentImage } from './agent-image.ts';
@@ -8,6 +10,8 @@ import { ATTEMPT_LABEL, labels, RUN_LABEL } from './names.ts';
 
 /** All agents run as one fixed high uid: the layers below their overlays belong to it; rootless engines map up to 65,535. */
 export const AGENT_UID = 61_000;
+/** Of the gateway: nobody else's, and not the agents'. */
+const GATEWAY_UID = 61_001;
 export const AGENT_USER = `${AGENT_UID}:${AGENT_UID}`;
 export const AGENT_HOME = '/home/agent';
 const WORKSPACE = '/workspace';
@@ -49,6 +53,8 @@ export interface AgentPlacement {
   /** Of ours the root file system can be read-only. Others write below /go, /usr/local/cargo and the like. */
   readonly image: AgentImage;
   readonly toolboxVolume: string;
+  /** Null for an attempt that reaches nothing at all. */
+  readonly gatewayVolume: string | null;
   readonly workspace: OverlayFolders | PlainFolder;
   readonly home: OverlayFolders | PlainFolder;
 }
@@ -104,6 +110,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
     env: at.image.path === null ? spec.env : { ...spec.env, PATH: at.image.path },
     cwd: WORKSPACE,
     folders: [],
+    forward: at.gatewayVolume === null ? null : { port: GATEWAY_PORT, socket: GATEWAY_SOCKET },
     deadlineMs: spec.timeoutMs + BACKSTOP_MS,
     graceMs: STOP_GRACE_MS,
   };
@@ -132,6 +139,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
       storeMount(WORKSPACE, at.workspace, objectLabels),
       storeMount(AGENT_HOME, at.home, objectLabels),
       { Type: 'volume', Source: at.toolboxVolume, Target: TOOLBOX_MOUNT, ReadOnly: true, VolumeOptions: noCopy() },
+      ...(at.gatewayVolume === null ? [] : [gatewayMount(at.gatewayVolume)]),
     ],
     Memory: spec.limits.memoryBytes,
     MemorySwap: spec.limits.memoryBytes,
@@ -213,6 +221,64 @@ export function keeperContainer(at: KeeperPlacement): ContainerCreateOptions & {
   };
 }
 
+export interface GatewayPlacement {
+  readonly installation: string;
+  readonly run: string;
+  readonly name: string;
+  readonly image: string;
+  readonly volume: string;
+  /** Whether it dials for itself; else the coordinator makes every connection, and it needs no network. */
+  readonly dials: boolean;
+}
+
+/** The trusted gateway: an ordinary user without any capability, and the only container of ours with a network. */
+export function gatewayContainer(at: GatewayPlacement): ContainerCreateOptions & { name: string } {
+  const hostConfig: HostConfig = {
+    NetworkMode: at.dials ? 'bridge' : 'none',
+    CapDrop: ['ALL'],
+    SecurityOpt: ['no-new-privileges:true'],
+    IpcMode: 'private',
+    CgroupnsMode: 'private',
+    ReadonlyRootfs: true,
+    Tmpfs: {
+      [path.dirname(CONTROL_SOCKET)]:
+        `rw,noexec,nosuid,nodev,size=${MIB},uid=${GATEWAY_UID},gid=${GATEWAY_UID},mode=0700`,
+    },
+    Mounts: [{ Type: 'volume', Source: at.volume, Target: GATEWAY_MOUNT, VolumeOptions: noCopy() }],
+    Memory: 512 * MIB,
+    MemorySwap: 512 * MIB,
+    PidsLimit: 256,
+    Ulimits: [
+      { Name: 'nofile', Soft: OPEN_FILES, Hard: OPEN_FILES },
+      { Name: 'core', Soft: 0, Hard: 0 },
+    ],
+    LogConfig: LOG_CONFIG,
+    // Agents find it again on the same socket.
+    RestartPolicy: { Name: 'on-failure', MaximumRetryCount: 5 },
+  };
+  return {
+    name: at.name,
+    Image: at.image,
+    User: `${GATEWAY_UID}:${GATEWAY_UID}`,
+    Hostname: 'gateway',
+    WorkingDir: '/',
+    Entrypoint: ['tini', '--', 'node', '--disable-sigusr1', '/orchestrate/gateway/main.js', 'serve'],
+    Cmd: [],
+    Healthcheck: { Test: ['NONE'] },
+    Tty: false,
+    OpenStdin: false,
+    Labels: labels(at.installation, 'gateway', { [RUN_LABEL]: at.run }),
+    HostConfig: hostConfig,
+  };
+}
+
+/** Options of the volume that holds nothing but the gateway's socket: in memory, and the gateway's own. */
+export const GATEWAY_VOLUME_OPTIONS: Readonly<Record<string, string>> = {
+  type: 'tmpfs',
+  device: 'tmpfs',
+  o: `size=64k,nr_inodes=16,uid=${GATEWAY_UID},gid=${GATEWAY_UID},mode=0711,nosuid,nodev,noexec`,
+};
+
 export interface ProbePlacement {
   readonly installation: string;
   readonly run: string;
@@ -244,6 +310,11 @@ export function probeContainer(at: ProbePlacement): ContainerCreateOptions {
       RestartPolicy: { Name: 'no' },
     },
   };
+}
+
+/** The way to the gateway: a socket that the agent may connect to, in a folder that it cannot change. */
+function gatewayMount(volume: string): MountSettings {
+  return { Type: 'volume', Source: volume, Target: GATEWAY_MOUNT, ReadOnly: true, VolumeOptions: noCopy() };
 }
 
 /** dockerode's type wants every option of a volume named. */

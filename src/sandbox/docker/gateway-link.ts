@@ -1,0 +1,94 @@
+/** Starts the gateway's container, or finds the one of an earlier run again, and opens control sessions into it. */
+
+import type { Duplex } from 'node:stream';
+import type Docker from 'dockerode';
+import type { Container } from 'dockerode';
+import { engineFailure, isStatus } from './engine-errors.ts';
+import { gatewayName, labels } from './names.ts';
+import { GATEWAY_VOLUME_OPTIONS, type GatewayPlacement, gatewayContainer } from './spec.ts';
+import { execDuplex } from './streams.ts';
+
+export interface GatewayLink {
+  /** Mounted read-only where an agent may reach the gateway. */
+  readonly volume: string;
+  /** A new control session: the standard input and output of a bridge into the gateway. */
+  open(): Promise<Duplex>;
+  /** Removes container and volume; no sandbox may be using it any more. Idempotent. */
+  remove(): Promise<void>;
+}
+
+export interface GatewayRequest extends Pick<GatewayPlacement, 'installation' | 'run' | 'image' | 'dials'> {
+  /** What the gateway's programs write to stderr, for the log. */
+  onDiagnostic(line: string): void;
+}
+
+/** Makes sure that the gateway runs. One of an earlier run goes on with what it knows, unless it is of another version. */
+export async function startGateway(docker: Docker, request: GatewayRequest): Promise<GatewayLink> {
+  const { installation, onDiagnostic, ...placement } = request;
+  const name = gatewayName(installation);
+  const remove = () => removeGateway(docker, installation);
+  try {
+    const ensure = () => runningGateway(docker, { ...placement, installation, name, volume: name });
+    await ensure();
+    return {
+      volume: name,
+      remove,
+      async open() {
+        // Somebody may have ended it: the next one finds the agents waiting at the same socket.
+        const container = await ensure();
+        const exec = await container.exec({
+          Cmd: ['node', '/orchestrate/gateway/bridge.js'],
+          AttachStdin: true,
+          AttachStdout: true,
+          AttachStderr: true,
+          Tty: false,
+        });
+        const socket = await exec.start({ hijack: true, stdin: true });
+        return execDuplex(socket, (data) => onDiagnostic(data.toString('utf8').trimEnd()));
+      },
+    };
+  } catch (cause) {
+    await remove().catch(() => {});
+    throw engineFailure('the gateway could not be started', cause);
+  }
+}
+
+/** Removes what is there of an installation's gateway. */
+export async function removeGateway(docker: Docker, installation: string): Promise<void> {
+  const name = gatewayName(installation);
+  await docker.getContainer(name).remove({ force: true, v: true }).catch(ignore(404, 409));
+  await docker.getVolume(name).remove().catch(ignore(404, 409));
+}
+
+async function runningGateway(docker: Docker, placement: GatewayPlacement): Promise<Container> {
+  const { name, volume, installation, image, dials } = placement;
+  const found = await docker
+    .getContainer(name)
+    .inspect()
+    .catch((error) => {
+      if (isStatus(error, 404)) return null;
+      throw error;
+    });
+  if (found !== null) {
+    const network = found.HostConfig.NetworkMode;
+    const isSame = found.Config.Image === image && (network !== 'none' || !dials);
+    const container = docker.getContainer(found.Id);
+    if (isSame && found.State.Running && !found.State.Paused) return container;
+    await container.remove({ force: true, v: true });
+  }
+  await docker.createVolume({
+    Name: volume,
+    Driver: 'local',
+    DriverOpts: { ...GATEWAY_VOLUME_OPTIONS },
+    Labels: labels(installation, 'gateway'),
+  });
+  const container = await docker.createContainer(gatewayContainer(placement));
+  await container.start();
+  return container;
+}
+
+function ignore(...statuses: readonly number[]): (error: unknown) => void {
+  return (error) => {
+    if (!statuses.some((status) => isStatus(error, status))) throw error;
+  };
+}

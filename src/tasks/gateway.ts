@@ -1,0 +1,232 @@
+/**
+ * A run's use of its gateway: lets attempts in and out, adds up what they use, and turns what the gateway says (a cap is
+ * reached, the service wants us to wait, it refuses the key) into what happens to them.
+ */
+
+import { createHmac } from 'node:crypto';
+import type { Access } from '../engine/engine.ts';
+import { environmentError, type OrchestrateError } from '../errors.ts';
+import { type DialFor, GatewayClient } from '../gateway/client.ts';
+import {
+  type AttemptTotals,
+  type Configuration,
+  type EgressRule,
+  GATEWAY_PORT,
+  type GatewayEvent,
+} from '../gateway/protocol.ts';
+import type { SandboxHost } from '../sandbox/sandbox.ts';
+import type { Toolbox } from '../toolbox/toolbox.ts';
+import type { AttemptId, Caps, ModelApi, Usage } from '../types.ts';
+import { ToolboxLink } from './toolbox-link.ts';
+
+/** A shorter wait is not worth holding containers still for, milliseconds. */
+const WORTH_PAUSING_MS = 2_000;
+
+/** What a run's agents reach, with which money, and how the gateway gets there. */
+export interface GatewayOptions {
+  readonly plan: AccessPlan;
+  readonly configuration: Configuration;
+  /** This repository's secret, from which tokens are derived: a run that was cut off needs to remember none. */
+  readonly secret: string;
+  /** Makes the connections that the gateway asks for. */
+  readonly dial: DialFor;
+}
+
+/**
+ * Starts the run's gateway on a host, or finds the one of a run that was cut off again, and tries each key once.
+ * Environment errors: KEY_REFUSED, UPSTREAM_UNREACHABLE, those of the host.
+ */
+export async function openRunGateway(host: SandboxHost, options: GatewayOptions): Promise<RunGateway> {
+  const { upstreams, egressVia } = options.configuration;
+  const dials = egressVia === 'direct' || upstreams.some(({ via }) => via === 'direct');
+  const client = new GatewayClient(await host.openGateway({ dials }), options.dial);
+  const gateway = new RunGateway(client, options);
+  try {
+    await client.configure(options.configuration);
+    for (const { api } of upstreams) await gateway.tryKey(api);
+    return gateway;
+  } catch (error) {
+    await gateway[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** What the attempts of a run may do, each the same. */
+export interface AccessPlan {
+  readonly apis: readonly ModelApi[];
+  readonly models: readonly string[] | null;
+  readonly allow: readonly EgressRule[];
+  readonly caps: Caps;
+  /** Whether the toolbox serves tools through the gateway. */
+  readonly hasTools: boolean;
+}
+
+/** What happens to an attempt from the gateway's side. */
+export interface AttemptHooks {
+  onUsage(total: Usage): void;
+  onDenied(host: string, reason: string): void;
+  /** Ends it as over budget. */
+  onBudget(reason: string): void;
+  /** Held still until told otherwise; again with a later time. */
+  onPause(reason: string, until: Date): void;
+  onResume(): void;
+}
+
+export interface RunListener {
+  /** No request can succeed any more (the key is refused): the run is to end. */
+  onUnusable(error: OrchestrateError): void;
+  /** The whole run is over its budget; its attempts are told by themselves. */
+  onRunBudget(reason: string): void;
+  onWarning(message: string): void;
+}
+
+export class RunGateway implements AsyncDisposable {
+  readonly #client: GatewayClient;
+  readonly #options: GatewayOptions;
+  readonly #disposed = new AbortController();
+  readonly #hooks = new Map<string, AttemptHooks>();
+  #listener: RunListener | null = null;
+  /** Services that want us to wait, and until when. */
+  readonly #limited = new Map<ModelApi, { readonly until: Date; readonly reason: string }>();
+
+  /** For openRunGateway. */
+  constructor(client: GatewayClient, options: GatewayOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  /** Tells what concerns the whole run from now on; to be called once. */
+  listen(listener: RunListener): void {
+    this.#listener = listener;
+    void this.#follow(listener);
+  }
+
+  /** Asks for something free of charge with the key. Environment errors KEY_REFUSED, UPSTREAM_UNREACHABLE. */
+  async tryKey(api: ModelApi): Promise<void> {
+    const { status, message } = await this.#client.tryUpstream(api);
+    if (status === 401 || status === 403) throw keyRefused(api, status, message);
+    if (status !== null) return;
+    throw environmentError('UPSTREAM_UNREACHABLE', `${NAMES[api]} cannot be reached: ${message}`, {
+      hint: 'check the network, and the base URL if you set one',
+    });
+  }
+
+  /** Lets an attempt in; the answer is what its sandbox gets to see. To be released whatever happens. */
+  async admit(attempt: AttemptId, hooks: AttemptHooks): Promise<Access> {
+    const { plan } = this.#options;
+    const token = this.#token('agent', attempt);
+    const toolboxToken = plan.hasTools ? this.toolboxToken(attempt) : null;
+    const { apis, models, allow, caps } = plan;
+    await this.#client.open({ attempt, token, toolboxToken, apis, models, allow, caps });
+    this.#hooks.set(attempt, hooks);
+    for (const { until, reason } of this.#limited.values()) hooks.onPause(reason, until);
+    return { url: `http://127.0.0.1:${GATEWAY_PORT}`, token };
+  }
+
+  /** Ends what the attempt has under way and makes its token worthless; gives its totals. */
+  async release(attempt: AttemptId): Promise<AttemptTotals> {
+    this.#hooks.delete(attempt);
+    return this.#client.revoke(attempt);
+  }
+
+  /** What PID 1 of the attempt's sandbox, and nobody else in there, shows to the gateway. */
+  toolboxToken(attempt: AttemptId): string {
+    return this.#token('toolbox', attempt);
+  }
+
+  /** The tools in the attempt's sandbox. */
+  toolboxOf(attempt: AttemptId): Toolbox {
+    return new ToolboxLink(this.#client, attempt);
+  }
+
+  /** What makes ordinary programs use the forward proxy, where any host is allowed. */
+  proxyVariables({ url, token }: Access): Readonly<Record<string, string>> {
+    if (this.#options.plan.allow.length === 0) return {};
+    const proxy = url.replace('://', `://agent:${token}@`);
+    const direct = 'localhost,127.0.0.1,::1,sandbox';
+    return {
+      ...{ HTTP_PROXY: proxy, HTTPS_PROXY: proxy, NO_PROXY: direct },
+      ...{ http_proxy: proxy, https_proxy: proxy, no_proxy: direct },
+    };
+  }
+
+  /** Asks the model as this attempt. */
+  fetchAs(attempt: AttemptId): typeof globalThis.fetch {
+    return this.#client.fetchFor(attempt);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed.abort();
+    await this.#client[Symbol.asyncDispose]();
+  }
+
+  async #follow(listener: RunListener): Promise<void> {
+    const { signal } = this.#disposed;
+    try {
+      for await (const event of this.#client.events(0, signal)) this.#take(event);
+    } catch (error) {
+      if (!signal.aborted) listener.onWarning(`the gateway's events are lost: ${String(error)}`);
+    }
+  }
+
+  #take(event: GatewayEvent): void {
+    switch (event.type) {
+      case 'usage':
+        this.#hooks.get(event.attempt)?.onUsage(event.total);
+        break;
+      case 'denied':
+        this.#hooks.get(event.attempt)?.onDenied(event.host, event.reason);
+        break;
+      case 'over-budget':
+        this.#overBudget(event);
+        break;
+      case 'limited':
+        this.#pause(event.api, event.status, new Date(event.until));
+        break;
+      case 'resumed':
+        this.#resume(event.api);
+        break;
+      case 'key-refused':
+        this.#listener?.onUnusable(keyRefused(event.api, event.status, event.message));
+        break;
+      case 'audit':
+        break;
+    }
+  }
+
+  #overBudget({ attempt, scope, unit }: Extract<GatewayEvent, { type: 'over-budget' }>): void {
+    const flag = scope === 'run' ? `--budget-${unit}` : '--task-budget-usd';
+    const reason = `the budget of the ${scope === 'run' ? 'run' : 'task'} is used up (${flag})`;
+    if (scope === 'attempt') {
+      this.#hooks.get(attempt)?.onBudget(reason);
+      return;
+    }
+    this.#listener?.onRunBudget(reason);
+    for (const hooks of this.#hooks.values()) hooks.onBudget(reason);
+  }
+
+  #pause(api: ModelApi, status: number, until: Date): void {
+    if (until.getTime() - Date.now() < WORTH_PAUSING_MS) return;
+    const reason = `${NAMES[api]} wants us to wait (${status}) until ${until.toISOString()}`;
+    this.#limited.set(api, { until, reason });
+    for (const hooks of this.#hooks.values()) hooks.onPause(reason, until);
+  }
+
+  #resume(api: ModelApi): void {
+    if (!this.#limited.delete(api) || this.#limited.size > 0) return;
+    for (const hooks of this.#hooks.values()) hooks.onResume();
+  }
+
+  #token(kind: 'agent' | 'toolbox', attempt: AttemptId): string {
+    return createHmac('sha256', this.#options.secret).update(`${kind} ${attempt}`).digest('hex');
+  }
+}
+
+const NAMES: Readonly<Record<ModelApi, string>> = { anthropic: 'Anthropic', openai: 'OpenAI' };
+
+/** One message for a key that a service does not take. */
+export function keyRefused(api: ModelApi, status: number, said: string): OrchestrateError {
+  return environmentError('KEY_REFUSED', `${NAMES[api]} refuses the key (${status}): ${said}`, {
+    hint: 'check the key in the environment or in ~/.config/orchestrate/.env',
+  });
+}
