@@ -85,6 +85,11 @@ export interface Caps {
   readonly tokens: number | null;
 }
 
+/** All tokens of a usage, whatever they cost. */
+export function tokensOf(usage: Usage): number {
+  return usage.inputTokens + usage.outputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
+}
+
 /** Something in a patch that a person should look at; `path` is printable UTF-8 (bytes that are not are escaped as `\xNN`). */
 export interface Flag {
   readonly code: string;

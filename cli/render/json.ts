@@ -2,7 +2,7 @@
 
 import type { AttemptRecord, PatchRecord, RunRecord, TaskRecord, TaskSummary } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
-import { type CheckVerdict, type Flag, NO_USAGE, type Usage } from '../../src/types.ts';
+import { type CheckVerdict, type Flag, NO_USAGE, tokensOf, type Usage } from '../../src/types.ts';
 
 export interface TaskJson {
   readonly id: string;
@@ -135,16 +135,17 @@ export function runJson(run: RunRecord, spent: Usage) {
   };
 }
 
-function tokensOf(usage: Usage): number {
-  return usage.inputTokens + usage.outputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
-}
-
 function addUsage(a: Usage, b: Usage): Usage {
   return {
     inputTokens: a.inputTokens + b.inputTokens,
     outputTokens: a.outputTokens + b.outputTokens,
     cacheReadTokens: a.cacheReadTokens + b.cacheReadTokens,
     cacheWriteTokens: a.cacheWriteTokens + b.cacheWriteTokens,
-    usd: a.usd === null ? b.usd : a.usd + (b.usd ?? 0),
+    // What is not known stays so in a sum.
+    usd: isUnpriced(a) || isUnpriced(b) ? null : a.usd === null ? b.usd : a.usd + (b.usd ?? 0),
   };
+}
+
+function isUnpriced(usage: Usage): boolean {
+  return usage.usd === null && tokensOf(usage) > 0;
 }

@@ -1,7 +1,7 @@
 /** Text for people: tables, ages, sizes, colours. Everything that others wrote goes through the sanitiser first. */
 
 import pc from 'picocolors';
-import type { TaskState, Usage } from '../../src/types.ts';
+import { type TaskState, tokensOf, type Usage } from '../../src/types.ts';
 import { reveal, revealLine } from './sanitise.ts';
 
 export type Colours = ReturnType<typeof pc.createColors>;
@@ -68,9 +68,11 @@ export function clock(at: string): string {
   return [time.getHours(), time.getMinutes(), time.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
 }
 
-/** `$1.20`, or `-` where the price is not known or nothing was used. */
+/** `$1.20`; `12.3k tokens` where their price is not known; `-` where nothing was used. */
 export function cost(usage: Usage): string {
-  return usage.usd === null ? '-' : `$${usage.usd.toFixed(2)}`;
+  if (usage.usd !== null) return `$${usage.usd.toFixed(2)}`;
+  const tokens = tokensOf(usage);
+  return tokens === 0 ? '-' : `${tokens < 1000 ? tokens : `${(tokens / 1000).toFixed(1)}k`} tokens`;
 }
 
 /** `3 files, +10 −2`. */

@@ -9,7 +9,7 @@ import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from './records
 import { newestFence } from './runs.ts';
 import type { attempts } from './schema.ts';
 import { findTask, firstQueued, moveTask, queueTask, stateOf } from './tasks.ts';
-import { type UsageRow, usageFrom } from './usage.ts';
+import { SUM_OF_USD, type UsageRow, usageFrom } from './usage.ts';
 
 type AttemptRow = typeof attempts.$inferSelect;
 
@@ -147,7 +147,7 @@ export function newestAttempts(database: Database): Map<TaskId, AttemptRecord> {
 
 export function usageByTask(database: Database): Map<TaskId, Usage> {
   const sql = `SELECT task, sum(inputTokens) AS inputTokens, sum(outputTokens) AS outputTokens,
-    sum(cacheReadTokens) AS cacheReadTokens, sum(cacheWriteTokens) AS cacheWriteTokens, sum(usd) AS usd
+    sum(cacheReadTokens) AS cacheReadTokens, sum(cacheWriteTokens) AS cacheWriteTokens, ${SUM_OF_USD}
     FROM attempts GROUP BY task`;
   return new Map(database.all<UsageRow & Pick<AttemptRow, 'task'>>(sql).map((row) => [row.task, usageFrom(row)]));
 }

@@ -5,7 +5,7 @@ import type { Database } from './database.ts';
 import type { RunRecord } from './records.ts';
 import { closeRequests } from './requests.ts';
 import type { runs } from './schema.ts';
-import { type UsageRow, usageFrom } from './usage.ts';
+import { SUM_OF_USD, type UsageRow, usageFrom } from './usage.ts';
 
 type RunRow = typeof runs.$inferSelect;
 
@@ -34,7 +34,7 @@ export function currentRun(database: Database): RunRecord | null {
 
 export function usageOfRun(database: Database, id: RunId): Usage {
   const sql = `SELECT total(inputTokens) AS inputTokens, total(outputTokens) AS outputTokens,
-    total(cacheReadTokens) AS cacheReadTokens, total(cacheWriteTokens) AS cacheWriteTokens, sum(usd) AS usd
+    total(cacheReadTokens) AS cacheReadTokens, total(cacheWriteTokens) AS cacheWriteTokens, ${SUM_OF_USD}
     FROM attempts WHERE run = ?`;
   return usageFrom(database.get<UsageRow>(sql, id));
 }

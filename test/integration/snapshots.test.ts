@@ -47,6 +47,7 @@ async function work(command: string): Promise<void> {
     },
     {
       maxAgents: 1,
+      gateway: null,
       engine: commandEngine({ name: 'command', command }),
       bounds: {
         limits: { memoryBytes: 2 ** 30, cpus: 2, pids: 256, diskBytes: 2 ** 30 },
