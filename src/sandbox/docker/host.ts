@@ -37,6 +37,8 @@ export interface DockerHostOptions {
   readonly run: string;
   /** The agent image the user asked for; null for ours. */
   readonly image: string | null;
+  /** Absolute path of a Dockerfile to build it from instead. */
+  readonly dockerfile?: string | null | undefined;
   /** Attempts of an earlier run that are still to be adopted: what they left stays. */
   readonly keep: readonly AttemptId[];
   readonly objectFormat: 'sha1' | 'sha256';
@@ -58,7 +60,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
   const { docker, installation, run } = options;
   try {
     const [images, storeFolder, isolation] = await Promise.all([
-      ensureImages(docker, options.image, (line) => options.onProgress(line)),
+      ensureImages(docker, { image: options.image, dockerfile: options.dockerfile ?? null }, options.onProgress),
       ensureStore(docker, installation),
       isolationOf(docker),
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
