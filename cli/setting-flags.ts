@@ -17,6 +17,7 @@ export interface SettingFlags {
   readonly includeDirty?: true;
   readonly history?: string;
   readonly image?: string;
+  readonly dockerfile?: string;
   readonly workspace?: string;
   readonly timeout?: string;
   readonly memory?: string;
@@ -44,6 +45,7 @@ export function withSettingFlags(command: Command): Command {
     .option('--include-dirty', 'agents start from the uncommitted changes too')
     .option('--history <n>', 'how many commits deep agents see the history (default: 1, only the files)')
     .option('--image <image>', "the agents' image (default: orchestrate-agent)")
+    .option('--dockerfile <file>', "build the agents' image from this; its folder is the context")
     .option('--workspace <kind>', 'overlay or copy (default: overlay where the engine can)')
     .option('--timeout <duration>', 'per attempt (default: 1h)')
     .option('--memory <size>', 'per sandbox (default: 4g)')
@@ -68,6 +70,7 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
     includeDirty: ['include-dirty', flags.includeDirty],
     history: ['history', flags.history],
     image: ['image', flags.image],
+    dockerfile: ['dockerfile', flags.dockerfile],
     workspace: ['workspace', flags.workspace],
     timeout: ['timeout', flags.timeout],
     memory: ['memory', flags.memory],

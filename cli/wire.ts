@@ -84,6 +84,7 @@ class Wired implements Context {
       userFile: join(this.configDirectory, 'config.yaml'),
       trust: rememberedTrust(repository.stateDir, this.#trust(options)),
       environment: this.env,
+      directory: this.cwd,
       flags,
     });
     for (const warning of loaded.warnings) this.warn(warning);

@@ -1,6 +1,6 @@
 /** How commands work the queue: engine, lock, host, progress, Ctrl-C. */
 
-import type { Settings } from '../src/config/settings.ts';
+import { BUILT_IN_ENGINES, type Settings } from '../src/config/settings.ts';
 import type { RunSummary } from '../src/coordinator.ts';
 import type { Engine } from '../src/engine/engine.ts';
 import { EXIT_CODES, environmentError } from '../src/errors.ts';
@@ -94,6 +94,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
             docker,
             installation,
             image: settings.image,
+            dockerfile: settings.dockerfile,
             workspace: settings.workspace,
             objectFormat: repository.objectFormat,
             ...services,
@@ -102,6 +103,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
       {
         maxAgents: settings.maxAgents,
         engine: work.engine,
+        engineNamed: (name) => knownEngine(name, null),
         bounds: { limits: settings.limits, timeoutMs: settings.timeoutMs, snapshotEveryMs: SNAPSHOT_EVERY_MS },
         only: work.only,
         ...(settings.base === null ? {} : { baseRef: settings.base }),
@@ -124,12 +126,17 @@ export async function engineOf(settings: Settings): Promise<Engine> {
       hint: "name one: --engine-command '<command>' runs any program as the agent, --engine demo the scripted one",
     });
   }
-  if (chosen.command !== null) {
-    const { commandEngine } = await import('../src/engine/command.ts');
-    return commandEngine(chosen.name, chosen.command);
-  }
-  const { demoEngine } = await import('../src/engine/demo.ts');
-  return demoEngine;
+  return knownEngine(chosen.name, chosen.command);
+}
+
+/**
+ * A built-in engine, or else a command. `command` may be null where its program runs already: how that ended is read
+ * alike for all commands.
+ */
+async function knownEngine(name: string, command: string | null): Promise<Engine> {
+  if (command === null && BUILT_IN_ENGINES.includes(name)) return (await import('../src/engine/demo.ts')).demoEngine;
+  const { commandEngine } = await import('../src/engine/command.ts');
+  return commandEngine(name, command ?? '');
 }
 
 async function viewOf(context: Context, bus: EventBus): Promise<{ close(): void }> {

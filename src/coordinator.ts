@@ -43,6 +43,8 @@ export interface RunOptions {
   readonly engine: Engine;
   /** What agents reach, and how; null: nothing at all. */
   readonly gateway: GatewayOptions | null;
+  /** The engine of an attempt that is taken over from an earlier run, by the name it was recorded with. */
+  engineNamed(name: string): Promise<Engine>;
   readonly bounds: AttemptBounds;
   /** What agents start from; undefined: HEAD. */
   readonly baseRef?: string | undefined;
@@ -215,6 +217,8 @@ class Run {
       signal: control.stopStarting,
       host: host.name,
       engine: options.engine.name,
+      timeoutMs: options.bounds.timeoutMs,
+      diskBytes: options.bounds.limits.diskBytes,
       container: parts.containerName,
       attempt: (task, attempt) => this.#attempt(task, attempt),
     });
@@ -245,11 +249,25 @@ class Run {
       attempt: attempt.id,
       message: 'taken over from a run that was cut off',
     });
-    const context = this.#contextOf(attempt, NO_WAIT);
+    const context = { ...this.#contextOf(attempt, NO_WAIT), ...(await this.#ownTerms(attempt)) };
     // Paused by a run that was cut off, and not by this one.
     context.onPaused(null);
     const task = this.#the.parts.state.task(attempt.task);
     await this.#end(attempt, await resumeAttempt(context, task, found), began);
+  }
+
+  /** What an attempt was started with goes on, whatever this run would give it. */
+  async #ownTerms(attempt: AttemptRecord): Promise<Pick<AttemptContext, 'engine' | 'bounds'>> {
+    const { engine, engineNamed, bounds } = this.#the.options;
+    const { limits } = bounds;
+    return {
+      engine: attempt.engine === engine.name ? engine : await engineNamed(attempt.engine),
+      bounds: {
+        ...bounds,
+        timeoutMs: attempt.timeoutMs ?? bounds.timeoutMs,
+        limits: { ...limits, diskBytes: attempt.diskBytes ?? limits.diskBytes },
+      },
+    };
   }
 
   async #attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void> {

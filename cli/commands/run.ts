@@ -7,6 +7,7 @@ import type { State } from '../../src/state/state.ts';
 import type { Context } from '../context.ts';
 import type { RunOptions } from '../options.ts';
 import { formatDuration, formatSize } from '../render/quantities.ts';
+import { revealLine } from '../render/sanitise.ts';
 
 const EXIT_CODE_DONE = 0;
 
@@ -42,6 +43,10 @@ function ending(summary: RunSummary): string {
   return `${parts.join(', ')}. Look at the results with: orchestrate patch list`;
 }
 
+function imageOf({ image, dockerfile }: Settings): string {
+  return dockerfile === null ? `image ${image ?? 'orchestrate-agent'}` : `image built from ${revealLine(dockerfile)}`;
+}
+
 function dryRun(context: Context, settings: Settings, waiting: ReturnType<State['tasks']>): number {
   const { limits } = settings;
   if (context.json) {
@@ -51,6 +56,7 @@ function dryRun(context: Context, settings: Settings, waiting: ReturnType<State[
       maxAgents: settings.maxAgents,
       host: 'local',
       image: settings.image,
+      dockerfile: settings.dockerfile,
       workspace: settings.workspace,
       history: settings.history,
       timeoutMs: settings.timeoutMs,
@@ -60,7 +66,7 @@ function dryRun(context: Context, settings: Settings, waiting: ReturnType<State[
   }
   const lines = [
     `${waiting.length} ${waiting.length === 1 ? 'task' : 'tasks'}, ${settings.maxAgents} at once, on the local Docker engine`,
-    `engine ${settings.engine?.name ?? '(none chosen)'}, image ${settings.image ?? 'orchestrate-agent'}, time-out ${formatDuration(settings.timeoutMs)}`,
+    `engine ${settings.engine?.name ?? '(none chosen)'}, ${imageOf(settings)}, time-out ${formatDuration(settings.timeoutMs)}`,
     `per sandbox: memory ${formatSize(limits.memoryBytes)}, ${limits.cpus} CPUs, ${limits.pids} processes, disk ${formatSize(limits.diskBytes)}, no network`,
     ...waiting.map((task) => `  phase ${task.phase}  ${task.priority.padEnd(6)}  ${task.id}`),
   ];

@@ -1,6 +1,7 @@
 /** Puts the settings together: defaults < the user's file < the repository's own < environment < flags. */
 
 import { open } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { usageError } from '../errors.ts';
 import { type ParsedLayer, type Problem, parseSettingsFile, parseSettingsValues } from './parse.ts';
 import {
@@ -27,6 +28,8 @@ export interface SettingsSources {
   readonly userFile: string;
   readonly trust: Trust;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What relative paths in variables and flags start from; those in a file start from its folder. */
+  readonly directory: string;
   readonly flags: WrittenFlags;
 }
 
@@ -50,8 +53,8 @@ const NO_FILE: SettingsFile = { layer: {}, problems: [], hash: '' };
 export async function loadSettings(sources: SettingsSources): Promise<LoadedSettings> {
   const user = await readSettingsFile(sources.userFile);
   const repository = sources.repositoryFile === null ? NO_FILE : await readSettingsFile(sources.repositoryFile);
-  const environment = parseEnvironment(sources.environment);
-  const flags = parseFlags(sources.flags);
+  const environment = rooted(parseEnvironment(sources.environment), sources.directory);
+  const flags = rooted(parseFlags(sources.flags), sources.directory);
   refuseProblems([...user.problems, ...repository.problems, ...environment.problems, ...flags.problems]);
 
   const below = overlay(DEFAULTS, user.layer);
@@ -69,6 +72,13 @@ export async function loadSettings(sources: SettingsSources): Promise<LoadedSett
 /** Checks flags alone, before anything else is looked at. Throws usage `BAD_SETTINGS` naming every wrong flag. */
 export function checkFlags(flags: WrittenFlags): void {
   refuseProblems(parseFlags(flags).problems);
+}
+
+/** Makes the paths in a layer absolute. */
+function rooted(parsed: ParsedLayer, folder: string): ParsedLayer {
+  const { dockerfile } = parsed.layer;
+  if (dockerfile === undefined) return parsed;
+  return { ...parsed, layer: { ...parsed.layer, dockerfile: resolve(folder, dockerfile) } };
 }
 
 function parseFlags(flags: WrittenFlags): ParsedLayer {
@@ -98,7 +108,8 @@ async function readSettingsFile(path: string): Promise<SettingsFile> {
       if (!stat.isFile()) return unreadable(path, 'is not a file');
       if (stat.size > FILE_LIMIT) return unreadable(path, 'is larger than 1 MiB');
       const content = await file.readFile();
-      return { ...parseSettingsFile(path, content.toString('utf8')), hash: hashOf(content) };
+      const parsed = rooted(parseSettingsFile(path, content.toString('utf8')), dirname(path));
+      return { ...parsed, hash: hashOf(content) };
     } finally {
       await file.close();
     }

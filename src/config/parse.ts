@@ -3,7 +3,7 @@
 import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { KNOWN_KEYS, normalise, writtenSettings } from './schema.ts';
-import type { Layer } from './settings.ts';
+import { ALTERNATIVES, type Layer, WRITTEN_NAMES } from './settings.ts';
 import { suggest } from './suggest.ts';
 
 export interface Problem {
@@ -58,12 +58,14 @@ function check(value: unknown, place: Place): ParsedLayer {
   const result = writtenSettings.safeParse(value);
   if (!result.success) return refused(result.error.issues.flatMap((issue) => problemsOf(issue, place)));
   const layer = normalise(result.data);
-  if (layer.engine !== undefined && layer.engineCommand !== undefined) {
-    return refused([
-      { where: place.where(['engine-command']), message: 'engine and engine-command exclude each other' },
-    ]);
-  }
-  return { layer, problems: [] };
+  const both = ALTERNATIVES.filter((names) => names.every((name) => layer[name] !== undefined));
+  if (both.length === 0) return { layer, problems: [] };
+  return refused(
+    both.map(([one, other]) => ({
+      where: place.where([WRITTEN_NAMES[other]]),
+      message: `${WRITTEN_NAMES[one]} and ${WRITTEN_NAMES[other]} exclude each other`,
+    })),
+  );
 }
 
 function problemsOf(issue: z.core.$ZodIssue, { where, namesSetting }: Place): Problem[] {

@@ -38,6 +38,8 @@ export interface Layer {
   readonly includeDirty?: boolean | undefined;
   readonly history?: number | undefined;
   readonly image?: string | undefined;
+  /** Absolute path. */
+  readonly dockerfile?: string | undefined;
   readonly workspace?: WorkspaceKind | undefined;
   readonly timeoutMs?: number | undefined;
   readonly memoryBytes?: number | undefined;
@@ -73,6 +75,8 @@ export interface Settings {
   readonly history: number;
   /** Null means the product's own agent image. */
   readonly image: string | null;
+  /** Absolute path of the Dockerfile that the agents' image is built from; null where `image` says it all. */
+  readonly dockerfile: string | null;
   /** How the repository gets into sandboxes; null means the best that the Docker engine can. */
   readonly workspace: WorkspaceKind | null;
   readonly timeoutMs: number;
@@ -96,6 +100,7 @@ export const WRITTEN_NAMES = {
   includeDirty: 'include-dirty',
   history: 'history',
   image: 'image',
+  dockerfile: 'dockerfile',
   workspace: 'workspace',
   timeoutMs: 'timeout',
   memoryBytes: 'memory',
@@ -120,13 +125,20 @@ export const DEFAULTS = {
   diskBytes: 10 * GIBIBYTE,
 } as const satisfies Layer;
 
-/** Lays `upper` over `lower`. `engine` and `engine-command` are two ways to say one thing: the upper's word hides both. */
+/** Two ways to say one thing: only one of them on one level, and an upper level's word hides both of the lower. */
+export const ALTERNATIVES = [
+  ['engine', 'engineCommand'],
+  ['image', 'dockerfile'],
+] as const satisfies readonly (readonly [keyof Layer, keyof Layer])[];
+
+/** Lays `upper` over `lower`. */
 export function overlay(lower: Layer, upper: Layer): Layer {
-  const choosesEngine = upper.engine !== undefined || upper.engineCommand !== undefined;
+  const chosen = ALTERNATIVES.filter((names) => names.some((name) => upper[name] !== undefined)).flat();
+  const hidden = Object.fromEntries(chosen.map((name) => [name, undefined]));
   const said = Object.fromEntries(Object.entries(upper).filter(([, value]) => value !== undefined));
   return {
     ...lower,
-    ...(choosesEngine ? { engine: undefined, engineCommand: undefined } : {}),
+    ...hidden,
     ...said,
     engines: { ...lower.engines, ...upper.engines },
     registries: { ...lower.registries, ...upper.registries },
@@ -134,7 +146,7 @@ export function overlay(lower: Layer, upper: Layer): Layer {
 }
 
 const QUANTITIES = ['maxAgents', 'history', 'timeoutMs', 'memoryBytes', 'cpus', 'pids', 'diskBytes'] as const;
-const RUNS_OR_LOOSENS = ['engine', 'engineCommand', 'engines', 'allow', 'registries', 'image', 'includeDirty'] as const;
+const RUNS_OR_LOOSENS = ['engine', 'engineCommand', 'engines', 'allow', 'registries', 'image', 'dockerfile', 'includeDirty'] as const;
 const BUDGETS = ['budgetUsd', 'budgetTokens', 'taskBudgetUsd'] as const;
 
 /**
@@ -184,6 +196,7 @@ export function settingsOf(layer: Layer): Settings {
     includeDirty: layer.includeDirty ?? false,
     history: layer.history ?? DEFAULTS.history,
     image: layer.image ?? null,
+    dockerfile: layer.dockerfile ?? null,
     workspace: layer.workspace ?? null,
     timeoutMs: layer.timeoutMs ?? DEFAULTS.timeoutMs,
     limits: {

@@ -16,6 +16,10 @@ type AttemptRow = typeof attempts.$inferSelect;
 export interface AttemptPlace {
   readonly host: string;
   readonly engine: string;
+  /** Milliseconds from the start of the agent. */
+  readonly timeoutMs: number;
+  /** What it may write at most. */
+  readonly diskBytes: number;
   /** The name of the container of a task's n-th attempt: known before it exists. */
   container(task: TaskId, n: number): string;
   /** Not given: any task. */
@@ -39,6 +43,7 @@ export function claimNext(database: Database, run: RunRecord, place: AttemptPlac
     database.insert('attempts', {
       ...{ id: attempt, task: id, n: task.attempts, run: run.id, state: 'creating' },
       ...{ host: place.host, engine: place.engine, container: place.container(id, task.attempts) },
+      ...{ timeoutMs: place.timeoutMs, diskBytes: place.diskBytes },
     });
     layFoundations(database, attempt, id);
     const record = findAttempt(database, attempt);
@@ -178,6 +183,8 @@ function recordOf(row: AttemptRow): AttemptRecord {
     host: row.host,
     container: row.container,
     engine: row.engine,
+    timeoutMs: row.timeoutMs,
+    diskBytes: row.diskBytes,
     baseTree: row.baseTree,
     baseCommit: row.baseCommit,
     startedAt: row.startedAt,

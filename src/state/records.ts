@@ -56,6 +56,9 @@ export interface AttemptRecord {
   /** Name of its container. */
   readonly container: string;
   readonly engine: string;
+  /** The bounds it was started with; null: claimed by a version that did not write them down. */
+  readonly timeoutMs: number | null;
+  readonly diskBytes: number | null;
   readonly baseTree: ObjectId | null;
   readonly baseCommit: ObjectId | null;
   readonly startedAt: string | null;

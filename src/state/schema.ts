@@ -117,6 +117,9 @@ export const attempts = sqliteTable(
     host: text().notNull(),
     container: text().notNull(),
     engine: text().notNull(),
+    /** Null: claimed before this was written down. */
+    timeoutMs: integer(),
+    diskBytes: integer(),
     baseTree: objectId(),
     baseCommit: objectId(),
     startedAt: text(),

@@ -20,6 +20,7 @@ export interface RecoveryParts {
   readonly repository: Repository;
   readonly state: State;
   readonly host: SandboxHost;
+  /** Limit of an attempt that does not know its own. */
   readonly diskBytes: number;
 }
 
@@ -36,7 +37,8 @@ export async function adoptAttempt(parts: RecoveryParts, attempt: AttemptRecord)
   // Its tree is written down right before it starts: one without has not started.
   if (start === null) return null;
   const { id, container: containerName } = attempt;
-  const adopted = await parts.host.adopt({ attempt: id, containerName, tree: start.tree, diskBytes: parts.diskBytes });
+  const diskBytes = attempt.diskBytes ?? parts.diskBytes;
+  const adopted = await parts.host.adopt({ attempt: id, containerName, tree: start.tree, diskBytes });
   return adopted === null ? null : { attempt, start, adopted };
 }
 

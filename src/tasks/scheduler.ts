@@ -1,25 +1,20 @@
 /** Works the queue: starts what may start, in the promised order, never more than allowed at once, until nothing is left. */
 
+import type { AttemptPlace } from '../state/attempts.ts';
 import type { AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
-import type { TaskId } from '../types.ts';
 
 /** How soon a task that another process queued is seen, milliseconds (CLI.md: within a quarter of a second). */
 const LOOK_AGAIN_MS = 200;
 
-export interface SchedulerOptions {
+export interface SchedulerOptions extends AttemptPlace {
   readonly state: State;
   readonly run: RunRecord;
   readonly maxAgents: number;
   /** Work of an earlier run that was taken over; it counts among the agents at work. */
   readonly adopted: readonly (() => Promise<void>)[];
-  /** Only these tasks; not given: all. */
-  readonly only?: readonly TaskId[] | undefined;
   /** Aborted: nothing more is started; what runs is awaited. */
   readonly signal: AbortSignal;
-  readonly host: string;
-  readonly engine: string;
-  container(task: TaskRecord['id'], n: number): string;
   /** Does the whole attempt, records included. A rejection ends the run once everything else has ended. */
   attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void>;
 }

@@ -1,9 +1,8 @@
-import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { TestImages } from '../support/images.ts';
+import { containersOf, killedRun, until } from '../support/killed-run.ts';
 import { Scratch } from '../support/scratch.ts';
-
-const CLI = path.resolve('dist/cli/main.js');
 
 interface Task {
   status: string;
@@ -22,20 +21,21 @@ afterEach(() => scratch[Symbol.asyncDispose]());
 describe('a coordinator that is killed', () => {
   it('the next run goes on with the agent that still works, and does nothing twice', async () => {
     await scratch.must(['submit', 'x', '--title', 'long']);
-    await killedRun(
+    await killedRun(scratch, [
+      '--engine-command',
       'echo begun; while ! test -e /tmp/go; do sleep 0.2; test $((i=i+1)) -gt 40 && touch /tmp/go; done; echo x >> x.txt',
-    );
+    ]);
     await scratch.must(['run', '--engine-command', 'false']);
     const task = await scratch.json<Task>(['task', 'long']);
     expect(task).toMatchObject({ status: 'succeeded', attempts: [{ outcome: 'succeeded', exitCode: 0 }] });
     expect(await scratch.must(['patch', 'show', 'long'])).toContain('+x');
     expect(await scratch.must(['logs', 'long'])).toContain('begun');
-    expect(await containers()).toEqual([]);
+    expect(await containersOf(scratch)).toEqual([]);
   });
 
   it('the next run takes in what an agent left that ended meanwhile', async () => {
     await scratch.must(['submit', 'x', '--title', 'short']);
-    const name = await killedRun('sleep 3; echo y > y.txt; exit 7');
+    const name = await killedRun(scratch, ['--engine-command', 'sleep 3; echo y > y.txt; exit 7']);
     await execa('docker', ['wait', name]);
     const answer = await scratch.orchestrate(['run', '--engine-command', 'false']);
     expect(answer.exitCode).toBe(1);
@@ -49,12 +49,47 @@ describe('a coordinator that is killed', () => {
 
   it('a task whose container somebody removed is done again', async () => {
     await scratch.must(['submit', 'x', '--title', 'gone']);
-    const name = await killedRun('sleep 300');
+    const name = await killedRun(scratch, ['--engine-command', 'sleep 300']);
     await execa('docker', ['rm', '-f', name]);
     await scratch.must(['run', '--engine-command', 'echo again > again.txt']);
     const task = await scratch.json<Task>(['task', 'gone']);
     expect(task).toMatchObject({ status: 'succeeded', attempts: [{ outcome: 'lost' }, { outcome: 'succeeded' }] });
-    expect(await containers()).toEqual([]);
+    expect(await containersOf(scratch)).toEqual([]);
+  });
+});
+
+describe('an agent that is taken over', () => {
+  it('keeps its own time-out, however long the new run would give it', async () => {
+    await scratch.must(['submit', 'x', '--title', 'slow']);
+    await killedRun(scratch, ['--engine-command', 'sleep 300', '--timeout', '8s']);
+    await scratch.orchestrate(['run', '--engine', 'demo', '--timeout', '30m']);
+    expect(await scratch.json<Task>(['task', 'slow'])).toMatchObject({
+      ...{ status: 'failed', reason: 'ended after its time-out of 8 s' },
+      attempts: [{ outcome: 'timeout' }],
+    });
+  });
+
+  it('keeps its own time-out, however short the new run would make it', async () => {
+    await scratch.must(['submit', 'x', '--title', 'patient']);
+    await killedRun(scratch, ['--engine-command', 'sleep 8; echo x > x.txt', '--timeout', '30m']);
+    await scratch.must(['run', '--engine', 'demo', '--timeout', '1s']);
+    expect(await scratch.json<Task>(['task', 'patient'])).toMatchObject({ attempts: [{ outcome: 'succeeded' }] });
+  });
+
+  it.each([
+    ['the workspace', '/workspace', false],
+    ['the root of another image', '/var/tmp', true],
+  ])('keeps its own limit of what it may write to %s', async (_, folder, inAnotherImage) => {
+    await using images = new TestImages();
+    const flags = inAnotherImage ? ['--image', await images.get('bare')] : [];
+    await scratch.must(['submit', 'x', '--title', 'writer']);
+    const command = `head -c 40000000 /dev/urandom > ${folder}/big.bin; sleep 300`;
+    await killedRun(scratch, ['--engine-command', command, '--disk', '32m', ...flags]);
+    await scratch.orchestrate(['run', '--engine', 'demo', '--timeout', '60s', '--disk', '4g']);
+    expect(await scratch.json<Task>(['task', 'writer'])).toMatchObject({
+      ...{ status: 'failed', reason: expect.stringMatching(/disk/) },
+      attempts: [{ outcome: 'failed' }],
+    });
   });
 });
 
@@ -128,33 +163,3 @@ describe('the short way', () => {
     expect((await scratch.json<{ tasks: unknown[] }>(['status'])).tasks).toEqual([]);
   });
 });
-
-/** Starts a run and kills it once its agent has started; returns the name of the agent's container. */
-async function killedRun(command: string): Promise<string> {
-  const child = execa('node', [CLI, 'run', '--engine-command', command], {
-    cwd: scratch.repository,
-    env: scratch.env,
-    extendEnv: false,
-    reject: false,
-  });
-  await until(async () => (await containers('status=running', 'label=orchestrate.kind=agent')).length === 1);
-  // The state says so a moment after the engine does.
-  await until(async () => (await scratch.json<{ counts: { running: number } }>(['status'])).counts.running === 1);
-  child.kill('SIGKILL');
-  await child;
-  const [name] = await containers('label=orchestrate.kind=agent');
-  if (name === undefined) throw new Error('the agent is gone');
-  return name;
-}
-
-async function containers(...filters: string[]): Promise<string[]> {
-  const own = `label=orchestrate=${await scratch.installation()}`;
-  const args = [own, ...filters].flatMap((filter) => ['--filter', filter]);
-  const { stdout } = await execa('docker', ['ps', '-a', '--format', '{{.Names}}', ...args]);
-  return stdout.split('\n').filter(Boolean);
-}
-
-/** Asks again until it holds; the test's own time-out bounds it. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 200));
-}

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { finishTask, stateOf, writeTranscript } from '../support/queue.ts';
+import { finishTask, PLACE, stateOf, writeTranscript } from '../support/queue.ts';
 import { Scratch } from '../support/scratch.ts';
 
 const CLI = path.resolve(import.meta.dirname, '../../dist/cli/main.js');
@@ -177,7 +177,7 @@ describe('logs', () => {
       budgetUsd: null,
       budgetTokens: null,
     });
-    const claim = state.claimNext(run, { host: 'local', engine: 'command', container: () => 'c' });
+    const claim = state.claimNext(run, PLACE);
     const id = claim?.attempt.id as never;
     state.attemptStarted(id, run.fence, { tree: at, commit: at });
     await writeTranscript(scratch, id, 'first\n');

@@ -1,7 +1,10 @@
 // Any image works unchanged, whatever it lacks and whatever its metadata says; the promises of a sandbox hold in each.
 
+import { Agent } from 'node:http';
 import Docker from 'dockerode';
 import { afterAll, describe, expect, it } from 'vitest';
+import { readAgentImage } from '../../src/sandbox/docker/agent-image.ts';
+import { ImageFitting } from '../../src/sandbox/docker/fitting.ts';
 import { type ImageKind, TestImages } from '../support/images.ts';
 import { look, PROBE, PROMISES, probeFiles, type Seen } from '../support/promises.ts';
 import { SandboxBench } from '../support/sandbox.ts';
@@ -62,6 +65,22 @@ describe('an image of somebody else', () => {
     await expect(bench.run(['/bin/tool'])).rejects.toMatchObject({ message: expect.stringContaining('no /bin/tool') });
     const left = await docker.listContainers({ all: true, filters: { label: [`orchestrate=${bench.installation}`] } });
     expect(left.map(({ Labels }) => Labels['orchestrate.kind'])).toEqual(['keeper']);
+  });
+});
+
+describe('what is looked up in an image', () => {
+  it('leaves no connection to the engine in use, which would hold the process', async () => {
+    const agent = new Agent({ keepAlive: true });
+    const engine = new Docker({ agent } as Docker.DockerOptions);
+    const image = await readAgentImage(engine, await images.get('bare'), false);
+    const container = await engine.createContainer({ Image: image.id, Labels: { 'orchestrate.test': 'images' } });
+    try {
+      await new ImageFitting(image, () => {}).fit(container, '/bin/sh');
+      await expect.poll(() => Object.values(agent.sockets).flat().length).toBe(0);
+    } finally {
+      await container.remove({ force: true, v: true });
+      agent.destroy();
+    }
   });
 });
 

@@ -2,13 +2,10 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import Docker from 'dockerode';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runQueue } from '../../src/coordinator.ts';
 import { commandEngine } from '../../src/engine/command.ts';
-import { EventBus } from '../../src/events.ts';
-import { findRepository } from '../../src/git/repository.ts';
-import { openDockerHost } from '../../src/sandbox/docker/host.ts';
 import { agentName } from '../../src/sandbox/docker/names.ts';
 import { openState, type State } from '../../src/state/state.ts';
+import { runHere } from '../support/run-here.ts';
 import { Scratch } from '../support/scratch.ts';
 
 let scratch: Scratch;
@@ -23,43 +20,8 @@ afterEach(async () => {
   await scratch[Symbol.asyncDispose]();
 });
 
-/** Works the queue in this process, with snapshots every half second. */
 async function work(command: string): Promise<void> {
-  const repository = await findRepository(scratch.repository, scratch.env);
-  const { installation } = state;
-  await runQueue(
-    {
-      repository,
-      state,
-      bus: new EventBus(),
-      onProgress: () => {},
-      containerName: (task, n) => agentName(installation, task, n),
-      openHost: (services) =>
-        openDockerHost({
-          name: 'local',
-          docker: new Docker(),
-          installation,
-          image: null,
-          workspace: null,
-          objectFormat: repository.objectFormat,
-          ...services,
-        }),
-    },
-    {
-      maxAgents: 1,
-      gateway: null,
-      engine: commandEngine({ name: 'command', command }),
-      bounds: {
-        limits: { memoryBytes: 2 ** 30, cpus: 2, pids: 256, diskBytes: 2 ** 30 },
-        timeoutMs: 60_000,
-        snapshotEveryMs: 500,
-      },
-      includeDirty: false,
-      history: 1,
-      signal: new AbortController().signal,
-      pid: process.pid,
-    },
-  );
+  await runHere(scratch, state, { engine: commandEngine({ name: 'command', command }) });
 }
 
 function addTask(title: string): void {

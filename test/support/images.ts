@@ -12,6 +12,15 @@ export type ImageKind = 'bare' | 'musl' | 'shell-less' | 'hostile' | 'hiding';
 
 const BASES = ['orchestrate-base:latest', 'node:24-bookworm-slim'];
 
+/** What images of tests stand on. */
+export async function baseImage(docker: Docker): Promise<string> {
+  for (const base of BASES) {
+    const found = await docker.listImages({ filters: { reference: [base] } });
+    if (found.length > 0) return base;
+  }
+  throw new Error(`none of ${BASES.join(', ')} is on the engine: a run or images/base/build.sh makes one`);
+}
+
 /** Builds images as they are asked for, each once. */
 export class TestImages implements AsyncDisposable {
   readonly #docker = new Docker();
@@ -47,18 +56,10 @@ export class TestImages implements AsyncDisposable {
     const context = Readable.from([packFiles([{ name: 'Dockerfile', content: dockerfile }])]);
     const stream = await this.#docker.buildImage(context, {
       ...{ t: tag, target: kind, version: '1', forcerm: true },
-      buildargs: { BASE_IMAGE: await this.#base() },
+      buildargs: { BASE_IMAGE: await baseImage(this.#docker) },
     });
     await this.#followed(stream);
     return tag;
-  }
-
-  async #base(): Promise<string> {
-    for (const base of BASES) {
-      const found = await this.#docker.listImages({ filters: { reference: [base] } });
-      if (found.length > 0) return base;
-    }
-    throw new Error(`none of ${BASES.join(', ')} is on the engine: a run or images/base/build.sh makes one`);
   }
 
   #followed(stream: NodeJS.ReadableStream): Promise<void> {

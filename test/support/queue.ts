@@ -25,6 +25,11 @@ export interface FinishedTask {
   readonly transcript?: string | Buffer;
 }
 
+export const PLACE = {
+  ...{ host: 'local', engine: 'command', timeoutMs: 60_000, diskBytes: 2 ** 30 },
+  container: (id: TaskId, n: number) => `${id}-${n}`,
+};
+
 /** Opens the state of a scratch repository; the caller closes it. */
 export function stateOf(scratch: Scratch): State {
   return openState(path.join(scratch.repository, '.git/orchestrate'));
@@ -55,7 +60,7 @@ export async function finishTask(
       ...{ id: `RUN-${task.id}` as RunId, pid: process.pid, base: base as ObjectId },
       ...{ deadline: null, budgetUsd: null, budgetTokens: null },
     });
-    const claim = state.claimNext(run, { host: 'local', engine: 'command', container: (id, n) => `${id}-${n}` });
+    const claim = state.claimNext(run, PLACE);
     if (claim?.task.id !== task.id) throw new Error(`expected to claim ${task.id}`);
     const { id } = claim.attempt;
     state.appendEvent(
@@ -128,8 +133,7 @@ export class PlayedRun implements AsyncDisposable {
 
   /** Claims the next task and says that its agent runs. */
   async start(): Promise<AttemptId> {
-    const place = { host: 'local', engine: 'command', container: (id: TaskId, n: number) => `${id}-${n}` };
-    const claim = this.state.claimNext(this.run, place);
+    const claim = this.state.claimNext(this.run, PLACE);
     if (claim === null) throw new Error('nothing was queued');
     const tree = (await this.scratch.git('rev-parse', 'HEAD^{tree}')) as ObjectId;
     this.state.attemptStarted(claim.attempt.id, this.run.fence, { tree, commit: this.run.base });

@@ -30,7 +30,10 @@ const accept: Trust = async () => true;
 async function load({ user, repository, ...sources }: Layers = {}): Promise<LoadedSettings> {
   if (user !== undefined) await writeFile(userFile, user);
   if (repository !== undefined) await writeFile(repositoryFile, repository);
-  return loadSettings({ repositoryFile, userFile, trust: refuse, environment: {}, flags: {}, ...sources });
+  return loadSettings({
+    ...{ repositoryFile, userFile, directory: folder, trust: refuse, environment: {}, flags: {} },
+    ...sources,
+  });
 }
 
 async function problemsOf(layers: Layers): Promise<string> {
@@ -60,6 +63,7 @@ describe('layers', () => {
       includeDirty: false,
       history: 1,
       image: null,
+      dockerfile: null,
       workspace: null,
       timeoutMs: 3_600_000,
       limits: { memoryBytes: 4 * GIB, cpus: 2, pids: 2048, diskBytes: 10 * GIB },
@@ -80,6 +84,27 @@ describe('layers', () => {
       image: null,
       limits: { memoryBytes: 6 * GIB, cpus: 1.5, pids: 50 },
     });
+  });
+
+  it('take a Dockerfile and an image as two ways to say one thing', async () => {
+    const user = 'image: mine\n';
+    expect((await load({ user, flags: { dockerfile: 'Dockerfile' } })).settings).toMatchObject({
+      ...{ image: null, dockerfile: join(folder, 'Dockerfile') },
+    });
+    expect((await load({ user: 'dockerfile: d\n', flags: { image: 'mine' } })).settings).toMatchObject({
+      ...{ image: 'mine', dockerfile: null },
+    });
+    const both = { image: 'mine', dockerfile: 'Dockerfile' };
+    expect(await problemsOf({ flags: both })).toBe('--dockerfile: image and dockerfile exclude each other');
+  });
+
+  it('find a Dockerfile from where it is named: the file that says so, or the current folder', async () => {
+    const trusted = { repository: 'dockerfile: docker/Dockerfile\n', directory: '/somewhere', trust: accept };
+    expect((await load(trusted)).settings.dockerfile).toBe(join(folder, 'docker/Dockerfile'));
+    const flagged = await load({ directory: '/somewhere', flags: { dockerfile: '../Dockerfile' } });
+    expect(flagged.settings.dockerfile).toBe('/Dockerfile');
+    const environment = { ORCHESTRATE_DOCKERFILE: 'x/Dockerfile' };
+    expect((await load({ directory: '/somewhere', environment })).settings.dockerfile).toBe('/somewhere/x/Dockerfile');
   });
 
   it('reads every key in its written form', async () => {
@@ -119,6 +144,7 @@ describe('layers', () => {
       base: 'main',
       includeDirty: true,
       image: 'node:24',
+      dockerfile: null,
       workspace: 'copy',
       history: 20,
       timeoutMs: 5_400_000,
@@ -248,6 +274,7 @@ describe("a repository's own file", () => {
     ['history: 2', 'history'],
     ['timeout: 2h', 'timeout'],
     ['image: evil', 'image'],
+    ['dockerfile: Dockerfile', 'dockerfile'],
     ['engine: demo', 'engine'],
     ['engine-command: evil', 'engine-command'],
     ['engines: { evil: { command: evil } }', 'engines'],

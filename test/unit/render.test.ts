@@ -38,7 +38,17 @@ const attempt: AttemptRecord = {
     host: 'local',
     container: 'c',
   },
-  ...{ engine: 'command', baseTree: OID, baseCommit: OID, startedAt: null, endedAt: null, exitCode: 0, reason: null },
+  ...{
+    engine: 'command',
+    timeoutMs: null,
+    diskBytes: null,
+    baseTree: OID,
+    baseCommit: OID,
+    startedAt: null,
+    endedAt: null,
+    exitCode: 0,
+    reason: null,
+  },
   ...{ usage: NO_USAGE, egressDenied: [], summary: null },
 };
 const patch: PatchRecord = {

@@ -365,7 +365,10 @@ describe('several processes', () => {
       }`);
     const worked: TaskId[] = [];
     while (worked.length < 100) {
-      const claim = state.claimNext(run, { host: 'local', engine: 'demo', container: (task) => task });
+      const claim = state.claimNext(run, {
+        ...{ host: 'local', engine: 'demo', timeoutMs: 60_000, diskBytes: 2 ** 30 },
+        container: (task) => task,
+      });
       if (claim === null) {
         await new Promise(setImmediate);
         continue;

@@ -22,7 +22,8 @@ import {
 } from '../../src/types.ts';
 
 const OID = 'b'.repeat(40) as ObjectId;
-const PLACE = { host: 'local', engine: 'demo', container: (task: string, n: number) => `${task}-${n}` };
+const BOUNDS = { timeoutMs: 60_000, diskBytes: 2 ** 30 };
+const PLACE = { ...BOUNDS, host: 'local', engine: 'demo', container: (task: string, n: number) => `${task}-${n}` };
 
 interface Model {
   /** What was really told to succeed, by an attempt that was under way. */

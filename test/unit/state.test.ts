@@ -21,7 +21,8 @@ afterEach(() => {
 });
 
 const OID = 'a'.repeat(40) as ObjectId;
-const PLACE = { host: 'local', engine: 'demo', container: (task: string, n: number) => `o-${task}-${n}` };
+const BOUNDS = { timeoutMs: 60_000, diskBytes: 2 ** 30 };
+const PLACE = { ...BOUNDS, host: 'local', engine: 'demo', container: (task: string, n: number) => `o-${task}-${n}` };
 
 function task(title: string, more: Partial<NewTask> = {}): NewTask {
   return { title, description: title, agent: 'general', priority: 'normal', dependsOn: [], ...more };

@@ -3,6 +3,7 @@
  * which `whoami`, ssh, `os.userInfo()` and `getpass` fail. And what an agent's program needs of the image, looked for in time.
  */
 
+import type { IncomingMessage } from 'node:http';
 import type { Container } from 'dockerode';
 import { usageError } from '../../errors.ts';
 import type { AgentImage } from './agent-image.ts';
@@ -137,8 +138,10 @@ async function exists(container: Container, file: string): Promise<boolean> {
 /** Null where there is nothing at that path. */
 async function stat(container: Container, file: string): Promise<PathStat | null> {
   try {
-    const answer = (await container.infoArchive({ path: file })) as { headers: Readonly<Record<string, string>> };
-    const encoded = answer.headers['x-docker-container-path-stat'] ?? '';
+    const answer: IncomingMessage = await container.infoArchive({ path: file });
+    // Has no body, but its connection is held, and the process with it, until its end has been read.
+    answer.resume();
+    const encoded = String(answer.headers['x-docker-container-path-stat'] ?? '');
     const { size, linkTarget } = JSON.parse(Buffer.from(encoded, 'base64').toString('utf8')) as Partial<PathStat>;
     return { size: size ?? 0, linkTarget: linkTarget ?? '' };
   } catch (error) {

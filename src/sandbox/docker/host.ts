@@ -23,7 +23,7 @@ import { ImageFitting } from './fitting.ts';
 import { type GatewayLink, removeGateway, startGateway } from './gateway-link.ts';
 import { ensureImages, type RunImages } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
-import { ATTEMPT_LABEL, KIND_LABEL, keeperName, labels, RUN_LABEL, storeVolumeName } from './names.ts';
+import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL, labels, storeVolumeName } from './names.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
 import { sweep } from './sweep.ts';
@@ -39,6 +39,8 @@ export interface DockerHostOptions {
   readonly run: string;
   /** The agent image the user asked for; null for ours. */
   readonly image: string | null;
+  /** Absolute path of a Dockerfile to build it from instead. */
+  readonly dockerfile?: string | null | undefined;
   /** Attempts of an earlier run that are still to be adopted: what they left stays. */
   readonly keep: readonly AttemptId[];
   readonly objectFormat: 'sha1' | 'sha256';
@@ -60,7 +62,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
   const { docker, installation, run } = options;
   try {
     const [images, storeFolder, isolation] = await Promise.all([
-      ensureImages(docker, options.image, (line) => options.onProgress(line)),
+      ensureImages(docker, { image: options.image, dockerfile: options.dockerfile ?? null }, options.onProgress),
       ensureStore(docker, installation),
       isolationOf(docker),
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
@@ -161,6 +163,8 @@ class DockerHost implements SandboxHost {
   readonly #pasts = new Map<ObjectId, Promise<void>>();
   #gateway: Promise<GatewayLink> | null = null;
   #volume: string | null = null;
+  /** Some agent can write outside of its workspace and home: it is in another image than ours. */
+  #hasWritableRoots: boolean;
 
   constructor(options: DockerHostOptions, prepared: Prepared) {
     this.name = options.name;
@@ -169,6 +173,7 @@ class DockerHost implements SandboxHost {
     this.#options = options;
     this.#prepared = prepared;
     const { agent } = prepared.images;
+    this.#hasWritableRoots = !agent.isOurs;
     this.#fitting = agent.isOurs ? null : new ImageFitting(agent, options.onWarning);
     this.#keeper = prepared.client;
   }
@@ -237,10 +242,11 @@ class DockerHost implements SandboxHost {
     const container = docker.getContainer(left.containerName);
     const { attempt, tree, diskBytes } = left;
     try {
-      const { State } = await container.inspect();
+      const { State, HostConfig } = await container.inspect();
       if (State.Status !== 'created') {
         // Paused by a coordinator that was killed while it read: nobody else would let it go on.
         if (State.Paused) await container.unpause();
+        if (HostConfig.ReadonlyRootfs !== true) this.#hasWritableRoots = true;
         const sandbox = new DockerSandbox({ container, keeper: this.#keeper, objectFormat, attempt, tree, diskBytes });
         return { sandbox, startedAt: new Date(State.StartedAt) };
       }
@@ -315,9 +321,9 @@ class DockerHost implements SandboxHost {
   /** What attempts in other images than ours wrote into their root file systems; ours are read-only. */
   async #rootSizes(): Promise<Map<AttemptId, number>> {
     const sizes = new Map<AttemptId, number>();
-    if (this.#prepared.images.agent.isOurs) return sizes;
-    const { docker, run } = this.#options;
-    const filters = { label: [`${RUN_LABEL}=${run}`, `${KIND_LABEL}=agent`] };
+    if (!this.#hasWritableRoots) return sizes;
+    const { docker, installation } = this.#options;
+    const filters = { label: [`${LABEL}=${installation}`, `${KIND_LABEL}=agent`] };
     // The typings lack the answer's field.
     const containers: { Labels: Record<string, string>; SizeRw?: number }[] = await docker.listContainers({
       size: true,

@@ -7,12 +7,13 @@ import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { pack } from 'tar-fs';
 import { environmentError } from '../../errors.ts';
 import { type AgentImage, readAgentImage } from './agent-image.ts';
-import { isStatus } from './engine-errors.ts';
-import { labels, SHARED } from './names.ts';
+import { buildImage, followProgress, imageId } from './build.ts';
+import { ensureDockerfileImage } from './dockerfile-image.ts';
 import { packageRoot } from './package-root.ts';
 import { ensureToolboxVolume } from './toolbox-volume.ts';
 
@@ -58,26 +59,42 @@ export interface RunImages {
   readonly toolboxVolume: string;
 }
 
+/** The agents' image as the user wants it: one of the two, or neither for ours. */
+export interface WantedImage {
+  readonly image: string | null;
+  /** Absolute path of a Dockerfile. */
+  readonly dockerfile: string | null;
+}
+
 /**
  * Makes sure of everything a run needs; builds what is missing (minutes the first time, milliseconds later).
- * @param image the agent image the user asked for, null for ours
  * @param onProgress one line for people whenever something slow starts
  */
 export async function ensureImages(
   docker: Docker,
-  image: string | null,
+  wanted: WantedImage,
   onProgress: (line: string) => void,
 ): Promise<RunImages> {
   const base = await baseImage(docker, onProgress);
-  const agent =
-    image === null ? ensureBuilt(docker, 'orchestrate-agent', base, onProgress) : ensurePulled(docker, image);
+  const theirs = await ensureWanted(docker, wanted, onProgress);
+  const agent = theirs ?? (await ensureBuilt(docker, 'orchestrate-agent', base, onProgress));
   const sidecar = await ensureBuilt(docker, 'orchestrate-sidecar', base, onProgress);
   const toolbox = await ensureBuilt(docker, 'orchestrate-toolbox', base, onProgress);
   return {
-    agent: await readAgentImage(docker, await agent, image === null),
+    agent: await readAgentImage(docker, agent, theirs === null),
     sidecar,
     toolboxVolume: await ensureToolboxVolume(docker, toolbox),
   };
+}
+
+/** Null where the user wants none. */
+async function ensureWanted(
+  docker: Docker,
+  { image, dockerfile }: WantedImage,
+  onProgress: (line: string) => void,
+): Promise<string | null> {
+  if (dockerfile !== null) return ensureDockerfileImage(docker, dockerfile, onProgress);
+  return image === null ? null : ensurePulled(docker, image);
 }
 
 interface BaseImage {
@@ -147,15 +164,8 @@ async function ensureBuilt(
     }
     // Owner and time are fixed, so that the engine's own layer cache holds across checkouts.
     const tar = pack(folder, { map: (header) => ({ ...header, uid: 0, gid: 0, mtime: new Date(0) }) });
-    const stream = await docker.buildImage(tar as unknown as NodeJS.ReadableStream, {
-      t: tag,
-      dockerfile: context.dockerfile,
-      buildargs: { BASE_IMAGE: base.reference },
-      labels: labels(SHARED, 'cache'),
-      version: '1',
-      forcerm: true,
-    });
-    await follow(docker, stream);
+    const build = { tag, dockerfile: context.dockerfile, buildArgs: { BASE_IMAGE: base.reference } };
+    await buildImage(docker, { ...build, context: tar as unknown as Readable }, () => {});
   } catch (cause) {
     throw environmentError('IMAGE_BUILD_FAILED', `the image ${tag} could not be built: ${messageOf(cause)}`, { cause });
   } finally {
@@ -164,28 +174,9 @@ async function ensureBuilt(
   return tag;
 }
 
-async function imageId(docker: Docker, reference: string): Promise<string | null> {
-  try {
-    return (await docker.getImage(reference).inspect()).Id;
-  } catch (error) {
-    if (isStatus(error, 404)) return null;
-    throw error;
-  }
-}
-
 async function pull(docker: Docker, reference: string): Promise<void> {
   const tagged = /:[^/]+$|@/.test(reference) ? reference : `${reference}:latest`;
-  await follow(docker, await docker.pull(tagged));
-}
-
-function follow(docker: Docker, stream: NodeJS.ReadableStream): Promise<void> {
-  return new Promise((resolve, reject) => {
-    docker.modem.followProgress(stream, (error, steps: { error?: string }[]) => {
-      const failed = error?.message ?? steps?.find((step) => step.error !== undefined)?.error;
-      if (failed === undefined) resolve();
-      else reject(new Error(failed.trim()));
-    });
-  });
+  await followProgress(docker, await docker.pull(tagged));
 }
 
 async function hashTree(hash: ReturnType<typeof createHash>, from: string, name: string): Promise<void> {

@@ -1,0 +1,2 @@
+ALTER TABLE `attempts` ADD `timeoutMs` integer;--> statement-breakpoint
+ALTER TABLE `attempts` ADD `diskBytes` integer;
