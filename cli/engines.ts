@@ -29,13 +29,20 @@ export async function thinkingOf(context: Context, settings: Settings): Promise<
 
 async function engineOf(context: Context, settings: Settings, keys: Keys): Promise<Engine> {
   const chosen = settings.engine ?? { name: await chosenByKeys(context, keys), definition: null };
-  const { name, definition } = chosen;
-  if (definition !== null) return commandOf(context, name, definition);
+  if (chosen.definition !== null) return commandOf(context, chosen.name, chosen.definition);
+  return engineNamed(context, settings, chosen.name);
+}
+
+/**
+ * A built-in engine, else a command of the settings. For an attempt that is taken over any other name will do: its
+ * program runs already, and how that ended is read alike for all commands.
+ */
+export async function engineNamed(context: Context, settings: Settings, name: string): Promise<Engine> {
   switch (name) {
     case 'demo':
       return (await import('../src/engine/demo.ts')).demoEngine;
     default:
-      throw environmentError('NO_ENGINE', `the engine ${name} is not there`);
+      return commandOf(context, name, settings.engines[name] ?? { command: '' });
   }
 }
 
@@ -53,7 +60,11 @@ async function chosenByKeys(context: Context, keys: Keys): Promise<ModelEngine |
   }
 }
 
-async function commandOf(context: Context, name: string, { command, env = [], usage }: EngineDefinition): Promise<Engine> {
+async function commandOf(
+  context: Context,
+  name: string,
+  { command, env = [], usage }: EngineDefinition,
+): Promise<Engine> {
   const { commandEngine, isGatewayVariable } = await import('../src/engine/command.ts');
   const passed: Record<string, string> = {};
   for (const variable of env) {
@@ -61,4 +72,73 @@ async function commandOf(context: Context, name: string, { command, env = [], us
     if (!isGatewayVariable(variable) && value !== undefined) passed[variable] = value;
   }
   return commandEngine({ name, command, env: { ofGateway: env.filter(isGatewayVariable), passed }, usage });
+}
+
+/** Null where nothing is asked and nothing else may be reached: then there is no gateway at all. */
+async function gatewayOf(
+  context: Context,
+  { settings, engine, keys }: { readonly settings: Settings; readonly engine: Engine; readonly keys: Keys },
+): Promise<GatewayOptions | null> {
+  const { network, budget, taskBudgetUsd } = settings;
+  const { parseAllow } = await import('../src/config/allow.ts');
+  const allow = network === 'allowlist' ? parseAllow(settings.allow) : [];
+  if (engine.apis.length > 0 && network === 'none') {
+    throw usageError(
+      'BAD_USAGE',
+      `the engine ${engine.name} has to reach its model, which --network none does not let it`,
+    );
+  }
+  if (engine.apis.length === 0 && (budget.usd ?? budget.tokens ?? taskBudgetUsd) !== null) {
+    throw usageError(
+      'BAD_USAGE',
+      `what the engine ${engine.name} spends cannot be counted, so that no budget can hold`,
+      {
+        hint: 'leave the budget out; --timeout bounds the time',
+      },
+    );
+  }
+  if (engine.apis.length === 0 && allow.length === 0) return null;
+  const [{ PRICES }, { upstreamFor }, { keysFor }, { dialer, readProxy }, extraCa, state] = await Promise.all([
+    import('../src/engine/prices.ts'),
+    import('../src/engine/upstreams.ts'),
+    import('../src/engine/choose.ts'),
+    import('../src/gateway/coordinator-dial.ts'),
+    extraAuthorities(context),
+    context.state(),
+  ]);
+  for (const warning of keys.warnings) context.warn(warning);
+  const proxy = readProxy(context.env);
+  // A proxy of the user's network, or one that re-signs TLS, is where this machine is, not where the engine's is.
+  const via = proxy === null ? 'direct' : 'coordinator';
+  return {
+    secret: state.secret(),
+    dial: dialer(proxy),
+    plan: {
+      apis: engine.apis,
+      models: null,
+      allow,
+      caps: { usd: taskBudgetUsd, tokens: null },
+    },
+    configuration: {
+      upstreams: engine.apis.map((api) =>
+        upstreamFor({ api, keys: keysFor(engine.name, api), found: keys.found, via }),
+      ),
+      egressVia: via,
+      extraCa,
+      prices: PRICES,
+      caps: budget,
+      spent: { usd: 0, tokens: 0 },
+    },
+  };
+}
+
+/** Certificate authorities that the user's environment names beside the well-known ones. */
+async function extraAuthorities(context: Context): Promise<string | null> {
+  const file = context.env.NODE_EXTRA_CA_CERTS || context.env.SSL_CERT_FILE;
+  if (!file) return null;
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw environmentError('BAD_CA', `the certificate authorities in ${file} cannot be read`, { cause });
+  }
 }

@@ -1,13 +1,15 @@
 /** How commands work the queue: engine, lock, host, progress, Ctrl-C. */
 
-import { BUILT_IN_ENGINES, type Settings } from '../src/config/settings.ts';
+import type { Settings } from '../src/config/settings.ts';
 import type { RunSummary } from '../src/coordinator.ts';
 import type { Engine } from '../src/engine/engine.ts';
 import { EXIT_CODES, environmentError } from '../src/errors.ts';
 import type { EventBus } from '../src/events.ts';
 import type { State } from '../src/state/state.ts';
+import type { GatewayOptions } from '../src/tasks/gateway.ts';
 import type { TaskId } from '../src/types.ts';
 import type { Context } from './context.ts';
+import { engineNamed, thinkingOf } from './engines.ts';
 
 /** Time between two snapshots of an agent's work: what losing the engine costs at most. */
 const SNAPSHOT_EVERY_MS = 3 * 60_000;
@@ -26,15 +28,16 @@ export interface WatchedEnd {
 
 /** Works the queue with the progress shown and Ctrl-C handled. */
 export async function workWatched(context: Context, work: WatchedWork): Promise<WatchedEnd> {
-  const engine = await engineOf(work.settings);
+  const thinking = await thinkingOf(context, work.settings);
   const { EventBus } = await import('../src/events.ts');
   const bus = new EventBus();
   const view = await viewOf(context, bus);
   const interruption = new AbortController();
   const release = onInterrupt(context, interruption);
   try {
-    const summary = await workQueue(context, { ...work, engine, bus, signal: interruption.signal });
+    const summary = await workQueue(context, { ...work, ...thinking, bus, signal: interruption.signal });
     if (interruption.signal.aborted) return { summary, exitCode: EXIT_CODES.interrupted };
+    if (summary.limit !== null) return { summary, exitCode: EXIT_CODES.limit };
     const unfinished = summary.failed > 0 || (work.only === undefined && summary.blocked > 0);
     return { summary, exitCode: unfinished ? EXIT_CODES.failure : 0 };
   } finally {
@@ -47,6 +50,7 @@ export interface QueueWork {
   readonly state: State;
   readonly settings: Settings;
   readonly engine: Engine;
+  readonly gateway: GatewayOptions | null;
   readonly bus: EventBus;
   readonly signal: AbortSignal;
   readonly only?: readonly TaskId[];
@@ -103,7 +107,8 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
       {
         maxAgents: settings.maxAgents,
         engine: work.engine,
-        engineNamed: (name) => knownEngine(name, null),
+        gateway: work.gateway,
+        engineNamed: (name) => engineNamed(context, settings, name),
         bounds: { limits: settings.limits, timeoutMs: settings.timeoutMs, snapshotEveryMs: SNAPSHOT_EVERY_MS },
         only: work.only,
         ...(settings.base === null ? {} : { baseRef: settings.base }),
@@ -116,27 +121,6 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
   } finally {
     lock.release();
   }
-}
-
-/** The engine that the settings choose; environment error NO_ENGINE where nobody chose one. */
-export async function engineOf(settings: Settings): Promise<Engine> {
-  const chosen = settings.engine;
-  if (chosen === null) {
-    throw environmentError('NO_ENGINE', 'no engine was chosen', {
-      hint: "name one: --engine-command '<command>' runs any program as the agent, --engine demo the scripted one",
-    });
-  }
-  return knownEngine(chosen.name, chosen.command);
-}
-
-/**
- * A built-in engine, or else a command. `command` may be null where its program runs already: how that ended is read
- * alike for all commands.
- */
-async function knownEngine(name: string, command: string | null): Promise<Engine> {
-  if (command === null && BUILT_IN_ENGINES.includes(name)) return (await import('../src/engine/demo.ts')).demoEngine;
-  const { commandEngine } = await import('../src/engine/command.ts');
-  return commandEngine(name, command ?? '');
 }
 
 async function viewOf(context: Context, bus: EventBus): Promise<{ close(): void }> {

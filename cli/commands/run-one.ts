@@ -1,8 +1,9 @@
 /** `run "<description>"`, the short way: queue one task, work it alone, show its patch, offer to approve and apply it. */
 
 import type { Context } from '../context.ts';
+import { thinkingOf } from '../engines.ts';
 import type { RunOptions } from '../options.ts';
-import { engineOf, workWatched } from '../work.ts';
+import { workWatched } from '../work.ts';
 
 /** Resolves to the exit code: 0 also when the user does not want the patch now. */
 export async function runOne(
@@ -17,7 +18,7 @@ export async function runOne(
   }
   const { settings } = await context.settings(options.settings, { trust: options.trust });
   // Nothing is queued that could not be worked.
-  await engineOf(settings);
+  await thinkingOf(context, settings);
   const state = await context.state();
   const [task] = state.addTasks([wanted]);
   if (task === undefined) return 0;

@@ -146,7 +146,16 @@ export function overlay(lower: Layer, upper: Layer): Layer {
 }
 
 const QUANTITIES = ['maxAgents', 'history', 'timeoutMs', 'memoryBytes', 'cpus', 'pids', 'diskBytes'] as const;
-const RUNS_OR_LOOSENS = ['engine', 'engineCommand', 'engines', 'allow', 'registries', 'image', 'dockerfile', 'includeDirty'] as const;
+const RUNS_OR_LOOSENS = [
+  'engine',
+  'engineCommand',
+  'engines',
+  'allow',
+  'registries',
+  'image',
+  'dockerfile',
+  'includeDirty',
+] as const;
 const BUDGETS = ['budgetUsd', 'budgetTokens', 'taskBudgetUsd'] as const;
 
 /**

@@ -57,8 +57,6 @@ export interface AccessPlan {
   readonly models: readonly string[] | null;
   readonly allow: readonly EgressRule[];
   readonly caps: Caps;
-  /** Whether the toolbox serves tools through the gateway. */
-  readonly hasTools: boolean;
 }
 
 /** What happens to an attempt from the gateway's side. */
@@ -115,7 +113,7 @@ export class RunGateway implements AsyncDisposable {
   async admit(attempt: AttemptId, hooks: AttemptHooks): Promise<Access> {
     const { plan } = this.#options;
     const token = this.#token('agent', attempt);
-    const toolboxToken = plan.hasTools ? this.toolboxToken(attempt) : null;
+    const toolboxToken = this.toolboxToken(attempt);
     const { apis, models, allow, caps } = plan;
     await this.#client.open({ attempt, token, toolboxToken, apis, models, allow, caps });
     this.#hooks.set(attempt, hooks);

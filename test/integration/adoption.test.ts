@@ -37,7 +37,7 @@ describe('an attempt that is taken over', () => {
         engine: DOUBTFUL,
         engineNamed: async (name) => {
           asked.push(name);
-          return commandEngine(name, '');
+          return commandEngine({ name, command: '' });
         },
       });
       expect(asked).toEqual(['command']);
