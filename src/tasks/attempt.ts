@@ -44,6 +44,13 @@ export interface AttemptContext {
   onCollecting(): void;
 }
 
+/** How an attempt ended. */
+export interface EndedAttempt {
+  readonly end: AttemptEnd;
+  /** To be called once the end is written down: cut off before that, the work can still be collected again. */
+  discard(): Promise<void>;
+}
+
 /**
  * Runs one attempt. Never rejects for what the agent or the engine did: that is in the result.
  * An infrastructure fault gives the outcome `lost` with its message as the reason.
@@ -53,11 +60,11 @@ export async function runAttempt(
   task: TaskRecord,
   attempt: AttemptRecord,
   start: StartTree,
-): Promise<AttemptEnd> {
+): Promise<EndedAttempt> {
   try {
     return await attemptInSandbox(context, task, attempt, start);
   } catch (error) {
-    return salvagedEnd(context, { attempt, start }, error);
+    return withoutSandbox(await salvagedEnd(context, { attempt, start }, error));
   }
 }
 
@@ -73,14 +80,19 @@ export async function resumeAttempt(
   context: AttemptContext,
   task: TaskRecord,
   { attempt, start, adopted }: Adopted,
-): Promise<AttemptEnd> {
+): Promise<EndedAttempt> {
   try {
     const elapsedMs = Math.max(0, Date.now() - adopted.startedAt.getTime());
     const session = beginSession(context, task, attempt);
     return await untilEnd(context, { attempt, start, session, running: adopted.sandbox, elapsedMs });
   } catch (error) {
-    return salvagedEnd(context, { attempt, start }, error);
+    return withoutSandbox(await salvagedEnd(context, { attempt, start }, error));
   }
+}
+
+/** An end that left no sandbox. */
+export function withoutSandbox(end: AttemptEnd): EndedAttempt {
+  return { end, discard: async () => {} };
 }
 
 /** The same, with the last snapshot of what the agent did. */
@@ -105,7 +117,7 @@ async function attemptInSandbox(
   task: TaskRecord,
   attempt: AttemptRecord,
   start: StartTree,
-): Promise<AttemptEnd> {
+): Promise<EndedAttempt> {
   const { host, bounds } = context;
   await host.prepareTree(start);
   const session = beginSession(context, task, attempt);
@@ -155,7 +167,7 @@ interface StartedAttempt {
   readonly elapsedMs: number;
 }
 
-async function untilEnd(context: AttemptContext, started: StartedAttempt): Promise<AttemptEnd> {
+async function untilEnd(context: AttemptContext, started: StartedAttempt): Promise<EndedAttempt> {
   const { attempt, start, session, running } = started;
   const file = transcriptFile(context.repository.stateDir, attempt.id);
   const transcript = followOutput(file, running, (chunk) => {
@@ -167,9 +179,11 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
     const supervised = await untilEnded(context, started);
     await transcript;
     context.onCollecting();
-    return await conclude(context, { attempt, start, session }, supervised);
-  } finally {
+    const concluded = await conclude(context, { attempt, start, session }, supervised);
+    return { end: concluded, discard: () => running.discard() };
+  } catch (error) {
     await running.discard();
+    throw error;
   }
 }
 

@@ -24,7 +24,7 @@ import { type Keeper, startKeeper } from './keeper-link.ts';
 import { ATTEMPT_LABEL, KIND_LABEL, keeperName, labels, RUN_LABEL, storeVolumeName } from './names.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
-import { sweep } from './sweep.ts';
+import { RUN_KINDS, sweep } from './sweep.ts';
 import { probeWorkspace } from './workspace-probe.ts';
 
 /** Layers stacked at most; a tree beyond that is laid out whole again. */
@@ -62,12 +62,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
       ensureStore(docker, installation),
       isolationOf(docker),
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
-      sweep(docker, installation, {
-        kinds: ['agent', 'keeper'],
-        dryRun: false,
-        liveRun: run,
-        keepAttempts: options.keep,
-      }),
+      sweepEarlierRuns(options),
     ]);
     const storeVolume = storeVolumeName(installation);
     const keeper = await startKeeper(
@@ -96,6 +91,10 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
   } catch (cause) {
     throw engineFailure(`the Docker host ${options.name} could not be made ready`, cause);
   }
+}
+
+async function sweepEarlierRuns({ docker, installation, run, keep }: DockerHostOptions): Promise<void> {
+  await sweep(docker, installation, { kinds: RUN_KINDS, dryRun: false, liveRun: run, keepAttempts: keep });
 }
 
 /** Creates the store where it is missing; gives its folder on the engine's host. */
@@ -319,5 +318,7 @@ class DockerHost implements SandboxHost {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#keeper[Symbol.asyncDispose]().catch(() => {});
     await this.#prepared.keeper.remove();
+    // What a coordinator asked for right before it was killed may have come to be after the first look.
+    await sweepEarlierRuns(this.#options);
   }
 }
