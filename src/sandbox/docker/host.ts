@@ -21,9 +21,10 @@ import { engineFailure, isStatus } from './engine-errors.ts';
 import { ImageFitting } from './fitting.ts';
 import { ensureImages, type RunImages } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
-import { ATTEMPT_LABEL, KIND_LABEL, keeperName, labels, RUN_LABEL, storeVolumeName } from './names.ts';
+import { ATTEMPT_LABEL, KIND_LABEL, keeperName, RUN_LABEL, storeVolumeName } from './names.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
+import { ensureStore, removeLeftAttempts, STORE_LIMITS, type StoreLimits, trimStore } from './store.ts';
 import { RUN_KINDS, sweep } from './sweep.ts';
 import { probeWorkspace } from './workspace-probe.ts';
 
@@ -48,6 +49,8 @@ export interface DockerHostOptions {
   readonly history: number;
   /** The past of a commit, `history` deep, without the objects of its own tree. */
   historyOf(commit: ObjectId): Promise<ShallowHistory>;
+  /** Not given: STORE_LIMITS. */
+  readonly storeLimits?: StoreLimits;
   /** One line for people whenever something slow starts. */
   onProgress(line: string): void;
   onWarning(line: string): void;
@@ -97,18 +100,6 @@ async function sweepEarlierRuns({ docker, installation, run, keep }: DockerHostO
   await sweep(docker, installation, { kinds: RUN_KINDS, dryRun: false, liveRun: run, keepAttempts: keep });
 }
 
-/** Creates the store where it is missing; gives its folder on the engine's host. */
-async function ensureStore(docker: Docker, installation: string): Promise<string> {
-  const name = storeVolumeName(installation);
-  await docker.createVolume({ Name: name, Labels: labels(installation, 'store') });
-  return (await docker.getVolume(name).inspect()).Mountpoint;
-}
-
-/** Workspaces of an earlier run that was cut off, but for the ones to be adopted. */
-async function removeLeftAttempts(keeper: KeeperClient, keep: readonly string[]): Promise<void> {
-  for (const attempt of await keeper.attempts()) if (!keep.includes(attempt)) await keeper.removeAttempt(attempt);
-}
-
 async function isolationOf(docker: Docker): Promise<IsolationLevel> {
   const info = (await docker.info()) as { SecurityOptions?: string[] };
   const remapped = info.SecurityOptions?.some((option) => /name=(userns|rootless)/.test(option)) ?? false;
@@ -155,6 +146,8 @@ class DockerHost implements SandboxHost {
   readonly #fitting: ImageFitting | null;
   readonly #trees = new Map<ObjectId, Promise<void>>();
   readonly #pasts = new Map<ObjectId, Promise<void>>();
+  /** Layers that this run has needed, or laid others on. */
+  readonly #used = new Set<ObjectId>();
 
   constructor(options: DockerHostOptions, prepared: Prepared) {
     this.name = options.name;
@@ -174,6 +167,7 @@ class DockerHost implements SandboxHost {
 
   async #layPast({ tree, commit }: BaseTree): Promise<void> {
     const id = pastLayer(commit, this.#options.history);
+    this.#used.add(id);
     if ((await this.#keeper.trees()).some((layer) => layer.tree === id)) return;
     const { shallow, pack } = await this.#options.historyOf(commit);
     const { objectFormat } = this.#options;
@@ -188,9 +182,11 @@ class DockerHost implements SandboxHost {
   async #layOut(base: BaseTree): Promise<void> {
     if (base.near !== null && base.near !== base.tree) await this.#trees.get(base.near);
     const { tree } = base;
+    this.#used.add(tree);
     const layers = await this.#keeper.trees();
     if (layers.some((layer) => layer.tree === tree)) return;
-    const from = layers.find((layer) => layer.tree === base.near && layer.depth < MAX_LAYERS);
+    const from = layers.find((layer) => layer.tree === base.near && layer.depth + 1 < MAX_LAYERS);
+    if (from !== undefined) this.#used.add(from.tree);
     const { commit, pack } = await this.#options.packOf(tree, from?.tree ?? null);
     const { objectFormat } = this.#options;
     if (from === undefined) await this.#keeper.layTree({ tree, commit, objectFormat, pack });
@@ -316,6 +312,8 @@ class DockerHost implements SandboxHost {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const { storeLimits = STORE_LIMITS, onWarning } = this.#options;
+    await trimStore(this.#keeper, [...this.#used], storeLimits).catch((error: Error) => onWarning(error.message));
     await this.#keeper[Symbol.asyncDispose]().catch(() => {});
     await this.#prepared.keeper.remove();
     // What a coordinator asked for right before it was killed may have come to be after the first look.
