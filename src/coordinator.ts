@@ -15,12 +15,20 @@ import type { Repository } from './git/repository.ts';
 import type { SandboxHost } from './sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from './state/records.ts';
 import type { State } from './state/state.ts';
-import { type AttemptBounds, type AttemptContext, lostEnd, resumeAttempt, runAttempt } from './tasks/attempt.ts';
+import {
+  type AttemptBounds,
+  type AttemptContext,
+  type EndedAttempt,
+  lostEnd,
+  resumeAttempt,
+  runAttempt,
+  withoutSandbox,
+} from './tasks/attempt.ts';
 import { Control } from './tasks/control.ts';
 import { DiskWatch } from './tasks/disk-watch.ts';
 import { type GatewayOptions, openRunGateway, type RunGateway } from './tasks/gateway.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './tasks/recovery.ts';
-import { retainTranscripts } from './tasks/retention.ts';
+import { dropOld } from './tasks/retention.ts';
 import { workQueue } from './tasks/scheduler.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './tasks/start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './tasks/start-tree.ts';
@@ -90,8 +98,11 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   });
   await removeQuarantines(repository);
   const id = ulid() as RunId;
-  await using host = await parts.openHost(hostServices(parts, id, options.history));
-  await using gateway = options.gateway === null ? null : await openRunGateway(host, options.gateway);
+  const host = await parts.openHost(hostServices(parts, id, options.history));
+  const gateway = await gatewayOn(host, options).catch(async (error) => {
+    await closed(host, bus);
+    throw error;
+  });
   const run = state.beginRun({
     id,
     pid: options.pid,
@@ -104,8 +115,10 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   try {
     return await coordinator.work();
   } finally {
-    state.endRun(run.id);
-    await retainTranscripts(repository.stateDir, new Date());
+    await gateway?.[Symbol.asyncDispose]();
+    // One that has no end has left something in the engine: the next start looks after it.
+    if (await closed(host, bus)) state.endRun(run.id);
+    await dropOld(repository, state, new Date()).catch((error) => warn(bus, error));
     bus.emit({
       type: 'run.ended',
       run: run.id,
@@ -115,11 +128,34 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   }
 }
 
+async function gatewayOn(host: SandboxHost, { gateway }: RunOptions): Promise<RunGateway | null> {
+  return gateway === null ? null : openRunGateway(host, gateway);
+}
+
+/** False where the engine did not let us remove what the run needed. */
+async function closed(host: SandboxHost, bus: EventBus): Promise<boolean> {
+  try {
+    await host[Symbol.asyncDispose]();
+    return true;
+  } catch (error) {
+    warn(bus, error);
+    return false;
+  }
+}
+
+function warn(bus: EventBus, error: unknown): void {
+  bus.emit({ type: 'warning', message: error instanceof Error ? error.message : String(error) });
+}
+
 function hostServices(parts: CoordinatorParts, run: RunId, history: number): HostServices {
   const { repository, bus } = parts;
   return {
     run,
-    keep: parts.state.unendedAttempts().map((attempt) => attempt.id),
+    // Its tree is written down right before an attempt starts: nothing of one without is wanted.
+    keep: parts.state
+      .unendedAttempts()
+      .filter((attempt) => attempt.baseTree !== null)
+      .map((attempt) => attempt.id),
     history,
     historyOf: (commit) => shallowHistory(repository, commit, history),
     onProgress: (line) => parts.onProgress(line),
@@ -154,7 +190,7 @@ const NOT_STARTED: Omit<AttemptEnd, 'reason'> = {
 };
 
 interface Performed {
-  readonly end: AttemptEnd;
+  readonly ended: EndedAttempt;
   readonly conflict: string | null;
 }
 
@@ -234,7 +270,7 @@ class Run {
     for (const attempt of parts.state.unendedAttempts()) {
       if (attempt.run === run.id) continue;
       const found = await adoptAttempt(recovery, attempt);
-      if (found === null) await this.#end(attempt, await lostAttempt(recovery, attempt), 0);
+      if (found === null) await this.#end(attempt, withoutSandbox(await lostAttempt(recovery, attempt)), 0);
       else going.push(() => this.#resume(found));
     }
     return going;
@@ -276,15 +312,15 @@ class Run {
     const turn = this.#line.turn();
     // Before anything is awaited: whoever wants it ended asks once.
     const context = this.#contextOf(attempt, turn);
-    const { end, conflict } = await this.#perform(task, attempt, context).finally(turn.pass);
-    await this.#end(attempt, end, began, conflict !== null);
+    const { ended, conflict } = await this.#perform(task, attempt, context).finally(turn.pass);
+    await this.#end(attempt, ended, began, conflict !== null);
     if (conflict === null) return;
     parts.state.blockTask(task.id, run.fence, conflict);
     this.#emit({ type: 'task.blocked', task: task.id, reason: conflict });
   }
 
-  /** Writes the end of an attempt down, then tells it. */
-  async #end(attempt: AttemptRecord, end: AttemptEnd, began: number, silent = false): Promise<void> {
+  /** Writes the end of an attempt down, tells it, then lets its sandbox go. */
+  async #end(attempt: AttemptRecord, { end, discard }: EndedAttempt, began: number, silent = false): Promise<void> {
     const { parts, run } = this.#the;
     this.#control.ended(attempt.id);
     if (!parts.state.endAttempt(attempt.id, run.fence, end)) {
@@ -303,6 +339,8 @@ class Run {
       durationMs: began === 0 ? 0 : Math.round(performance.now() - began),
       reason: end.reason,
     });
+    // What stays is swept with the next run; the work is safe.
+    await discard().catch((error) => warn(parts.bus, error));
   }
 
   /** The attempt's end, and why its task cannot start where the results it builds on do not merge. */
@@ -312,13 +350,13 @@ class Run {
     try {
       start = await startTreeOf(repository, state, this.#the.base, attempt);
     } catch (error) {
-      return { end: lostEnd(attempt, error), conflict: null };
+      return { ended: withoutSandbox(lostEnd(attempt, error)), conflict: null };
     }
     if ('with' in start) {
       const conflict = `the result of ${start.with} conflicts with the others it depends on in ${nameSome(start.paths)}`;
-      return { end: { ...NOT_STARTED, reason: conflict }, conflict };
+      return { ended: withoutSandbox({ ...NOT_STARTED, reason: conflict }), conflict };
     }
-    return { end: await runAttempt(context, task, attempt, start), conflict: null };
+    return { ended: await runAttempt(context, task, attempt, start), conflict: null };
   }
 
   #contextOf(attempt: AttemptRecord, turn: StartTurn): AttemptContext {

@@ -2,13 +2,18 @@
 
 import { OrchestrateError } from '../../src/errors.ts';
 import type { State } from '../../src/state/state.ts';
+import { finishedResults } from '../../src/tasks/results.ts';
 import { oldTranscripts, removeTranscripts, TRANSCRIPT_AGE_MS } from '../../src/tasks/retention.ts';
 import type { AttemptId } from '../../src/types.ts';
 import type { Context } from '../context.ts';
-import { finishedRefs, type Removal } from '../leftovers.ts';
 import { liveRun } from '../live-run.ts';
 import type { CleanupOptions } from '../options.ts';
 import { revealLine } from '../render/sanitise.ts';
+
+interface Removal {
+  readonly type: string;
+  readonly name: string;
+}
 
 export async function cleanup(context: Context, options: CleanupOptions): Promise<number> {
   const repository = await context.repository();
@@ -19,7 +24,7 @@ export async function cleanup(context: Context, options: CleanupOptions): Promis
   }
   const state = await context.state();
   const before = new Date(Date.now() - (options.olderThanMs ?? 0));
-  const refs = finishedRefs(state, { before, patches: options.patches });
+  const refs = finishedResults(state, { before, patches: options.patches });
   const { deleteRefs, listRefs, resultRef } = await import('../../src/git/refs.ts');
   const there = new Set((await listRefs(repository, 'refs/orchestrate')).map((ref) => ref.name));
   const attempts = refs.filter((attempt) => there.has(resultRef(attempt)));
@@ -58,7 +63,7 @@ async function sweepDocker(
   state: State,
   options: CleanupOptions & { readonly before: Date | null },
 ): Promise<Removal[]> {
-  const [{ connectEngine }, { sweep }] = await Promise.all([
+  const [{ connectEngine }, { RUN_KINDS, sweep }] = await Promise.all([
     import('../../src/sandbox/docker/connect.ts'),
     import('../../src/sandbox/docker/sweep.ts'),
   ]);
@@ -77,14 +82,7 @@ async function sweepDocker(
   try {
     const docker = await connectEngine(context.env);
     return await sweep(docker, state.installation, {
-      kinds: [
-        'agent',
-        'keeper',
-        'gateway',
-        'check',
-        'setup',
-        ...(wantsCaches && mayTakeStore ? (['store', 'cache'] as const) : []),
-      ],
+      kinds: [...RUN_KINDS, ...(wantsCaches && mayTakeStore ? (['store', 'cache'] as const) : [])],
       dryRun: options.dryRun,
       liveRun: run?.id ?? null,
       keepAttempts: unended,

@@ -23,6 +23,8 @@ export async function run(context: Context, options: RunOptions): Promise<number
   if (options.dryRun) return dryRun(context, settings, waiting);
   const { recoverable } = await import('../../src/tasks/recovery.ts');
   if (!waiting.some((task) => task.state === 'queued') && !recoverable(state)) {
+    const { clearUp } = await import('../clear-up.ts');
+    await clearUp(context, state);
     if (!context.json) context.note(nothingToDo(waiting.length));
     return waiting.length === 0 ? EXIT_CODE_DONE : EXIT_CODES.failure;
   }

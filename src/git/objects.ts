@@ -3,9 +3,9 @@
 import type { Readable } from 'node:stream';
 import type { ObjectId } from '../types.ts';
 import { rawChanges } from './diff.ts';
-import { type GitEnvironment, gitStream } from './git.ts';
+import { type GitEnvironment, git, gitStream } from './git.ts';
 import { privateGit } from './private-dir.ts';
-import type { Repository } from './repository.ts';
+import { type Repository, userGit } from './repository.ts';
 
 /**
  * A self-contained (not thin) pack of all objects of `tree` and of the synthetic root commit `commit` of that tree (see
@@ -41,4 +41,12 @@ export async function newObjects(where: GitEnvironment, from: ObjectId, to: Obje
   for (const change of changes) if (change.status !== 'D' && change.newMode !== '160000') added.add(change.newId);
   for (const change of changes) if (change.status !== 'A') added.delete(change.oldId);
   return [...added];
+}
+
+/**
+ * What git itself does after a commit or a fetch: packs loose objects and drops unreachable old ones where there are many,
+ * as the user's `gc.*` says. Runs merge and commit by plumbing, which never does. A failure is for git's own log.
+ */
+export async function collectGarbage(repo: Repository): Promise<void> {
+  await git(userGit(repo, 'write'), ['gc', '--auto', '--quiet']).catch(() => undefined);
 }

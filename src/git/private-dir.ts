@@ -1,12 +1,15 @@
 /** Private bare git directories, written by hand: nothing of the user's configuration, hooks or attributes is in them. */
 
 import { randomBytes } from 'node:crypto';
-import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { environmentError, type OrchestrateError } from '../errors.ts';
 import { quotePath } from './bytes.ts';
 import { type GitEnvironment, git } from './git.ts';
 import { plainEnvironment, type Repository, userGit } from './repository.ts';
+
+/** A merge that takes longer was killed. */
+const LONGEST_MERGE_MS = 3_600_000;
 
 const ready = new WeakMap<Repository, Promise<string>>();
 
@@ -64,9 +67,20 @@ export async function makeQuarantine(repo: Repository): Promise<GitEnvironment> 
   return { cwd: gitDir, gitDir, env: plainEnvironment(repo.env), config: [] };
 }
 
-/** Removes what killed imports left. Only for the one process that imports (the holder of the repository's lock). */
+/**
+ * Removes what killed imports and merges left. Only for the one process that imports (the holder of the repository's lock);
+ * others may be merging at this moment.
+ */
 export async function removeQuarantines(repo: Repository): Promise<void> {
   await rm(join(repo.stateDir, 'quarantine'), { recursive: true, force: true });
+  const directory = join(repo.stateDir, 'git');
+  for (const name of await readdir(directory).catch(() => [])) {
+    if (!name.startsWith('merge-')) continue;
+    const folder = join(directory, name);
+    const made = await stat(folder).catch(() => null);
+    if (made !== null && made.mtimeMs < Date.now() - LONGEST_MERGE_MS)
+      await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** Attributes under which a file is checked out as the bytes that git stores. */

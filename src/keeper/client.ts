@@ -87,6 +87,19 @@ export class KeeperClient implements AsyncDisposable {
   }
 
   /**
+   * Removes the layers that were used longest ago until the rest is within bounds, and returns them. What is `used` counts
+   * as used now and stays, with all that it stands on. While the store has an attempt, none is removed.
+   */
+  async trim(options: {
+    readonly used: readonly ObjectId[];
+    /** On the disk. */
+    readonly maxBytes: number;
+    readonly maxLayers: number;
+  }): Promise<ObjectId[]> {
+    return (await this.#ask<{ removed: ObjectId[] }>('trim', options)).removed;
+  }
+
+  /**
    * Makes the folders of an attempt; the paths are relative to the store.
    * Again for the same attempt: made anew as long as its workspace is empty, then KEEPER_ATTEMPT_EXISTS.
    */

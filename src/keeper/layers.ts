@@ -1,5 +1,6 @@
 /**
- * Layers of trees in the store: `t/<tree>/f` is what an overlay shows, `t/<tree>/meta.json` says that it is finished.
+ * Layers of trees in the store: `t/<tree>/f` is what an overlay shows, `t/<tree>/meta.json` says that it is finished
+ * (`trim.ts` keeps its size beside it).
  * The keeper's session (root) opens and finishes them, the agents' session (their uid) fills them by `fill.ts`.
  */
 
@@ -46,6 +47,11 @@ export class Layers {
     return path.join(this.#store, 't', tree, 'f');
   }
 
+  /** Absolute path of the file that says that a layer is finished; its time is when the layer was used last. */
+  meta(tree: string): string {
+    return path.join(this.#home(tree), 'meta.json');
+  }
+
   /** Finished layers. */
   async all(): Promise<Layer[]> {
     const layers = await Promise.all((await this.#names()).map((name) => this.find(name)));
@@ -56,7 +62,7 @@ export class Layers {
   async find(tree: string): Promise<Layer | null> {
     try {
       // Written by rename: whole or not there.
-      const layer: Layer = JSON.parse(await readFile(this.#meta(tree), 'utf8'));
+      const layer: Layer = JSON.parse(await readFile(this.meta(tree), 'utf8'));
       return layer;
     } catch (error) {
       if (isMissing(error)) return null;
@@ -103,9 +109,9 @@ export class Layers {
     const depth = layer.from === null ? 0 : (await this.#required(layer.from)).depth + 1;
     const { tree, from, commit, objectFormat } = layer;
     const meta: Layer = { tree, from, depth, commit, objectFormat };
-    const unfinished = `${this.#meta(tree)}.new`;
+    const unfinished = `${this.meta(tree)}.new`;
     await writeFile(unfinished, `${JSON.stringify(meta)}\n`, { mode: 0o644 });
-    await rename(unfinished, this.#meta(tree));
+    await rename(unfinished, this.meta(tree));
     this.#opened.delete(tree);
   }
 
@@ -116,7 +122,7 @@ export class Layers {
       throw new CallFault('KEEPER_LAYER_IN_USE', `layer ${tree} is needed by layer ${above.tree}`);
     }
     // From here on it is unfinished, whatever happens.
-    await rm(this.#meta(tree), { force: true });
+    await rm(this.meta(tree), { force: true });
     await removeAll(this.#home(tree));
   }
 
@@ -139,10 +145,6 @@ export class Layers {
 
   #home(tree: string): string {
     return path.join(this.#store, 't', tree);
-  }
-
-  #meta(tree: string): string {
-    return path.join(this.#home(tree), 'meta.json');
   }
 }
 

@@ -18,6 +18,7 @@ import { attemptParam, objectIdParam } from './names.ts';
 import { ObjectReader } from './objects.ts';
 import { opaqueFolders } from './opaque.ts';
 import type { ObjectFormat } from './tree.ts';
+import { type TrimOptions, trimLayers } from './trim.ts';
 
 type Params = Readonly<Record<string, unknown>>;
 
@@ -48,6 +49,11 @@ export function keeperMethods(store: string): Readonly<Record<string, Handler>> 
     },
     openLayer: async ({ params }) => ({ opened: await layers.open(layerParam(params)) }),
     finishLayer: async ({ params }) => layers.finish(layerParam(params)),
+    // A workspace stands on layers that nobody wrote down: while there is one, all of them may be in use.
+    trim: async ({ params, signal }) => {
+      const removed = (await attempts.all()).length > 0 ? [] : await trimLayers(layers, trimParam(params), signal);
+      return { removed };
+    },
     removeTree: async ({ params }) => layers.remove(objectIdParam(params.tree)),
     prepareAttempt: async (call) => {
       const id = attemptParam(call.params.id);
@@ -148,6 +154,14 @@ function layerParam(params: Params): NewLayer {
     from: params.from === null ? null : objectIdParam(params.from),
     commit: objectIdParam(params.commit),
     objectFormat: formatParam(params.objectFormat),
+  };
+}
+
+function trimParam({ used, maxBytes, maxLayers }: Params): TrimOptions {
+  return {
+    used: Array.isArray(used) ? used.map(objectIdParam) : [],
+    maxBytes: numberParam(maxBytes),
+    maxLayers: numberParam(maxLayers),
   };
 }
 

@@ -48,12 +48,12 @@ export async function collectPatch(
   const collection = await sandbox.collect();
   const tooLarge = collection.flags.filter((flag) => flag.code === 'too-large').map((flag) => flag.path);
   const kept = await keep(repository, collection, origin);
-  if (kept === null) return { patch: null, tooLarge };
   const ref = resultRef(origin.attempt);
-  const created = await createRef(repository, ref, kept.commit);
+  const created = kept !== null && (await createRef(repository, ref, kept.commit));
+  await deleteRefs(repository, [wipRef(origin.attempt)]);
+  if (kept === null) return { patch: null, tooLarge };
   // A coordinator that was killed right here has kept the same tree before.
   const commit = created ? kept.commit : ((await readRef(repository, ref)) ?? kept.commit);
-  await deleteRefs(repository, [wipRef(origin.attempt)]);
   return { patch: await patchOf(repository, origin, { tree: kept.tree, commit, flags: collection.flags }), tooLarge };
 }
 
@@ -70,11 +70,15 @@ export async function keepSnapshot(
   return moveRef(repository, name, { from, to: kept.commit, message: 'orchestrate: snapshot' });
 }
 
-/** The patch of an attempt whose sandbox is gone, from its last snapshot; null where there is none. */
+/** The patch of an attempt whose sandbox is gone, from what was kept of it last; null where that is nothing. */
 export async function salvageSnapshot(repository: Repository, origin: PatchOrigin): Promise<CollectedPatch | null> {
-  const commit = await readRef(repository, wipRef(origin.attempt));
+  const [result, wip] = [resultRef(origin.attempt), wipRef(origin.attempt)];
+  const snapshot = await readRef(repository, wip);
+  if (snapshot !== null) await createRef(repository, result, snapshot);
+  // Where there was a result already it is newer than any snapshot.
+  const commit = await readRef(repository, result);
   if (commit === null) return null;
-  await createRef(repository, resultRef(origin.attempt), commit);
+  await deleteRefs(repository, [wip]);
   const tree = await treeOf(repository, commit);
   return { ...(await patchOf(repository, origin, { tree, commit, flags: [] })), state: 'salvaged' };
 }

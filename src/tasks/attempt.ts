@@ -53,6 +53,13 @@ export interface AttemptContext {
   onPaused(reason: string | null): void;
 }
 
+/** How an attempt ended. */
+export interface EndedAttempt {
+  readonly end: AttemptEnd;
+  /** To be called once the end is written down: cut off before that, the work can still be collected again. */
+  discard(): Promise<void>;
+}
+
 /**
  * Runs one attempt. Never rejects for what the agent or the engine did: that is in the result.
  * An infrastructure fault gives the outcome `lost` with its message as the reason.
@@ -62,11 +69,11 @@ export async function runAttempt(
   task: TaskRecord,
   attempt: AttemptRecord,
   start: StartTree,
-): Promise<AttemptEnd> {
+): Promise<EndedAttempt> {
   try {
     return await attemptInSandbox(context, task, attempt, start);
   } catch (error) {
-    return salvagedEnd(context, { attempt, start }, error);
+    return withoutSandbox(await salvagedEnd(context, { attempt, start }, error));
   }
 }
 
@@ -82,14 +89,19 @@ export async function resumeAttempt(
   context: AttemptContext,
   task: TaskRecord,
   { attempt, start, adopted }: Adopted,
-): Promise<AttemptEnd> {
+): Promise<EndedAttempt> {
   try {
     await using agent = await admitAgent(context, task, attempt);
     const elapsedMs = Math.max(0, Date.now() - adopted.startedAt.getTime());
     return await untilEnd(context, { attempt, start, agent, running: adopted.sandbox, elapsedMs });
   } catch (error) {
-    return salvagedEnd(context, { attempt, start }, error);
+    return withoutSandbox(await salvagedEnd(context, { attempt, start }, error));
   }
+}
+
+/** An end that left no sandbox. */
+export function withoutSandbox(end: AttemptEnd): EndedAttempt {
+  return { end, discard: async () => {} };
 }
 
 /** The same, with the last snapshot of what the agent did. */
@@ -114,7 +126,7 @@ async function attemptInSandbox(
   task: TaskRecord,
   attempt: AttemptRecord,
   start: StartTree,
-): Promise<AttemptEnd> {
+): Promise<EndedAttempt> {
   const { host, bounds } = context;
   await host.prepareTree(start);
   await using agent = await admitAgent(context, task, attempt);
@@ -186,7 +198,7 @@ interface StartedAttempt {
   readonly elapsedMs: number;
 }
 
-async function untilEnd(context: AttemptContext, started: StartedAttempt): Promise<AttemptEnd> {
+async function untilEnd(context: AttemptContext, started: StartedAttempt): Promise<EndedAttempt> {
   const { attempt, start, agent, running } = started;
   const talk = new Talk(context, attempt);
   const transcript = followAgent(context, started, talk);
@@ -200,9 +212,10 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
     const totals = await agent.release();
     const verdict = driven ?? agent.session.verdict(supervised.ended.exitCode);
     const concluded = await conclude(context, { attempt, start, verdict }, supervised);
-    return { ...concluded, ...talk.counted(totals) };
-  } finally {
+    return { end: { ...concluded, ...talk.counted(totals) }, discard: () => running.discard() };
+  } catch (error) {
     await running.discard();
+    throw error;
   }
 }
 

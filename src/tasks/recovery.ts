@@ -11,7 +11,7 @@ import type { State } from '../state/state.ts';
 import { NO_USAGE } from '../types.ts';
 import { recordedStart, type StartTree } from './start-tree.ts';
 
-/** There is something to recover. */
+/** There is work to recover. */
 export function recoverable(state: State): boolean {
   return state.unendedAttempts().length > 0;
 }

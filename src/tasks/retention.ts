@@ -1,13 +1,30 @@
-/** Transcripts on disk: where they are, and when they go. One that grew long has earlier parts, `<attempt>.log.<n>`. */
+/**
+ * What goes unasked at the end of a run. Transcripts on disk: where they are, and when they go. One that grew long has
+ * earlier parts, `<attempt>.log.<n>`.
+ */
 
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { collectGarbage } from '../git/objects.ts';
+import type { Repository } from '../git/repository.ts';
+import type { State } from '../state/state.ts';
 import type { AttemptId } from '../types.ts';
+import { dropOldResults } from './results.ts';
 
 /** How long transcripts are kept without being asked for. */
 export const TRANSCRIPT_AGE_MS = 30 * 24 * 3_600_000;
 
+/** Of all transcripts together: the ones that were written to longest ago go beyond this. */
+const TRANSCRIPTS_BYTES = 5 * 1024 ** 3;
+
 const NAME = /^(.+)\.log(?:\.\d+)?$/;
+
+/** For the end of a run: transcripts, refs and git objects that are old enough for nobody to miss them. */
+export async function dropOld(repository: Repository, state: State, now: Date): Promise<void> {
+  await retainTranscripts(repository.stateDir, now);
+  await dropOldResults(repository, state, now);
+  await collectGarbage(repository);
+}
 
 /** The newest part of an attempt's transcript; it need not exist. */
 export function transcriptFile(stateDir: string, attempt: AttemptId): string {
@@ -20,23 +37,47 @@ export function conversationFolder(stateDir: string, attempt: AttemptId): string
 }
 
 /**
- * Drops the transcripts that nothing was written to for 30 days; for the end of a run, when no attempt is under way.
- * Returns whose they were. What cannot be removed stays: it is no reason for a run to fail.
+ * Drops the transcripts that nothing was written to for 30 days, and more of the oldest where all together are above
+ * `maxBytes`; for the end of a run, when no attempt is under way. Returns whose they were, sorted. What cannot be removed
+ * stays: it is no reason for a run to fail.
  */
-export async function retainTranscripts(stateDir: string, now: Date): Promise<AttemptId[]> {
-  const old = await oldTranscripts(stateDir, new Date(now.getTime() - TRANSCRIPT_AGE_MS));
-  await removeTranscripts(stateDir, old).catch(() => undefined);
-  return old;
+export async function retainTranscripts(
+  stateDir: string,
+  now: Date,
+  maxBytes: number = TRANSCRIPTS_BYTES,
+): Promise<AttemptId[]> {
+  const transcripts = [...(await transcriptsIn(stateDir))].sort(([, a], [, b]) => b.lastMs - a.lastMs);
+  let bytes = 0;
+  const old = transcripts.filter(([, transcript]) => {
+    bytes += transcript.bytes;
+    return bytes > maxBytes || transcript.lastMs <= now.getTime() - TRANSCRIPT_AGE_MS;
+  });
+  const dropped = old.map(([attempt]) => attempt).sort();
+  await removeTranscripts(stateDir, dropped).catch(() => undefined);
+  return dropped;
 }
 
 /** Attempts with a transcript, no part of which was written to after `before`; sorted. */
 export async function oldTranscripts(stateDir: string, before: Date): Promise<AttemptId[]> {
-  const written = new Map<AttemptId, number>();
+  const transcripts = [...(await transcriptsIn(stateDir))];
+  return transcripts.filter(([, { lastMs }]) => lastMs <= before.getTime()).map(([attempt]) => attempt);
+}
+
+interface Transcript {
+  /** When something was written to it last, milliseconds since the epoch. */
+  readonly lastMs: number;
+  readonly bytes: number;
+}
+
+async function transcriptsIn(stateDir: string): Promise<Map<AttemptId, Transcript>> {
+  const transcripts = new Map<AttemptId, Transcript>();
   for (const [name, attempt] of await partsIn(stateDir)) {
     const file = await stat(join(folderOf(stateDir), name)).catch(() => null);
-    if (file !== null) written.set(attempt, Math.max(written.get(attempt) ?? 0, file.mtimeMs));
+    if (file === null) continue;
+    const { lastMs, bytes } = transcripts.get(attempt) ?? { lastMs: 0, bytes: 0 };
+    transcripts.set(attempt, { lastMs: Math.max(lastMs, file.mtimeMs), bytes: bytes + file.size });
   }
-  return [...written].filter(([, last]) => last <= before.getTime()).map(([attempt]) => attempt);
+  return transcripts;
 }
 
 /** Removes all parts of the transcripts of these attempts; ones that are gone are no error. */

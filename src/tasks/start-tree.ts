@@ -1,11 +1,12 @@
 /** The tree a task starts from: the run's base, or the merge of the results of what the task depends on. */
 
+import { isAncestor } from '../git/ancestry.ts';
 import { commitTree, parentOf, treeOf } from '../git/commits.ts';
 import { mergeTrees } from '../git/merge.ts';
 import type { Repository } from '../git/repository.ts';
 import type { AttemptRecord, PatchRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
-import type { ObjectId, TaskId } from '../types.ts';
+import type { AttemptId, ObjectId, TaskId } from '../types.ts';
 
 export interface StartTree extends CommittedTree {
   /** What the patch is made against: the same, or without the earlier attempt's work that this one goes on with. */
@@ -27,9 +28,8 @@ export interface StartConflict {
 }
 
 /**
- * Merges the results that the attempt stands on in the object store, in their order, onto the run's base; then what
- * `startFrom` of its task names (an earlier attempt whose work is to be gone on with).
- * A result holds its own dependencies' changes already, because it was made on top of them.
+ * Merges the results that the attempt stands on, and those that these stand on, onto the run's base in the object store,
+ * the lowest first; then what `startFrom` of its task names (an earlier attempt whose work is to be gone on with).
  */
 export async function startTreeOf(
   repository: Repository,
@@ -37,7 +37,9 @@ export async function startTreeOf(
   runBase: CommittedTree,
   attempt: Pick<AttemptRecord, 'id' | 'task'>,
 ): Promise<StartTree | StartConflict> {
-  const base = await mergedOnto(repository, runBase, state.startsFrom(attempt.id));
+  const results = withFoundations(state, state.startsFrom(attempt.id));
+  const missing = await missingIn(repository, runBase.commit, results);
+  const base = await mergedOnto(repository, runBase, missing);
   if ('with' in base) return base;
   const near = base.tree === runBase.tree ? null : runBase.tree;
   const { startFrom } = state.task(attempt.task);
@@ -45,6 +47,30 @@ export async function startTreeOf(
   if (earlier === null) return { ...base, base, near };
   const start = await mergedOnto(repository, base, [earlier]);
   return 'with' in start ? start : { ...start, base, near: runBase.tree };
+}
+
+/** Each after what it stands on: a patch is the change of one attempt alone, against a tree with the results below it. */
+function withFoundations(state: State, patches: readonly PatchRecord[]): PatchRecord[] {
+  const found = new Map<AttemptId, PatchRecord>();
+  const add = (patch: PatchRecord): void => {
+    if (found.has(patch.id)) return;
+    for (const below of state.startsFrom(patch.id)) add(below);
+    found.set(patch.id, patch);
+  };
+  for (const patch of patches) add(patch);
+  return [...found.values()];
+}
+
+/** Without the patches that were merged into what `commit` has: it may have gone on from there. */
+async function missingIn(
+  repository: Repository,
+  commit: ObjectId,
+  patches: readonly PatchRecord[],
+): Promise<PatchRecord[]> {
+  const there = await Promise.all(
+    patches.map(({ mergedAs }) => mergedAs !== null && isAncestor(repository, mergedAs, commit)),
+  );
+  return patches.filter((_, at) => there[at] !== true);
 }
 
 /** `onto` with the changes of all patches; its commit has `onto`'s as its only parent. */

@@ -103,6 +103,27 @@ describe('the order of work', () => {
   });
 });
 
+describe('a chain of tasks', () => {
+  it('starts each from the results of all before it, until the base has them', async () => {
+    const chain = ['first', 'second', 'third'];
+    for (const [at, title] of chain.entries()) {
+      const after = chain.slice(Math.max(at - 1, 0), at).flatMap((one) => ['--depends-on', one]);
+      await scratch.must(['submit', 'x', '--title', title, ...after]);
+    }
+    const command = 'f="seen-by-$ORCHESTRATE_TASK_ID"; touch "$f"; ls seen-by-* > "$f"';
+    await scratch.must(['run', '--engine-command', command]);
+    const seen = (task: string) => scratch.git('show', `refs/orchestrate/${task}/1/result:seen-by-${task}`);
+    expect(await seen('third')).toBe('seen-by-first\nseen-by-second\nseen-by-third');
+
+    await scratch.must(['patch', 'apply', 'third', '--with-dependencies', '--unreviewed']);
+    await scratch.write({ 'seen-by-first': 'changed since\n' });
+    await scratch.git('commit', '--quiet', '--all', '--message', 'change what was merged');
+    await scratch.must(['submit', 'x', '--title', 'fourth', '--depends-on', 'third']);
+    await scratch.must(['run', '--engine-command', command]);
+    expect(await scratch.git('show', 'refs/orchestrate/fourth/1/result:seen-by-first')).toBe('changed since');
+  });
+});
+
 describe('how a task ends', () => {
   it('a failing command fails its task, leaves its work as a salvaged patch and blocks what depends on it', async () => {
     await scratch.must(['submit', 'fails', '--title', 'fails']);

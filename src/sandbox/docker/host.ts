@@ -23,10 +23,11 @@ import { ImageFitting } from './fitting.ts';
 import { type GatewayLink, removeGateway, startGateway } from './gateway-link.ts';
 import { ensureImages, type RunImages } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
-import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL, labels, storeVolumeName } from './names.ts';
+import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL, storeVolumeName } from './names.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
-import { sweep } from './sweep.ts';
+import { ensureStore, removeLeftAttempts, STORE_LIMITS, type StoreLimits, trimStore } from './store.ts';
+import { RUN_KINDS, sweep } from './sweep.ts';
 import { probeWorkspace } from './workspace-probe.ts';
 
 /** Layers stacked at most; a tree beyond that is laid out whole again. */
@@ -52,6 +53,8 @@ export interface DockerHostOptions {
   readonly history: number;
   /** The past of a commit, `history` deep, without the objects of its own tree. */
   historyOf(commit: ObjectId): Promise<ShallowHistory>;
+  /** Not given: STORE_LIMITS. */
+  readonly storeLimits?: StoreLimits;
   /** One line for people whenever something slow starts. */
   onProgress(line: string): void;
   onWarning(line: string): void;
@@ -66,13 +69,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
       ensureStore(docker, installation),
       isolationOf(docker),
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
-      sweep(docker, installation, {
-        // The gateway stays for the agents that are adopted.
-        kinds: options.keep.length > 0 ? ['agent', 'keeper'] : ['agent', 'keeper', 'gateway'],
-        dryRun: false,
-        liveRun: run,
-        keepAttempts: options.keep,
-      }),
+      sweepEarlierRuns(options),
     ]);
     const storeVolume = storeVolumeName(installation);
     const keeper = await startKeeper(
@@ -103,16 +100,10 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
   }
 }
 
-/** Creates the store where it is missing; gives its folder on the engine's host. */
-async function ensureStore(docker: Docker, installation: string): Promise<string> {
-  const name = storeVolumeName(installation);
-  await docker.createVolume({ Name: name, Labels: labels(installation, 'store') });
-  return (await docker.getVolume(name).inspect()).Mountpoint;
-}
-
-/** Workspaces of an earlier run that was cut off, but for the ones to be adopted. */
-async function removeLeftAttempts(keeper: KeeperClient, keep: readonly string[]): Promise<void> {
-  for (const attempt of await keeper.attempts()) if (!keep.includes(attempt)) await keeper.removeAttempt(attempt);
+async function sweepEarlierRuns({ docker, installation, run, keep }: DockerHostOptions): Promise<void> {
+  // The gateway stays for the agents that are adopted.
+  const kinds = keep.length > 0 ? RUN_KINDS.filter((kind) => kind !== 'gateway') : RUN_KINDS;
+  await sweep(docker, installation, { kinds, dryRun: false, liveRun: run, keepAttempts: keep });
 }
 
 async function isolationOf(docker: Docker): Promise<IsolationLevel> {
@@ -165,6 +156,8 @@ class DockerHost implements SandboxHost {
   #volume: string | null = null;
   /** Some agent can write outside of its workspace and home: it is in another image than ours. */
   #hasWritableRoots: boolean;
+  /** Layers that this run has needed, or laid others on. */
+  readonly #used = new Set<ObjectId>();
 
   constructor(options: DockerHostOptions, prepared: Prepared) {
     this.name = options.name;
@@ -185,6 +178,7 @@ class DockerHost implements SandboxHost {
 
   async #layPast({ tree, commit }: BaseTree): Promise<void> {
     const id = pastLayer(commit, this.#options.history);
+    this.#used.add(id);
     if ((await this.#keeper.trees()).some((layer) => layer.tree === id)) return;
     const { shallow, pack } = await this.#options.historyOf(commit);
     const { objectFormat } = this.#options;
@@ -199,9 +193,11 @@ class DockerHost implements SandboxHost {
   async #layOut(base: BaseTree): Promise<void> {
     if (base.near !== null && base.near !== base.tree) await this.#trees.get(base.near);
     const { tree } = base;
+    this.#used.add(tree);
     const layers = await this.#keeper.trees();
     if (layers.some((layer) => layer.tree === tree)) return;
-    const from = layers.find((layer) => layer.tree === base.near && layer.depth < MAX_LAYERS);
+    const from = layers.find((layer) => layer.tree === base.near && layer.depth + 1 < MAX_LAYERS);
+    if (from !== undefined) this.#used.add(from.tree);
     const { commit, pack } = await this.#options.packOf(tree, from?.tree ?? null);
     const { objectFormat } = this.#options;
     if (from === undefined) await this.#keeper.layTree({ tree, commit, objectFormat, pack });
@@ -345,10 +341,14 @@ class DockerHost implements SandboxHost {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    const { storeLimits = STORE_LIMITS, onWarning } = this.#options;
+    await trimStore(this.#keeper, [...this.#used], storeLimits).catch((error: Error) => onWarning(error.message));
     await this.#keeper[Symbol.asyncDispose]().catch(() => {});
     await Promise.all([
       this.#prepared.keeper.remove(),
       removeGateway(this.#options.docker, this.#options.installation),
     ]);
+    // What a coordinator asked for right before it was killed may have come to be after the first look.
+    await sweepEarlierRuns(this.#options);
   }
 }

@@ -4,6 +4,9 @@ import type Docker from 'dockerode';
 import { engineFailure, isStatus } from './engine-errors.ts';
 import { ATTEMPT_LABEL, KIND_LABEL, LABEL, type ObjectKind, RUN_LABEL, SHARED } from './names.ts';
 
+/** What only runs need: nothing of it is left when none works. */
+export const RUN_KINDS: readonly ObjectKind[] = ['agent', 'keeper', 'gateway', 'check', 'setup'];
+
 export interface SweepOptions {
   /** Only objects of these kinds. `cache` includes what all repositories of the engine share. */
   readonly kinds: readonly ObjectKind[];

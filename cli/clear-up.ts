@@ -1,0 +1,31 @@
+/** After a run that was cut off when all its work was done: removes what it left in Docker. */
+
+import { OrchestrateError } from '../src/errors.ts';
+import type { State } from '../src/state/state.ts';
+import type { Context } from './context.ts';
+
+/** Does nothing where the last run ended properly, or works still. Without a Docker engine a warning says what stays. */
+export async function clearUp(context: Context, state: State): Promise<void> {
+  const cutOff = state.currentRun();
+  if (cutOff === null) return;
+  const [{ connectEngine }, { RUN_KINDS, sweep }, { acquireLock }] = await Promise.all([
+    import('../src/sandbox/docker/connect.ts'),
+    import('../src/sandbox/docker/sweep.ts'),
+    import('../src/tasks/lock.ts'),
+  ]);
+  const startedAt = new Date().toISOString();
+  const lock = acquireLock(state.directory, { pid: process.pid, startedAt, command: 'orchestrate run' });
+  // Somebody is at work, who will do it.
+  if ('heldBy' in lock) return;
+  try {
+    // Only the lock says that nobody works: what was seen before may be over, or have begun.
+    if (state.currentRun()?.id !== cutOff.id || state.unendedAttempts().length > 0) return;
+    await sweep(await connectEngine(context.env), state.installation, { kinds: RUN_KINDS, dryRun: false });
+    state.endRun(cutOff.id);
+  } catch (error) {
+    if (!(error instanceof OrchestrateError)) throw error;
+    context.warn(`what a run that was cut off left in Docker stays for now: ${error.message}`);
+  } finally {
+    lock.release();
+  }
+}

@@ -1,0 +1,53 @@
+/** Refs below `refs/orchestrate`: which of them nobody needs any more, and when they go unasked. */
+
+import { deleteRefs, listRefs, resultRef, wipRef } from '../git/refs.ts';
+import type { Repository } from '../git/repository.ts';
+import type { State } from '../state/state.ts';
+import type { AttemptId, TaskId, TaskState } from '../types.ts';
+
+/** How long the results of merged and rejected patches are kept without being asked for. */
+const RESULT_AGE_MS = 30 * 24 * 3_600_000;
+
+const UNFINISHED: readonly TaskState[] = ['queued', 'blocked', 'running', 'paused'];
+
+/**
+ * Attempts whose kept result nobody needs: the patch is merged or rejected (with `patches`: in any state), was made
+ * before `before`, and no unfinished task is to start from it or to go on with it.
+ */
+export function finishedResults(
+  state: State,
+  options: { readonly before: Date; readonly patches: boolean },
+): AttemptId[] {
+  const unfinished = state.tasks().filter((task) => UNFINISHED.includes(task.state));
+  const needed = new Set<TaskId>(unfinished.flatMap((task) => task.dependsOn));
+  const goneOnWith = new Set(unfinished.map((task) => task.startFrom));
+  return state
+    .patches()
+    .filter((patch) => options.patches || patch.state === 'merged' || patch.state === 'rejected')
+    .filter(
+      (patch) =>
+        Date.parse(patch.createdAt) <= options.before.getTime() && !needed.has(patch.task) && !goneOnWith.has(patch.id),
+    )
+    .map((patch) => patch.id);
+}
+
+/**
+ * Deletes the results of patches that were merged or rejected and are older than 30 days, and snapshots of attempts that
+ * have ended. For the end of a run. Refs of attempts that the state does not know stay: patches are rebuilt from them.
+ */
+export async function dropOldResults(repository: Repository, state: State, now: Date): Promise<void> {
+  const refs = (await listRefs(repository, 'refs/orchestrate')).map((ref) => ref.name);
+  const before = new Date(now.getTime() - RESULT_AGE_MS);
+  const results = finishedResults(state, { before, patches: false }).map(resultRef);
+  const snapshots = refs.some((name) => name.endsWith('/wip')) ? endedAttempts(state).map(wipRef) : [];
+  const old = new Set([...results, ...snapshots]);
+  await deleteRefs(
+    repository,
+    refs.filter((name) => old.has(name)),
+  );
+}
+
+function endedAttempts(state: State): AttemptId[] {
+  const attempts = state.tasks().flatMap((task) => state.attemptsOf(task.id));
+  return attempts.filter((attempt) => attempt.state === 'ended').map((attempt) => attempt.id);
+}
