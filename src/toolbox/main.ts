@@ -8,24 +8,33 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { ToolboxConfig } from './config.ts';
+import { Relay } from './relay.ts';
 
 const DEADLINE_EXIT_CODE = 124;
 const TINI = '/opt/orchestrate/bin/tini';
 
 function start(config: ToolboxConfig): void {
   let forced: number | null = null;
+  const relay = new Relay(config.oneStream);
+  let leaving = false;
+  const leave = (exitCode: number): void => {
+    if (leaving) return;
+    leaving = true;
+    void relay.finish().then(() => process.exit(exitCode));
+  };
 
   const child = spawn(TINI, ['-s', '--', ...config.argv], {
     cwd: config.cwd,
     env: { ...config.env },
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: relay.stdio,
   });
+  relay.started();
   child.once('error', (error) => {
-    process.stderr.write(`orchestrate: the agent could not be started: ${error.message}\n`);
-    process.exit(127);
+    relay.say(`the agent could not be started: ${error.message}`);
+    leave(127);
   });
   child.once('exit', (code, signal) => {
-    process.exit(forced ?? code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+    leave(forced ?? code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
   });
   if (child.pid !== undefined) preferAsOomVictim(child.pid);
 
@@ -35,11 +44,12 @@ function start(config: ToolboxConfig): void {
     setTimeout(() => {
       killEverything();
       // Everything in the PID namespace goes with PID 1, whatever escaped into sessions of its own.
-      process.exit(forced ?? 128 + constants.signals.SIGKILL);
+      leave(forced ?? 128 + constants.signals.SIGKILL);
     }, config.graceMs).unref();
   };
   process.on('SIGTERM', () => end(null));
   process.on('SIGINT', () => end(null));
+  process.on('SIGQUIT', killEverything);
   if (config.deadlineMs !== null) setTimeout(() => end(DEADLINE_EXIT_CODE), config.deadlineMs);
 }
 
