@@ -79,6 +79,7 @@ export function textReader(): (chunk: OutputChunk) => readonly AgentEvent[] {
 export function shellProgram(command: string, assignment: Assignment): AgentProgram {
   return {
     argv: ['/bin/sh', '-c', command],
+    oneStream: true,
     env: {
       ORCHESTRATE_TASK_ID: assignment.task,
       ORCHESTRATE_ATTEMPT: String(assignment.attempt),

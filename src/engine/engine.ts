@@ -34,6 +34,11 @@ export interface AgentProgram {
   /** The agent's whole environment; nothing else reaches it. */
   readonly env: Readonly<Record<string, string>>;
   readonly homeFiles: readonly HomeFile[];
+  /**
+   * Its stdout and stderr are one, in the order in which they were written; for what is read as text. Else they are apart:
+   * for programs whose stdout is a protocol. Two streams keep their order each, not with each other.
+   */
+  readonly oneStream?: true;
 }
 
 /** What an agent says of itself; shown, never trusted. */

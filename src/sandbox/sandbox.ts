@@ -34,6 +34,8 @@ export interface SandboxSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Files laid into the agent's home before it starts; `path` is relative to it. */
   readonly homeFiles: readonly HomeFile[];
+  /** stdout and stderr are one stream (told as stdout), in the order of the writes; else each is in order. */
+  readonly oneStream?: true;
   readonly limits: Limits;
   /** Milliseconds; the sandbox ends itself then, even without us. */
   readonly timeoutMs: number;
@@ -109,7 +111,10 @@ export interface CreatedSandbox {
 }
 
 export interface RunningSandbox {
-  /** What the agent writes, from its first byte, in order of arrival; ends with the agent. To be consumed once. */
+  /**
+   * What the agent writes, from its first byte (or the first that is still there), in order; ends with the agent. Where
+   * bytes were not kept, a line on stdout says how many; the last 10 MB are. To be consumed once.
+   */
   output(): AsyncIterable<OutputChunk>;
   /** Resolves when the agent's main process is gone; rejects (kind `environment`) when the sandbox was taken away from us. */
   ended(): Promise<EndedSandbox>;

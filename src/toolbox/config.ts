@@ -7,6 +7,8 @@ export interface ToolboxConfig {
   /** The agent's whole environment. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
+  /** The agent's stdout and stderr are one stream: what is written to them stays in order. */
+  readonly oneStream: boolean;
   /** Folders to make before the start, all below writable mounts. */
   readonly folders: readonly string[];
   /** Way to the gateway; null: none. */

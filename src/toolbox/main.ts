@@ -10,24 +10,33 @@ import { constants } from 'node:os';
 import { whenWorked } from './clock.ts';
 import type { ToolboxConfig } from './config.ts';
 import { forwardPort } from './forward.ts';
+import { Relay } from './relay.ts';
 
 const DEADLINE_EXIT_CODE = 124;
 const TINI = '/opt/orchestrate/bin/tini';
 
 function start(config: ToolboxConfig): void {
   let forced: number | null = null;
+  const relay = new Relay(config.oneStream);
+  let leaving = false;
+  const leave = (exitCode: number): void => {
+    if (leaving) return;
+    leaving = true;
+    void relay.finish().then(() => process.exit(exitCode));
+  };
 
   const child = spawn(TINI, ['-s', '--', ...config.argv], {
     cwd: config.cwd,
     env: { ...config.env },
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: relay.stdio,
   });
+  relay.started();
   child.once('error', (error) => {
-    process.stderr.write(`orchestrate: the agent could not be started: ${error.message}\n`);
-    process.exit(127);
+    relay.say(`the agent could not be started: ${error.message}`);
+    leave(127);
   });
   child.once('exit', (code, signal) => {
-    process.exit(forced ?? code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+    leave(forced ?? code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
   });
   if (child.pid !== undefined) preferAsOomVictim(child.pid);
 
@@ -37,11 +46,12 @@ function start(config: ToolboxConfig): void {
     setTimeout(() => {
       killEverything();
       // Everything in the PID namespace goes with PID 1, whatever escaped into sessions of its own.
-      process.exit(forced ?? 128 + constants.signals.SIGKILL);
+      leave(forced ?? 128 + constants.signals.SIGKILL);
     }, config.graceMs).unref();
   };
   process.on('SIGTERM', () => end(null));
   process.on('SIGINT', () => end(null));
+  process.on('SIGQUIT', killEverything);
   if (config.deadlineMs !== null) whenWorked(config.deadlineMs, () => end(DEADLINE_EXIT_CODE));
 }
 

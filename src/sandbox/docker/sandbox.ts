@@ -2,20 +2,24 @@
 
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Container, ContainerInspectInfo } from 'dockerode';
 import { environmentError } from '../../errors.ts';
 import type { KeeperClient } from '../../keeper/client.ts';
 import type { AttemptId, ObjectId } from '../../types.ts';
 import type { Collection, CreatedSandbox, EndedSandbox, OutputChunk, RunningSandbox } from '../sandbox.ts';
 import { engineFailure, isStatus } from './engine-errors.ts';
+import { agentOutput } from './output.ts';
 import { STOP_GRACE_MS } from './spec.ts';
 import { demultiplex } from './streams.ts';
 
 /** More changed entries than this are not a patch that anybody reviews. */
 const MAX_ENTRIES = 1_000_000;
 const MAX_BYTES = 2 * 1024 ** 3;
-/** The toolbox ends everything after its grace period; the engine does so itself these seconds later. */
-const KILL_AFTER_GRACE_S = 2;
+/** The toolbox ends everything after its grace period and passes on the last output; the engine kills these seconds later. */
+const KILL_AFTER_GRACE_S = 4;
+/** From one end of a log that was followed to the next look at it, while the agent still runs. */
+const LOG_AGAIN_MS = 1000;
 
 /** Exit code of a main process that SIGKILL ended. */
 const KILLED = 128 + constants.signals.SIGKILL;
@@ -51,12 +55,21 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     return this;
   }
 
-  async *output(): AsyncGenerator<OutputChunk> {
+  output(): AsyncIterable<OutputChunk> {
+    const { container } = this.#parts;
+    return agentOutput({
+      read: (follow) => this.#log(follow),
+      isRunning: async () => (await container.inspect()).State.Running,
+      pause: () => wait(LOG_AGAIN_MS),
+    });
+  }
+
+  async *#log(follow: boolean): AsyncGenerator<OutputChunk> {
     const { container, attempt } = this.#parts;
-    const log = await container.logs({ follow: true, stdout: true, stderr: true }).catch((cause) => {
+    const log = await openLog(container, follow).catch((cause) => {
       throw engineFailure(`the output of ${attempt} could not be read`, cause);
     });
-    yield* demultiplex(log as unknown as Readable);
+    yield* demultiplex(log);
   }
 
   async ended(): Promise<EndedSandbox> {
@@ -75,8 +88,12 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     }
   }
 
-  async stop(): Promise<void> {
-    await this.#parts.container.stop({ t: STOP_GRACE_MS / 1000 + KILL_AFTER_GRACE_S }).catch((error) => {
+  stop(): Promise<void> {
+    return this.#stop(STOP_GRACE_MS / 1000 + KILL_AFTER_GRACE_S);
+  }
+
+  async #stop(seconds: number): Promise<void> {
+    await this.#parts.container.stop({ t: seconds }).catch((error) => {
       if (!isStatus(error, 304) && !isStatus(error, 404)) throw error;
     });
   }
@@ -127,10 +144,13 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   }
 
   async kill(): Promise<void> {
-    await this.#parts.container.kill().catch((error) => {
+    const { container } = this.#parts;
+    // The toolbox kills everything else then, passes on the last output and ends.
+    await container.kill({ signal: 'SIGQUIT' }).catch((error) => {
       // 409: it does not run any more.
       if (!isStatus(error, 409) && !isStatus(error, 404)) throw error;
     });
+    await this.#stop(KILL_AFTER_GRACE_S);
   }
 
   collect(): Promise<Collection> {
@@ -148,6 +168,20 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     });
     await keeper.removeAttempt(attempt);
   }
+}
+
+/** As a stream in both cases: dockerode holds the whole of a log that is not followed in memory. */
+function openLog(container: Container, follow: boolean): Promise<Readable> {
+  return new Promise((resolve, reject) => {
+    const request = {
+      path: `/containers/${container.id}/logs?`,
+      method: 'GET',
+      isStream: true,
+      statusCodes: { 200: true, 404: 'no such container', 500: 'server error' },
+      options: { follow, stdout: true, stderr: true },
+    };
+    container.modem.dial(request, (error: unknown, log: Readable) => (error ? reject(error) : resolve(log)));
+  });
 }
 
 /** A forced removal kills first: what looks like the agent's death is the container's. */

@@ -31,7 +31,8 @@ type HostConfig = NonNullable<ContainerCreateOptions['HostConfig']> & { readonly
 const MIB = 1024 * 1024;
 /** An engine without CAP_SYS_RESOURCE (rootless, nested) cannot go above its own hard limit, 20,000 on some. */
 const OPEN_FILES = 16_384;
-const LOG_CONFIG = { Type: 'local', Config: { 'max-size': '10m', 'max-file': '3' } };
+/** Not compressed: an agent that prints without end would have the engine do that without end, on the host's account. */
+const LOG_CONFIG = { Type: 'local', Config: { 'max-size': '10m', 'max-file': '3', compress: 'false' } };
 
 /** Where an attempt's overlay lies, all paths as the engine's host sees them. */
 export interface OverlayFolders {
@@ -109,6 +110,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
     // Programs of an image are where it says; nothing else of its environment reaches the agent.
     env: at.image.path === null ? spec.env : { ...spec.env, PATH: at.image.path },
     cwd: WORKSPACE,
+    oneStream: spec.oneStream ?? false,
     folders: [],
     forward: at.gatewayVolume === null ? null : { port: GATEWAY_PORT, socket: GATEWAY_SOCKET },
     deadlineMs: spec.timeoutMs + BACKSTOP_MS,
