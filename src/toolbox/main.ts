@@ -1,20 +1,44 @@
 /**
- * PID 1 of a sandbox. Starts the agent below a sub-reaper, passes SIGTERM on, and ends everything at the attempt's
- * deadline even when the coordinator is gone. Nothing inside the container can stop, kill or read this process.
+ * PID 1 of a sandbox. Starts the agent below a sub-reaper, or serves tools to one that thinks elsewhere; passes SIGTERM on,
+ * and ends everything at the attempt's deadline even when the coordinator is gone. Nothing inside the container can stop, kill or read this process.
  * Started by the toolbox volume's own Node binary; imports node built-ins only, to start fast and run in any image.
  */
 
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import type { ToolboxConfig } from './config.ts';
+import type { ToolboxConfig, ToolsConfig } from './config.ts';
+import { serveTools } from './tools/serve-tools.ts';
 
 const DEADLINE_EXIT_CODE = 124;
 const TINI = '/opt/orchestrate/bin/tini';
 
 function start(config: ToolboxConfig): void {
   let forced: number | null = null;
+  let ending = false;
+  const exit = (code: number): never => process.exit(forced ?? code);
+  const reaper =
+    config.tools === null
+      ? startAgent(config, exit)
+      : startTools(config, config.tools, { exit, isEnding: () => ending });
 
+  const end = (exitCode: number | null): void => {
+    forced ??= exitCode;
+    ending = true;
+    terminateAllBut(reaper());
+    setTimeout(() => {
+      killEverything();
+      // Everything in the PID namespace goes with PID 1, whatever escaped into sessions of its own.
+      exit(128 + constants.signals.SIGKILL);
+    }, config.graceMs).unref();
+  };
+  process.on('SIGTERM', () => end(null));
+  process.on('SIGINT', () => end(null));
+  if (config.deadlineMs !== null) setTimeout(() => end(DEADLINE_EXIT_CODE), config.deadlineMs);
+}
+
+/** @returns the process id of the sub-reaper, as {@link startTools} does */
+function startAgent(config: ToolboxConfig, exit: (code: number) => never): () => number | undefined {
   const child = spawn(TINI, ['-s', '--', ...config.argv], {
     cwd: config.cwd,
     env: { ...config.env },
@@ -24,23 +48,25 @@ function start(config: ToolboxConfig): void {
     process.stderr.write(`orchestrate: the agent could not be started: ${error.message}\n`);
     process.exit(127);
   });
-  child.once('exit', (code, signal) => {
-    process.exit(forced ?? code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
-  });
+  child.once('exit', (code, signal) => exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
   if (child.pid !== undefined) preferAsOomVictim(child.pid);
+  return () => child.pid;
+}
 
-  const end = (exitCode: number | null): void => {
-    forced ??= exitCode;
-    terminateAllBut(child.pid);
-    setTimeout(() => {
+function startTools(
+  config: ToolboxConfig,
+  tools: ToolsConfig,
+  { exit, isEnding }: { exit(code: number): never; isEnding(): boolean },
+): () => number | undefined {
+  const { pid } = serveTools(config, tools, {
+    onLost: () => {
+      if (isEnding()) exit(128 + constants.signals.SIGTERM);
+      // What was below the sub-reaper is nobody's child any more.
       killEverything();
-      // Everything in the PID namespace goes with PID 1, whatever escaped into sessions of its own.
-      process.exit(forced ?? 128 + constants.signals.SIGKILL);
-    }, config.graceMs).unref();
-  };
-  process.on('SIGTERM', () => end(null));
-  process.on('SIGINT', () => end(null));
-  if (config.deadlineMs !== null) setTimeout(() => end(DEADLINE_EXIT_CODE), config.deadlineMs);
+    },
+    onFinished: () => exit(0),
+  });
+  return pid;
 }
 
 /** The kernel's OOM killer should take the agent's processes, never this one. */

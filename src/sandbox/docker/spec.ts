@@ -106,6 +106,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
     folders: [],
     deadlineMs: spec.timeoutMs + BACKSTOP_MS,
     graceMs: STOP_GRACE_MS,
+    tools: null,
   };
   const hostConfig: HostConfig = {
     NetworkMode: 'none',
