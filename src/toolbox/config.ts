@@ -2,7 +2,7 @@ import type { Forward } from './forward.ts';
 
 /** What the coordinator tells the toolbox, as JSON in its environment (which the agent cannot read). */
 export interface ToolboxConfig {
-  /** The agent's program and arguments. */
+  /** The agent's program and arguments; empty where tools are served. */
   readonly argv: readonly string[];
   /** The agent's whole environment. */
   readonly env: Readonly<Record<string, string>>;
@@ -17,4 +17,13 @@ export interface ToolboxConfig {
   readonly deadlineMs: number | null;
   /** Milliseconds between SIGTERM and SIGKILL. */
   readonly graceMs: number;
+  /** Serves tools to an agent that thinks elsewhere, instead of running `argv`; null: runs `argv`. */
+  readonly tools: ToolsConfig | null;
+}
+
+export interface ToolsConfig {
+  /** Path of the gateway's Unix socket. */
+  readonly socket: string;
+  /** What lets process 1 in there; no process of the agent can see it. */
+  readonly token: string;
 }

@@ -1,6 +1,6 @@
 /**
- * PID 1 of a sandbox. Starts the agent below a sub-reaper, passes SIGTERM on, and ends everything at the attempt's
- * deadline even when the coordinator is gone. Nothing inside the container can stop, kill or read this process.
+ * PID 1 of a sandbox. Starts the agent below a sub-reaper, or serves tools to one that thinks elsewhere; passes SIGTERM on,
+ * and ends everything at the attempt's deadline even when the coordinator is gone. Nothing inside the container can stop, kill or read this process.
  * Started by the toolbox volume's own Node binary; imports node built-ins only, to start fast and run in any image.
  */
 
@@ -8,23 +8,51 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { whenWorked } from './clock.ts';
-import type { ToolboxConfig } from './config.ts';
+import type { ToolboxConfig, ToolsConfig } from './config.ts';
 import { forwardPort } from './forward.ts';
 import { Relay } from './relay.ts';
+import { serveTools } from './tools/serve-tools.ts';
 
 const DEADLINE_EXIT_CODE = 124;
 const TINI = '/opt/orchestrate/bin/tini';
 
+/** How the sandbox ends: `exit` once, by whoever comes first; `isEnding` from the moment that it was told to. */
+interface Ending {
+  exit(code: number): void;
+  isEnding(): boolean;
+}
+
 function start(config: ToolboxConfig): void {
   let forced: number | null = null;
-  const relay = new Relay(config.oneStream);
+  let ending = false;
   let leaving = false;
-  const leave = (exitCode: number): void => {
+  const relay = new Relay(config.oneStream);
+  const exit = (code: number): void => {
     if (leaving) return;
     leaving = true;
-    void relay.finish().then(() => process.exit(exitCode));
+    void relay.finish().then(() => process.exit(forced ?? code));
   };
+  const how: Ending = { exit, isEnding: () => ending };
+  const reaper = config.tools === null ? startAgent(config, relay, how) : startTools(config, config.tools, how);
 
+  const end = (exitCode: number | null): void => {
+    forced ??= exitCode;
+    ending = true;
+    terminateAllBut(reaper());
+    setTimeout(() => {
+      killEverything();
+      // Everything in the PID namespace goes with PID 1, whatever escaped into sessions of its own.
+      exit(128 + constants.signals.SIGKILL);
+    }, config.graceMs).unref();
+  };
+  process.on('SIGTERM', () => end(null));
+  process.on('SIGINT', () => end(null));
+  process.on('SIGQUIT', killEverything);
+  if (config.deadlineMs !== null) whenWorked(config.deadlineMs, () => end(DEADLINE_EXIT_CODE));
+}
+
+/** @returns the process id of the sub-reaper, as {@link startTools} does */
+function startAgent(config: ToolboxConfig, relay: Relay, { exit }: Ending): () => number | undefined {
   const child = spawn(TINI, ['-s', '--', ...config.argv], {
     cwd: config.cwd,
     env: { ...config.env },
@@ -33,26 +61,23 @@ function start(config: ToolboxConfig): void {
   relay.started();
   child.once('error', (error) => {
     relay.say(`the agent could not be started: ${error.message}`);
-    leave(127);
+    exit(127);
   });
-  child.once('exit', (code, signal) => {
-    leave(forced ?? code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
-  });
+  child.once('exit', (code, signal) => exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
   if (child.pid !== undefined) preferAsOomVictim(child.pid);
+  return () => child.pid;
+}
 
-  const end = (exitCode: number | null): void => {
-    forced ??= exitCode;
-    terminateAllBut(child.pid);
-    setTimeout(() => {
+function startTools(config: ToolboxConfig, tools: ToolsConfig, { exit, isEnding }: Ending): () => number | undefined {
+  const { pid } = serveTools(config, tools, {
+    onLost: () => {
+      if (isEnding()) exit(128 + constants.signals.SIGTERM);
+      // What was below the sub-reaper is nobody's child any more.
       killEverything();
-      // Everything in the PID namespace goes with PID 1, whatever escaped into sessions of its own.
-      leave(forced ?? 128 + constants.signals.SIGKILL);
-    }, config.graceMs).unref();
-  };
-  process.on('SIGTERM', () => end(null));
-  process.on('SIGINT', () => end(null));
-  process.on('SIGQUIT', killEverything);
-  if (config.deadlineMs !== null) whenWorked(config.deadlineMs, () => end(DEADLINE_EXIT_CODE));
+    },
+    onFinished: () => exit(0),
+  });
+  return pid;
 }
 
 /** The kernel's OOM killer should take the agent's processes, never this one. */

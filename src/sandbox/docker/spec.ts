@@ -115,6 +115,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
     forward: at.gatewayVolume === null ? null : { port: GATEWAY_PORT, socket: GATEWAY_SOCKET },
     deadlineMs: spec.timeoutMs + BACKSTOP_MS,
     graceMs: STOP_GRACE_MS,
+    tools: spec.toolboxToken === null ? null : { socket: GATEWAY_SOCKET, token: spec.toolboxToken },
   };
   const hostConfig: HostConfig = {
     NetworkMode: 'none',
