@@ -3,6 +3,7 @@
  * sandbox reaches the gateway. Types and constants only; both sides are built together.
  *
  * Calls (coordinator → gateway; see src/session/):
+ * - `hello` {} → {instance}: an id that every start of the gateway makes anew; another one knows nothing of what was said.
  * - `configure` {@link Configuration} → {}: replaces what an earlier coordinator said; attempts stay.
  * - `open` {@link AttemptAccess} → {}: lets an attempt in. Again for one that is open: its limits are replaced, its totals stay.
  * - `revoke` {attempt} → {@link AttemptTotals}: its token is worth nothing from here on; what it has under way is cut.
@@ -12,12 +13,14 @@
  * - `request` {attempt, method, path, headers: [name, value][]} with the body as the call's stream → {status, headers}, then
  *   the response's body: a model request as if the attempt had sent it, for agents that think on the coordinator.
  * - `toolbox` {attempt, method, params} with streams both ways: relayed to the toolbox in that attempt's sandbox;
- *   fails with TOOLBOX_ABSENT while there is none.
+ *   fails with TOOLBOX_ABSENT while there is none, TOOLBOX_LOST when it goes during the call.
  * - `dials` {} → then JSON Lines of {@link DialWanted}: connections that the coordinator shall make.
- * - `dial` {id} with streams both ways: the connection that was wanted; `dialFailed` {id, message}: it cannot be had.
+ * - `dial` {id} with streams both ways: the connection that was wanted; `dialFailed` {id, code, message}: it cannot be had,
+ *   `code` being `address-not-allowed` or `upstream-unreachable`.
  */
 
 import type { Caps, ModelApi, Price, Usage } from '../types.ts';
+import type { Ranges } from './addresses.ts';
 
 /** Port of 127.0.0.1 in a sandbox that the toolbox forwards to the gateway's socket. */
 export const GATEWAY_PORT = 47_821;
@@ -113,6 +116,12 @@ export type DenialCode =
   | 'address-not-allowed'
   | 'sni-mismatch'
   | 'upstream-unreachable'
+  /** The service answered with something that is not passed on: a redirect, an encoding that was not asked for. */
+  | 'upstream-answer'
+  /** The service refuses our key. */
+  | 'key-refused'
+  /** More at one time than one attempt, or all together, may have. */
+  | 'too-many'
   | 'not-configured';
 
 export type GatewayEvent = { readonly seq: number; readonly at: string } & (
@@ -159,4 +168,6 @@ export interface DialWanted {
   readonly id: number;
   readonly host: string;
   readonly port: number;
+  /** Which addresses it may go to; the coordinator checks them. */
+  readonly ranges: Ranges;
 }

@@ -82,6 +82,8 @@ describe('the packed files', () => {
         'images/sidecar/Dockerfile',
         'images/toolbox/Dockerfile',
         'dist/src/keeper/main.js',
+        'dist/src/gateway/main.js',
+        'dist/src/gateway/bridge.js',
         'dist/src/toolbox/main.js',
       ]),
     );
@@ -93,9 +95,9 @@ describe('the packed files', () => {
   });
 });
 
-describe.each(['keeper', 'toolbox'])('the program %s', (program) => {
+describe.each(['keeper/main', 'gateway/main', 'gateway/bridge', 'toolbox/main'])('the program %s', (program) => {
   it('imports nothing but Node itself and files beside it or of the session layer, since these alone are copied into its image', () => {
-    const imported = reachableFrom(path.join(ROOT, 'dist/src', program, 'main.js'));
+    const imported = reachableFrom(path.join(ROOT, 'dist/src', `${program}.js`));
     expect([...imported]).toContainEqual(expect.stringMatching(/^node:/));
     expect([...imported].filter((specifier) => !/^(node:|\.\/|\.\.\/session\/)/.test(specifier))).toEqual([]);
   });

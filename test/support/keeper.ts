@@ -2,16 +2,16 @@
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, cp, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Duplex, PassThrough, type Readable } from 'node:stream';
 import { execa } from 'execa';
-import { afterAll } from 'vitest';
 import type { TreeChange } from '../../src/git/quarantine.ts';
 import { type Collection, KeeperClient, type KeeperTransport } from '../../src/keeper/client.ts';
 import type { ObjectId } from '../../src/types.ts';
 import type { ScratchRepository } from './git.ts';
+import { compiledProgram } from './programs.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const AGENT_UID = 61_000;
@@ -20,42 +20,8 @@ const BUILT_IMAGE = 'orchestrate-test-keeper';
 /** A base image made locally, where no registry answers. */
 const LOCAL_BASE = 'orchestrate-base:latest';
 
-let compiled: Promise<string> | null = null;
-afterAll(async () => {
-  if (compiled !== null) await rm(path.dirname(await compiled), { recursive: true, force: true });
-});
-
-/** Compiles the keeper's program once per test file; returns its folder, readable by every user. */
-function compiledKeeper(): Promise<string> {
-  compiled ??= compile();
-  return compiled;
-}
-
-async function compile(): Promise<string> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'keeper-program-'));
-  await chmod(folder, 0o755);
-  const config = path.join(folder, 'tsconfig.json');
-  await writeFile(
-    config,
-    JSON.stringify({
-      extends: path.join(ROOT, 'tsconfig.json'),
-      compilerOptions: {
-        noEmit: false,
-        outDir: folder,
-        rootDir: path.join(ROOT, 'src'),
-        typeRoots: [path.join(ROOT, 'node_modules/@types')],
-      },
-      files: [path.join(ROOT, 'src/keeper/main.ts')],
-      include: [],
-    }),
-  );
-  await execa('node', [path.join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', config]);
-  await writeFile(path.join(folder, 'package.json'), '{"type":"module"}\n');
-  return path.join(folder, 'keeper');
-}
-
 /** A program's standard input and output as one stream; destroying it ends the program. */
-function duplexOf(child: ChildProcessWithoutNullStreams): Duplex {
+export function duplexOf(child: ChildProcessWithoutNullStreams): Duplex {
   const duplex = Duplex.from({ readable: child.stdout, writable: child.stdin });
   duplex.once('close', () => child.kill());
   // What went wrong shows in the calls.
@@ -78,7 +44,7 @@ export class LocalKeeper implements AsyncDisposable {
 
   static async start(): Promise<LocalKeeper> {
     if (process.getuid?.() !== 0) throw new Error('tests of the keeper need root: it gives files to the agents');
-    const program = await compiledKeeper();
+    const program = await compiledProgram('keeper');
     const store = await realpath(await mkdtemp(path.join(tmpdir(), 'keeper-store-')));
     await chmod(store, 0o755);
     return new LocalKeeper(store, (keeper) => ({
@@ -119,7 +85,7 @@ async function sidecarImage(): Promise<string> {
   try {
     await cp(path.join(ROOT, 'images/sidecar/Dockerfile'), path.join(context, 'Dockerfile'));
     await mkdir(path.join(context, 'keeper'));
-    await cp(await compiledKeeper(), path.join(context, 'keeper'), { recursive: true });
+    await cp(await compiledProgram('keeper'), path.join(context, 'keeper'), { recursive: true });
     const local = (await execa('docker', ['image', 'inspect', LOCAL_BASE], { reject: false })).exitCode === 0;
     const base = local ? ['--build-arg', `BASE_IMAGE=${LOCAL_BASE}`] : [];
     const build = ['build', '--quiet', '--force-rm', '--label', LABEL, '--tag', BUILT_IMAGE, ...base, context];

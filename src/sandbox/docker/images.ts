@@ -40,6 +40,7 @@ const CONTEXTS: Record<ImageName, ImageContext> = {
       'images/sidecar/Dockerfile': 'Dockerfile',
       'dist/src/session': 'programs/session',
       'dist/src/keeper': 'programs/keeper',
+      'dist/src/gateway': 'programs/gateway',
     },
   },
   'orchestrate-toolbox': {

@@ -1,0 +1,134 @@
+/** Who may come in: attempts by their tokens, with what they have used. Revoked ones are remembered until the gateway ends. */
+
+import { createHmac, randomBytes } from 'node:crypto';
+import type { Usage } from '../types.ts';
+import { Account } from './budget.ts';
+import { LIMITS } from './limits.ts';
+import type { Cost, Tokens } from './price.ts';
+import type { AttemptAccess, AttemptTotals, Denied } from './protocol.ts';
+
+export class Attempt {
+  readonly id: string;
+  access: AttemptAccess;
+  readonly account = new Account('attempt');
+  /** Fires when the attempt is revoked: what it has under way is cut. */
+  readonly revoked = new AbortController();
+  /** Bytes of request bodies that are held. */
+  heldBytes = 0;
+  readonly #denied = new Map<string, Denied>();
+  #usage: Usage = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, usd: null };
+  #requests = 0;
+  /** Whether a request's price was not known: the sum is not either, then. */
+  #unpriced = false;
+
+  constructor(access: AttemptAccess) {
+    this.id = access.attempt;
+    this.access = access;
+    this.account.caps = access.caps;
+  }
+
+  get usage(): Usage {
+    return this.#usage;
+  }
+
+  count(tokens: Tokens, cost: Cost): void {
+    const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, usd } = this.#usage;
+    this.#requests += 1;
+    this.#unpriced ||= cost.usd === null;
+    this.#usage = {
+      inputTokens: inputTokens + tokens.input,
+      outputTokens: outputTokens + tokens.output,
+      cacheReadTokens: cacheReadTokens + tokens.cacheRead,
+      cacheWriteTokens: cacheWriteTokens + tokens.cacheWrite,
+      usd: this.#unpriced ? null : (usd ?? 0) + (cost.usd ?? 0),
+    };
+  }
+
+  /** Whether this kind of denial is new and worth an event. */
+  deny(denied: Denied): boolean {
+    const kind = `${denied.host} ${denied.reason}`;
+    if (this.#denied.has(kind) || this.#denied.size >= LIMITS.denialsKept) return false;
+    this.#denied.set(kind, denied);
+    return true;
+  }
+
+  totals(): AttemptTotals {
+    return {
+      attempt: this.id,
+      usage: this.#usage,
+      requests: this.#requests,
+      denied: [...this.#denied.values()],
+    };
+  }
+
+  /** The same attempt let in again: what it used stays. */
+  renewed(access: AttemptAccess): Attempt {
+    const next = new Attempt(access);
+    next.#usage = this.#usage;
+    next.#requests = this.#requests;
+    next.#unpriced = this.#unpriced;
+    Object.assign(next.account.spent, this.account.spent);
+    for (const denied of this.#denied.values()) next.deny(denied);
+    return next;
+  }
+}
+
+type Doors = 'token' | 'toolboxToken';
+
+export class Attempts {
+  readonly #byId = new Map<string, Attempt>();
+  readonly #known: Record<Doors, Map<string, Attempt>> = { token: new Map(), toolboxToken: new Map() };
+  /** Tokens are looked up by a keyed hash: how long that takes tells nothing about how much of a guess is right. */
+  readonly #hashKey = randomBytes(32);
+
+  open(access: AttemptAccess): void {
+    const before = this.#byId.get(access.attempt);
+    if (before !== undefined && !before.revoked.signal.aborted) {
+      before.access = access;
+      before.account.caps = access.caps;
+      this.#admit(before);
+      return;
+    }
+    const attempt = before?.renewed(access) ?? new Attempt(access);
+    this.#byId.set(attempt.id, attempt);
+    this.#admit(attempt);
+  }
+
+  /** Null where no such attempt was ever let in. */
+  revoke(id: string): AttemptTotals | null {
+    const attempt = this.#byId.get(id);
+    if (attempt === undefined) return null;
+    attempt.revoked.abort(new Error('the attempt is over'));
+    return attempt.totals();
+  }
+
+  byId(id: string): Attempt | null {
+    return this.#byId.get(id) ?? null;
+  }
+
+  all(): readonly Attempt[] {
+    return [...this.#byId.values()];
+  }
+
+  /** Whose token it is, also of one that is revoked. */
+  find(token: string, door: Doors = 'token'): Attempt | null {
+    const attempt = this.#known[door].get(this.#hash(token)) ?? null;
+    return attempt;
+  }
+
+  /** Whether this token, once good, is so no more. */
+  isStale(attempt: Attempt, token: string, door: Doors = 'token'): boolean {
+    const current = attempt.access[door];
+    return attempt.revoked.signal.aborted || current === null || this.#hash(current) !== this.#hash(token);
+  }
+
+  #admit(attempt: Attempt): void {
+    const { token, toolboxToken } = attempt.access;
+    this.#known.token.set(this.#hash(token), attempt);
+    if (toolboxToken !== null) this.#known.toolboxToken.set(this.#hash(toolboxToken), attempt);
+  }
+
+  #hash(token: string): string {
+    return createHmac('sha256', this.#hashKey).update(token).digest('base64');
+  }
+}

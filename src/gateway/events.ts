@@ -1,0 +1,50 @@
+/** What happened, numbered from 1; a bounded number of events outlives the coordinator that would have read them. */
+
+import { LIMITS } from './limits.ts';
+import type { GatewayEvent } from './protocol.ts';
+
+type Unnumbered<E> = E extends unknown ? Omit<E, 'seq' | 'at'> : never;
+export type EventBody = Unnumbered<GatewayEvent>;
+
+export class Events {
+  /** A hostile agent can make any number of audit lines: these must not push out the others. */
+  readonly #audits: GatewayEvent[] = [];
+  readonly #others: GatewayEvent[] = [];
+  readonly #wakers = new Set<() => void>();
+  #last = 0;
+
+  emit(body: EventBody): void {
+    this.#last += 1;
+    const kept = body.type === 'audit' ? this.#audits : this.#others;
+    kept.push({ seq: this.#last, at: new Date().toISOString(), ...body });
+    if (kept.length > LIMITS.eventsKept) kept.shift();
+    for (const wake of this.#wakers) wake();
+    this.#wakers.clear();
+  }
+
+  /** Every event above `after` that is still kept, in order, then each new one; until the signal. */
+  async *follow(after: number, signal: AbortSignal): AsyncGenerator<GatewayEvent> {
+    let seen = after;
+    while (!signal.aborted) {
+      const news = [...newer(this.#audits, seen), ...newer(this.#others, seen)].sort((a, b) => a.seq - b.seq);
+      for (const event of news) {
+        seen = event.seq;
+        yield event;
+      }
+      if (news.length === 0) await this.#more(signal);
+    }
+  }
+
+  async #more(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wakers.add(resolve);
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+}
+
+function newer(events: readonly GatewayEvent[], seen: number): readonly GatewayEvent[] {
+  let from = events.length;
+  while (from > 0 && (events[from - 1]?.seq ?? 0) > seen) from -= 1;
+  return events.slice(from);
+}

@@ -1,0 +1,83 @@
+/** What the gateway knows. It outlives coordinators: each one configures it, none owns it. */
+
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { ModelApi, Price } from '../types.ts';
+import { type Attempt, Attempts } from './attempts.ts';
+import { Budget } from './budget.ts';
+import { createDialer } from './dial.ts';
+import { Events } from './events.ts';
+import { Lane } from './lanes.ts';
+import type { Configuration, Denied } from './protocol.ts';
+import { Redactor } from './redact.ts';
+import { Relay } from './relay.ts';
+import { Toolboxes } from './toolboxes.ts';
+import { UpstreamClient } from './upstream.ts';
+
+export class Gateway {
+  /** Another one after a restart: nothing of what was said before is known then. */
+  readonly instance = randomUUID();
+  readonly attempts = new Attempts();
+  readonly events = new Events();
+  readonly budget = new Budget();
+  readonly relay = new Relay();
+  readonly toolboxes = new Toolboxes();
+  readonly dialer = createDialer({ relay: (target, signal) => this.relay.connect(target, signal) });
+  /** Until the forward proxy is here: everything but model services is refused. */
+  readonly proxy = {
+    connect: (_request: IncomingMessage, socket: Duplex, _head: Buffer, _attempt: unknown): void => {
+      socket.end('HTTP/1.1 403 Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+    },
+    request: (_request: IncomingMessage, response: ServerResponse, _attempt: unknown): void => {
+      response.writeHead(403).end();
+    },
+  };
+  readonly lanes: Readonly<Record<ModelApi, Lane>> = {
+    anthropic: new Lane('anthropic', this.events),
+    openai: new Lane('openai', this.events),
+  };
+  #configuration: Configuration | null = null;
+  #upstreams: readonly UpstreamClient[] = [];
+  #redactor = new Redactor([]);
+  /** What the coordinator said the run had spent before. */
+  #spentBefore = { usd: 0, tokens: 0 };
+
+  configure(configuration: Configuration): void {
+    const { upstreams, extraCa, caps, spent } = configuration;
+    for (const client of this.#upstreams) client.close();
+    this.#configuration = configuration;
+    this.#upstreams = upstreams.map((upstream) => new UpstreamClient(upstream, this.dialer, extraCa));
+    this.#redactor = new Redactor(upstreams.map(({ auth }) => auth.value.replace(/^Bearer /i, '')));
+    const { run } = this.budget;
+    run.caps = caps;
+    run.spent.usd += spent.usd - this.#spentBefore.usd;
+    run.spent.tokens += spent.tokens - this.#spentBefore.tokens;
+    this.#spentBefore = { ...spent };
+    this.budget.reconsider();
+  }
+
+  /** Null before the first coordinator came. */
+  get configuration(): Configuration | null {
+    return this.#configuration;
+  }
+
+  /** Takes the keys out of what a service said. */
+  get redactor(): Redactor {
+    return this.#redactor;
+  }
+
+  upstream(api: ModelApi): UpstreamClient | null {
+    return this.#upstreams.find(({ upstream }) => upstream.api === api) ?? null;
+  }
+
+  priceOf(model: string): Price | null {
+    const prices = this.#configuration?.prices ?? {};
+    return (Object.hasOwn(prices, model) ? prices[model] : null) ?? null;
+  }
+
+  /** For the attempt's totals, and an event when it is a new kind. */
+  denied(attempt: Attempt, denied: Denied): void {
+    if (attempt.deny(denied)) this.events.emit({ type: 'denied', attempt: attempt.id, ...denied });
+  }
+}
