@@ -14,10 +14,12 @@
  * - `toolbox` {attempt, method, params} with streams both ways: relayed to the toolbox in that attempt's sandbox;
  *   fails with TOOLBOX_ABSENT while there is none.
  * - `dials` {} → then JSON Lines of {@link DialWanted}: connections that the coordinator shall make.
- * - `dial` {id} with streams both ways: the connection that was wanted; `dialFailed` {id, message}: it cannot be had.
+ * - `dial` {id} with streams both ways: the connection that was wanted; `dialFailed` {id, code, message}: it cannot be had,
+ *   `code` being `address-not-allowed` or `upstream-unreachable`.
  */
 
 import type { Caps, ModelApi, Price, Usage } from '../types.ts';
+import type { Ranges } from './addresses.ts';
 
 /** Port of 127.0.0.1 in a sandbox that the toolbox forwards to the gateway's socket. */
 export const GATEWAY_PORT = 47_821;
@@ -159,4 +161,6 @@ export interface DialWanted {
   readonly id: number;
   readonly host: string;
   readonly port: number;
+  /** Which addresses it may go to; the coordinator checks them. */
+  readonly ranges: Ranges;
 }
