@@ -98,21 +98,20 @@ async function gatewayOf(
     );
   }
   if (engine.apis.length === 0 && allow.length === 0) return null;
-  const [{ PRICES }, { upstreamFor }, { keysFor }, { dialer, readProxy }, extraCa, state] = await Promise.all([
+  const [{ PRICES }, { upstreamFor }, { keysFor }, { connectTo, systemNetwork }, extraCa, state] = await Promise.all([
     import('../src/engine/prices.ts'),
     import('../src/engine/upstreams.ts'),
     import('../src/engine/choose.ts'),
-    import('../src/gateway/coordinator-dial.ts'),
+    import('../src/gateway/dial.ts'),
     extraAuthorities(context),
     context.state(),
   ]);
   for (const warning of keys.warnings) context.warn(warning);
-  const proxy = readProxy(context.env);
-  // A proxy of the user's network, or one that re-signs TLS, is where this machine is, not where the engine's is.
-  const via = proxy === null ? 'direct' : 'coordinator';
+  const via = 'direct';
   return {
     secret: state.secret(),
-    dial: dialer(proxy),
+    dial: (target) =>
+      connectTo(target, { ranges: target.ranges, network: systemNetwork, signal: AbortSignal.timeout(20_000) }),
     plan: {
       apis: engine.apis,
       models: null,

@@ -16,6 +16,9 @@ const SERVICES: Readonly<Record<ModelApi, Service>> = {
   openai: { name: 'OpenAI', url: 'OPENAI_BASE_URL', defaultUrl: 'https://api.openai.com' },
 };
 
+/** Without it the service takes no subscription's token. */
+const OAUTH_BETA = 'oauth-2025-04-20';
+
 /** What every key looks like: printable ASCII in one piece. */
 const KEY = /^[\x21-\x7e]{8,4096}$/;
 
@@ -51,7 +54,8 @@ export function upstreamFor({ api, keys, found, via }: UpstreamChoice): Upstream
     );
   }
   const { baseUrl, isLoopback } = readBaseUrl(service, found[service.url]);
-  return { api, baseUrl, auth: authOf(name, key), via: isLoopback ? 'coordinator' : via };
+  const betas = name === 'CLAUDE_CODE_OAUTH_TOKEN' ? [OAUTH_BETA] : [];
+  return { api, baseUrl, auth: authOf(name, key), betas, via: isLoopback ? 'coordinator' : via };
 }
 
 function authOf(name: KeyName, key: Key): Upstream['auth'] {

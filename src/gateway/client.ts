@@ -5,10 +5,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { environmentError, failure } from '../errors.ts';
 import { Caller } from '../session/caller.ts';
 import { CallFault, ProtocolError } from '../session/protocol.ts';
+import type { ModelApi } from '../types.ts';
 import { answerDials, type DialFor } from './client-dials.ts';
 import { attemptFetch } from './client-fetch.ts';
 import { jsonLines } from './client-lines.ts';
-import type { AttemptAccess, AttemptTotals, Configuration, GatewayEvent } from './protocol.ts';
+import type { AttemptAccess, AttemptTotals, Configuration, GatewayEvent, KeyTrial } from './protocol.ts';
 
 export type { DialFor } from './client-dials.ts';
 
@@ -47,6 +48,11 @@ export class GatewayClient implements AsyncDisposable {
   async configure(configuration: Configuration): Promise<void> {
     this.#configuration = configuration;
     await this.#ask('configure', { ...configuration });
+  }
+
+  /** Asks a service for something free of charge, with its key. */
+  async tryKey(api: ModelApi): Promise<KeyTrial> {
+    return this.#ask<KeyTrial>('try', { api });
   }
 
   /** Lets an attempt in. Again for one that is open: its limits are replaced, its totals stay. */

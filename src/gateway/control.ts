@@ -3,9 +3,11 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { CallFault } from '../session/protocol.ts';
 import { type Call, type Handler, serve } from '../session/serve.ts';
+import type { ModelApi } from '../types.ts';
 import type { Gateway } from './gateway.ts';
 import { accessParam, configurationParam, numberParam, textParam } from './params.ts';
 import { serveRequestCall } from './request-call.ts';
+import { tryKey } from './try-key.ts';
 
 export function createControlServer(gateway: Gateway): Server {
   const handlers = controlCalls(gateway);
@@ -25,6 +27,7 @@ function controlCalls(gateway: Gateway): Readonly<Record<string, Handler>> {
     configure: async ({ params }) => {
       gateway.configure(configurationParam(params));
     },
+    try: ({ params, signal }) => tryKey(gateway, textParam(params, 'api') as ModelApi, signal),
     open: async ({ params }) => {
       attempts.open(accessParam(params));
       gateway.budget.reconsider();

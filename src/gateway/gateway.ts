@@ -1,19 +1,23 @@
 /** What the gateway knows. It outlives coordinators: each one configures it, none owns it. */
 
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
 import type { ModelApi, Price } from '../types.ts';
 import { type Attempt, Attempts } from './attempts.ts';
 import { Budget } from './budget.ts';
 import { createDialer } from './dial.ts';
+import type { EgressParts } from './egress.ts';
 import { Events } from './events.ts';
+import { ForwardProxy } from './forward-proxy.ts';
 import { Lane } from './lanes.ts';
 import type { Configuration, Denied } from './protocol.ts';
 import { Redactor } from './redact.ts';
+import { RegistryProxy } from './registry-proxy.ts';
 import { Relay } from './relay.ts';
 import { Toolboxes } from './toolboxes.ts';
 import { UpstreamClient } from './upstream.ts';
+
+/** Of a model's id: a snapshot costs what its model costs. */
+const SNAPSHOT = /-(?:\d{8}|\d{4}-\d{2}-\d{2})$/;
 
 export class Gateway {
   /** Another one after a restart: nothing of what was said before is known then. */
@@ -24,15 +28,20 @@ export class Gateway {
   readonly relay = new Relay();
   readonly toolboxes = new Toolboxes();
   readonly dialer = createDialer({ relay: (target, signal) => this.relay.connect(target, signal) });
-  /** Until the forward proxy is here: everything but model services is refused. */
-  readonly proxy = {
-    connect: (_request: IncomingMessage, socket: Duplex, _head: Buffer, _attempt: unknown): void => {
-      socket.end('HTTP/1.1 403 Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+  readonly #egress: EgressParts = {
+    dialer: this.dialer,
+    settings: () => {
+      const { configuration } = this;
+      return configuration === null ? null : { via: configuration.egressVia, ca: configuration.extraCa };
     },
-    request: (_request: IncomingMessage, response: ServerResponse, _attempt: unknown): void => {
-      response.writeHead(403).end();
+    onDenied: (id, denied) => {
+      const attempt = this.attempts.byId(id);
+      if (attempt !== null) this.denied(attempt, denied);
     },
+    onAudit: (line) => this.events.emit({ type: 'audit', ...line }),
   };
+  readonly proxy = new ForwardProxy(this.#egress);
+  readonly registries = new RegistryProxy(this.#egress);
   readonly lanes: Readonly<Record<ModelApi, Lane>> = {
     anthropic: new Lane('anthropic', this.events),
     openai: new Lane('openai', this.events),
@@ -73,7 +82,8 @@ export class Gateway {
 
   priceOf(model: string): Price | null {
     const prices = this.#configuration?.prices ?? {};
-    return (Object.hasOwn(prices, model) ? prices[model] : null) ?? null;
+    const id = Object.hasOwn(prices, model) ? model : model.replace(SNAPSHOT, '');
+    return (Object.hasOwn(prices, id) ? prices[id] : null) ?? null;
   }
 
   /** For the attempt's totals, and an event when it is a new kind. */

@@ -5,6 +5,7 @@
  * Calls (coordinator → gateway; see src/session/):
  * - `hello` {} → {instance}: an id that every start of the gateway makes anew; another one knows nothing of what was said.
  * - `configure` {@link Configuration} → {}: replaces what an earlier coordinator said; attempts stay.
+ * - `try` {api} → {@link KeyTrial}: asks the service for something free of charge with its key.
  * - `open` {@link AttemptAccess} → {}: lets an attempt in. Again for one that is open: its limits are replaced, its totals stay.
  * - `revoke` {attempt} → {@link AttemptTotals}: its token is worth nothing from here on; what it has under way is cut.
  * - `totals` {} → {attempts: AttemptTotals[]}: of every attempt since the gateway started, revoked or not.
@@ -40,7 +41,17 @@ export interface Upstream {
   readonly baseUrl: string;
   /** Set on every request in place of whatever the sandbox sent; the value is the secret. */
   readonly auth: { readonly header: 'x-api-key' | 'authorization'; readonly value: string };
+  /** Added to what a client says in `anthropic-beta`: some kinds of key need it. */
+  readonly betas: readonly string[];
   readonly via: Via;
+}
+
+/** What became of a key's trial. */
+export interface KeyTrial {
+  /** HTTP status of the service's answer; null: it could not be reached. */
+  readonly status: number | null;
+  /** What the service, or the connection, said; without the key. */
+  readonly message: string;
 }
 
 export interface Configuration {
@@ -49,7 +60,7 @@ export interface Configuration {
   readonly egressVia: Via;
   /** Certificate authorities (PEM) beside the well-known ones; null: none. */
   readonly extraCa: string | null;
-  /** By model id, exact; a model that is not here has no known price. */
+  /** By model id, whose snapshots (a date at the end) cost the same; a model that is not here has no known price. */
   readonly prices: Readonly<Record<string, Price>>;
   /** Of the whole run, all attempts together. */
   readonly caps: Caps;

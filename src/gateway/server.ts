@@ -12,6 +12,7 @@ import { LIMITS } from './limits.ts';
 import { apiOf } from './model-request.ts';
 import { serveModel } from './model-service.ts';
 import { Refusal } from './refusal.ts';
+import { REGISTRY_PREFIX } from './registry-proxy.ts';
 import { bodyOf, goneSignal, headersOf, refuse, refuseRaw, responseSink } from './server-answer.ts';
 import { bearerOf, proxyTokenOf, tokenOf } from './tokens.ts';
 
@@ -65,6 +66,10 @@ class Door {
     try {
       const attempt = this.#admitted(request, tokenOf(request.headers));
       mustBePlain(request);
+      if (url.startsWith(REGISTRY_PREFIX)) {
+        this.#gateway.registries.request(request, response, egressOf(attempt));
+        return;
+      }
       const asked = { attempt, method, target: url, headers: headersOf(request), body: bodyOf(request) };
       await serveModel(this.#gateway, { ...asked, signal: goneSignal(response) }, responseSink(response));
       response.end();

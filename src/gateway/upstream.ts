@@ -7,6 +7,7 @@ import { LIMITS } from './limits.ts';
 import type { Upstream } from './protocol.ts';
 
 export interface UpstreamRequest {
+  readonly method?: 'GET' | 'POST';
   /** Path and query below the base URL. */
   readonly path: string;
   /** Of the client, those that are passed on. */
@@ -85,19 +86,26 @@ export class UpstreamClient {
   }
 
   /** `stale`: a kept connection turned out to be closed by the service before it took the request. */
-  #send({ path, headers, body, signal, onSent }: UpstreamRequest): Promise<http.IncomingMessage | 'stale'> {
-    const { auth } = this.upstream;
+  #send({
+    method = 'POST',
+    path,
+    headers,
+    body,
+    signal,
+    onSent,
+  }: UpstreamRequest): Promise<http.IncomingMessage | 'stale'> {
+    const { auth, betas } = this.upstream;
     return new Promise((resolve, reject) => {
       const request = http.request({
         agent: this.#agent,
         host: this.#url.hostname,
         port: this.#port,
-        method: 'POST',
+        method,
         path: this.#url.pathname.replace(/\/$/, '') + path,
         signal,
         headers: {
           host: this.#url.host,
-          ...headers,
+          ...withBetas(headers, betas),
           'accept-encoding': 'identity',
           'content-length': String(body.length),
           [auth.header]: auth.value,
@@ -123,4 +131,12 @@ export class UpstreamClient {
   get #port(): number {
     return Number(this.#url.port) || (this.#url.protocol === 'https:' ? 443 : 80);
   }
+}
+
+/** The client's betas and those that the service wants with our kind of key. */
+function withBetas(headers: Readonly<Record<string, string>>, betas: readonly string[]): Record<string, string> {
+  if (betas.length === 0) return { ...headers };
+  const asked = (headers['anthropic-beta'] ?? '').split(',').map((beta) => beta.trim());
+  const all = new Set([...asked, ...betas].filter((beta) => beta !== ''));
+  return { ...headers, 'anthropic-beta': [...all].join(',') };
 }

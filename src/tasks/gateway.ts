@@ -101,7 +101,7 @@ export class RunGateway implements AsyncDisposable {
 
   /** Asks for something free of charge with the key. Environment errors KEY_REFUSED, UPSTREAM_UNREACHABLE. */
   async tryKey(api: ModelApi): Promise<void> {
-    const { status, message } = await this.#client.tryUpstream(api);
+    const { status, message } = await this.#client.tryKey(api);
     if (status === 401 || status === 403) throw keyRefused(api, status, message);
     if (status !== null) return;
     throw environmentError('UPSTREAM_UNREACHABLE', `${NAMES[api]} cannot be reached: ${message}`, {

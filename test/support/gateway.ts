@@ -26,8 +26,8 @@ export function randomToken(): string {
 export function configuration(baseUrl: string, changes: Partial<Configuration> = {}): Configuration {
   return {
     upstreams: [
-      { api: 'anthropic', baseUrl, auth: { header: 'x-api-key', value: KEY }, via: 'direct' },
-      { api: 'openai', baseUrl, auth: { header: 'authorization', value: `Bearer ${KEY}` }, via: 'direct' },
+      { api: 'anthropic', baseUrl, auth: { header: 'x-api-key', value: KEY }, betas: [], via: 'direct' },
+      { api: 'openai', baseUrl, auth: { header: 'authorization', value: `Bearer ${KEY}` }, betas: [], via: 'direct' },
     ],
     egressVia: 'direct',
     extraCa: null,
