@@ -30,7 +30,7 @@ export async function task(context: Context, typed: string): Promise<number> {
     ['phase', String(record.phase)],
     ['depends on', record.dependsOn.join(', ') || '-'],
     ['cost', cost(json.usage)],
-    ['denied', [...new Set(attempts.flatMap((attempt) => attempt.egressDenied))].map(revealLine).join(', ') || '-'],
+    ['denied', deniedText(attempts)],
   ];
   const timeline = state
     .eventsOf(record.id)
@@ -55,6 +55,14 @@ export async function task(context: Context, typed: string): Promise<number> {
   ];
   context.print(sections.filter((text) => text !== '').join('\n'));
   return 0;
+}
+
+/** Hosts that were refused, and the flags that would have let the agent reach them. */
+function deniedText(attempts: readonly AttemptRecord[]): string {
+  const hosts = [...new Set(attempts.flatMap((attempt) => attempt.egressDenied))];
+  if (hosts.length === 0) return '-';
+  const flags = hosts.map((host) => `--allow ${host.replace(/:443$/, '')}`).join(' ');
+  return revealLine(`${hosts.join(', ')} (to let it: --network allowlist ${flags})`);
 }
 
 function section(title: string, body: string): string {

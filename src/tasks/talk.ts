@@ -49,7 +49,9 @@ export class Talk {
   counted(totals: AttemptTotals | null): Pick<AttemptEnd, 'usage' | 'egressDenied'> {
     const metered = totals !== null && totals.requests > 0 ? totals.usage : null;
     if (metered !== null && this.#reported !== null) this.#compare(metered, this.#reported);
-    const egressDenied = [...new Set(totals?.denied.map(({ host }) => host) ?? [])];
+    // Refusals on the way to a model have no other host to name.
+    const hosts = totals?.denied.map(({ host }) => host).filter((host) => host !== '-') ?? [];
+    const egressDenied = [...new Set(hosts)];
     return { usage: metered ?? this.#reported ?? NO_USAGE, egressDenied };
   }
 

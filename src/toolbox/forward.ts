@@ -15,8 +15,9 @@ export interface Forward {
 export function forwardPort({ port, socket }: Forward): Promise<void> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (inside) => {
     const outside = connect({ path: socket, allowHalfOpen: true });
-    join(inside, outside);
-    join(outside, inside);
+    // A Unix socket cannot be reset, only closed.
+    join(inside, outside, () => outside.destroy());
+    join(outside, inside, () => inside.resetAndDestroy());
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -29,8 +30,8 @@ export function forwardPort({ port, socket }: Forward): Promise<void> {
   });
 }
 
-function join(from: Socket, to: Socket): void {
-  from.on('error', () => to.resetAndDestroy());
+function join(from: Socket, to: Socket, cut: () => void): void {
+  from.on('error', cut);
   from.on('close', () => to.destroySoon());
   from.pipe(to);
 }
