@@ -41,6 +41,8 @@ export interface Upstream {
   /** Set on every request in place of whatever the sandbox sent; the value is the secret. */
   readonly auth: { readonly header: 'x-api-key' | 'authorization'; readonly value: string };
   readonly via: Via;
+  /** Added to each request's `anthropic-beta`: what the key itself needs (`oauth-2025-04-20` where it is an OAuth token). */
+  readonly betas?: readonly string[];
 }
 
 export interface Configuration {

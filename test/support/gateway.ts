@@ -19,7 +19,7 @@ export const MODEL = 'model-a';
 /** Round figures: a million tokens cost so many dollars. */
 const PRICE = { input: 1, output: 10, cacheRead: 0.1, cacheWrite: 1.25 };
 
-export function randomToken(): string {
+function randomToken(): string {
   return randomBytes(32).toString('hex');
 }
 
@@ -55,6 +55,12 @@ export interface Reply {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
   readonly body: string;
+}
+
+/** Resolves when the answer is over, however it ended. */
+export async function closed(response: http.IncomingMessage): Promise<void> {
+  response.on('error', () => {}).resume();
+  if (!response.closed) await new Promise<void>((resolve) => response.once('close', resolve));
 }
 
 /** What an agent's client may vary. */
@@ -119,6 +125,7 @@ export class LocalGateway implements AsyncDisposable {
   /** The same up to the answer's head. */
   async begin({ token, method = 'POST', path: asked = '/v1/messages', headers = {}, body, signal }: Sent) {
     const auth = token === undefined ? {} : { 'x-api-key': token };
+    const content = method === 'POST' ? body : undefined;
     const request = http.request({
       socketPath: this.socket,
       method,
@@ -126,7 +133,7 @@ export class LocalGateway implements AsyncDisposable {
       headers: { 'content-type': 'application/json', ...auth, ...headers },
       ...(signal === undefined ? {} : { signal }),
     });
-    request.end(body === undefined ? undefined : Buffer.isBuffer(body) ? body : JSON.stringify(body));
+    request.end(content === undefined || Buffer.isBuffer(content) ? content : JSON.stringify(content));
     const [response] = (await once(request, 'response')) as [http.IncomingMessage];
     return response;
   }
