@@ -66,7 +66,7 @@ export interface EgressRule {
   readonly ports: readonly number[];
   /** An address range (CIDR) of the private or local kind that the host may resolve to; null: public addresses only. */
   readonly cidr: string | null;
-  /** Sent as `authorization` in absolute-form requests to this host, where TLS does not hide it; null: nothing. */
+  /** Sent as `authorization` where TLS ends at the gateway, or in the clear within `cidr`; null: nothing. */
   readonly authorization: string | null;
 }
 

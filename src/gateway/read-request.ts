@@ -1,0 +1,69 @@
+/** One GET or HEAD of an attempt to an allowed host: judged, passed on, answered, told to the audit. */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import {
+  admit,
+  Denial,
+  denialOf,
+  type EgressAttempt,
+  type EgressParts,
+  elapsed,
+  open,
+  placeOf,
+  report,
+  shown,
+} from './egress.ts';
+import { relayRequest } from './http-relay.ts';
+import { type AbsoluteTarget, closing, mustAgree, mustRead, refuse } from './proxy-request.ts';
+import type { Replacement } from './replace.ts';
+
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly attempt: EgressAttempt;
+}
+
+/** Links are left as they are: the client asks the proxy, and means the host itself. */
+export const NO_LINKS = null;
+
+/**
+ * Answers in every case; never rejects.
+ * @param url null: what was asked for is no URL
+ * @param linksOf for a host (`host`, `host:port`) that the client knows by another name: how its links are changed
+ */
+export async function serveRead(
+  parts: EgressParts,
+  { request, response, attempt }: Exchange,
+  url: AbsoluteTarget | null,
+  linksOf: ((name: string) => readonly Replacement[]) | null,
+): Promise<void> {
+  const began = performance.now();
+  const host = url === null ? shown(request.url ?? '') : placeOf(url.host, url.port);
+  const method = shown(request.method ?? '');
+  const audit = { attempt: attempt.attempt, method, host, path: url?.path ?? null, bytesIn: 0, bytesOut: 0, ms: 0 };
+  const client = closing(response);
+  const signal = AbortSignal.any([attempt.signal, client]);
+  request.resume();
+  try {
+    if (url === null) throw new Denial(host, 'bad-request', 'the target is not a URL of a host and a path');
+    const verdict = admit(attempt, url);
+    if (linksOf === null) mustAgree(request, verdict.host, url.port);
+    mustRead(request, host);
+    const tls = url.scheme === 'https';
+    const connection = await open(parts, { ...verdict, port: url.port, tls }, signal);
+    const name = url.port === url.defaultPort ? verdict.host : host;
+    const { status, bytesIn } = await relayRequest(request, response, connection, {
+      scheme: url.scheme,
+      path: url.path,
+      host: name,
+      authorization: tls || verdict.inside ? verdict.authorization : null,
+      links: linksOf?.(name) ?? [],
+      signal,
+    });
+    parts.onAudit({ ...audit, bytesIn, ms: elapsed(began), status, reason: null });
+  } catch (error) {
+    const denial = denialOf(error, attempt, host, client);
+    report(parts, { ...audit, ms: elapsed(began) }, denial);
+    if (denial !== null) refuse(response, denial);
+  }
+}
