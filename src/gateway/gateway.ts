@@ -1,13 +1,12 @@
 /** What the gateway knows. It outlives coordinators: each one configures it, none owns it. */
 
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Duplex } from 'node:stream';
 import type { ModelApi, Price } from '../types.ts';
 import { type Attempt, Attempts } from './attempts.ts';
 import { Budget } from './budget.ts';
 import { createDialer } from './dial.ts';
 import { Events } from './events.ts';
+import { ForwardProxy } from './forward-proxy.ts';
 import { Lane } from './lanes.ts';
 import type { Configuration, Denied } from './protocol.ts';
 import { Redactor } from './redact.ts';
@@ -24,15 +23,18 @@ export class Gateway {
   readonly relay = new Relay();
   readonly toolboxes = new Toolboxes();
   readonly dialer = createDialer({ relay: (target, signal) => this.relay.connect(target, signal) });
-  /** Until the forward proxy is here: everything but model services is refused. */
-  readonly proxy = {
-    connect: (_request: IncomingMessage, socket: Duplex, _head: Buffer, _attempt: unknown): void => {
-      socket.end('HTTP/1.1 403 Refused\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+  readonly proxy: ForwardProxy = new ForwardProxy({
+    dialer: this.dialer,
+    settings: () => {
+      const now = this.#configuration;
+      return now === null ? null : { via: now.egressVia, ca: now.extraCa };
     },
-    request: (_request: IncomingMessage, response: ServerResponse, _attempt: unknown): void => {
-      response.writeHead(403).end();
+    onDenied: (id, denied) => {
+      const attempt = this.attempts.byId(id);
+      if (attempt !== null) this.denied(attempt, denied);
     },
-  };
+    onAudit: (line) => this.events.emit({ type: 'audit', ...line }),
+  });
   readonly lanes: Readonly<Record<ModelApi, Lane>> = {
     anthropic: new Lane('anthropic', this.events),
     openai: new Lane('openai', this.events),

@@ -330,7 +330,7 @@ describe("the service's answer", () => {
     service.script = () => ({
       text: ['x'.repeat(400), 'y'.repeat(400)],
       usage: { input: 70, output: 900 },
-      trouble: { afterEvents: 4, how: 'cut' },
+      trouble: { afterEvents: 5, how: 'cut' },
       gate,
     });
     const response = await gateway.begin({ token: one.token, body: { ...QUESTION, stream: true } });
