@@ -5,11 +5,13 @@ import type { ModelApi, Price } from '../types.ts';
 import { type Attempt, Attempts } from './attempts.ts';
 import { Budget } from './budget.ts';
 import { createDialer } from './dial.ts';
+import type { EgressParts } from './egress.ts';
 import { Events } from './events.ts';
 import { ForwardProxy } from './forward-proxy.ts';
 import { Lane } from './lanes.ts';
 import type { Configuration, Denied } from './protocol.ts';
 import { Redactor } from './redact.ts';
+import { RegistryProxy } from './registry-proxy.ts';
 import { Relay } from './relay.ts';
 import { Toolboxes } from './toolboxes.ts';
 import { UpstreamClient } from './upstream.ts';
@@ -23,7 +25,7 @@ export class Gateway {
   readonly relay = new Relay();
   readonly toolboxes = new Toolboxes();
   readonly dialer = createDialer({ relay: (target, signal) => this.relay.connect(target, signal) });
-  readonly proxy: ForwardProxy = new ForwardProxy({
+  readonly #egress: EgressParts = {
     dialer: this.dialer,
     settings: () => {
       const now = this.#configuration;
@@ -34,7 +36,9 @@ export class Gateway {
       if (attempt !== null) this.denied(attempt, denied);
     },
     onAudit: (line) => this.events.emit({ type: 'audit', ...line }),
-  });
+  };
+  readonly proxy = new ForwardProxy(this.#egress);
+  readonly registries = new RegistryProxy(this.#egress);
   readonly lanes: Readonly<Record<ModelApi, Lane>> = {
     anthropic: new Lane('anthropic', this.events),
     openai: new Lane('openai', this.events),
