@@ -8,8 +8,9 @@ import http from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { GatewayClient } from '../../src/gateway/client.ts';
+import { type DialFor, GatewayClient } from '../../src/gateway/client.ts';
 import type { AttemptAccess, Configuration, GatewayEvent } from '../../src/gateway/protocol.ts';
 import { duplexOf } from './keeper.ts';
 import { compiledProgram } from './programs.ts';
@@ -77,28 +78,29 @@ export class LocalGateway implements AsyncDisposable {
   readonly events: GatewayEvent[] = [];
   readonly #waiting: (() => void)[] = [];
   readonly #over = new AbortController();
-  readonly bridges: ChildProcess[] = [];
-
   private constructor(
     readonly folder: string,
     readonly program: string,
+    /** The program itself; another one after a restart. */
     public child: ChildProcess,
-    public readonly client: GatewayClient,
+    readonly client: GatewayClient,
+    /** Every bridge that the client opened, the newest last. */
+    readonly bridges: readonly ChildProcess[],
   ) {}
 
-  static async start(dial: ConstructorParameters<typeof GatewayClient>[1] = dialHere): Promise<LocalGateway> {
+  static async start(dial: DialFor = dialHere): Promise<LocalGateway> {
     const program = await compiledProgram('gateway', ['main.ts', 'bridge.ts']);
     const folder = await mkdtemp(path.join(tmpdir(), 'gateway-'));
     const bridges: ChildProcess[] = [];
-    const open = async () => {
-      const child = spawn(process.execPath, [path.join(program, 'bridge.js'), path.join(folder, 'c/control.sock')]);
-      bridges.push(child);
-      return duplexOf(child);
-    };
-    const gateway = new LocalGateway(folder, program, serve(program, folder), new GatewayClient({ open }, dial));
-    gateway.bridges.push(...bridges);
+    const client = new GatewayClient({ open: async () => openBridge(program, folder, bridges) }, dial);
+    const gateway = new LocalGateway(folder, program, serve(program, folder), client, bridges);
     void gateway.#follow();
     return gateway;
+  }
+
+  /** What another coordinator would use. */
+  newClient(dial: DialFor = dialHere): GatewayClient {
+    return new GatewayClient({ open: async () => openBridge(this.program, this.folder, []) }, dial);
   }
 
   get socket(): string {
@@ -177,6 +179,12 @@ function isOf<T extends GatewayEvent['type']>(
   type: T,
 ): event is Extract<GatewayEvent, { type: T }> {
   return event.type === type;
+}
+
+function openBridge(program: string, folder: string, bridges: ChildProcess[]): Duplex {
+  const child = spawn(process.execPath, [path.join(program, 'bridge.js'), path.join(folder, 'c/control.sock')]);
+  bridges.push(child);
+  return duplexOf(child);
 }
 
 function serve(program: string, folder: string): ChildProcess {
