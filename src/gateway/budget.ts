@@ -67,7 +67,7 @@ export interface Wanted {
 
 export class Budget {
   readonly run = new Account('run');
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<() => void>();
 
   /** Whether dollars are capped for this attempt's requests. */
   capsDollars(attempt: Account): boolean {
@@ -95,13 +95,18 @@ export class Budget {
 
   #turn(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      signal.addEventListener('abort', () => resolve(), { once: true });
+      const done = (): void => {
+        signal.removeEventListener('abort', done);
+        this.#waiting.delete(done);
+        resolve();
+      };
+      signal.addEventListener('abort', done);
+      this.#waiting.add(done);
     });
   }
 
   #settled(): void {
-    for (const wake of this.#waiting.splice(0)) wake();
+    for (const wake of [...this.#waiting]) wake();
   }
 }
 

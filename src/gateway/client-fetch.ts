@@ -1,6 +1,7 @@
 /** `fetch` whose requests go to a model service through the gateway, as if an attempt had sent them. */
 
 import type { OpenedCall } from '../session/caller.ts';
+import { resultOf } from './client-lines.ts';
 
 type OpenCall = (method: string, params: Readonly<Record<string, unknown>>) => Promise<OpenedCall>;
 
@@ -20,10 +21,9 @@ export function attemptFetch(
     try {
       const headers = [...request.headers];
       call = await open('request', { attempt, method: request.method, path: pathname + search, headers });
-      if (signal.aborted) cancel();
       // The answer, an error even, may be there before the last byte of the body.
       void call.send(bytesOf(request.body)).catch(cancel);
-      const answer = (await call.result) as unknown as AnswerHead;
+      const answer = (await resultOf(call, signal)) as unknown as AnswerHead;
       return new Response(hasBody(answer.status) ? bodyOf(call, signal, asError) : null, {
         status: answer.status,
         headers: answer.headers.map(([name, value]): [string, string] => [name, value]),

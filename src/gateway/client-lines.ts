@@ -1,4 +1,4 @@
-/** JSON Lines out of a call's stream. */
+/** What a call gives: its answer, or JSON Lines on its stream. */
 
 import type { OpenedCall } from '../session/caller.ts';
 
@@ -22,5 +22,23 @@ export async function* jsonLines<Value>(call: OpenedCall, signal: AbortSignal): 
   } finally {
     signal.removeEventListener('abort', cancel);
     cancel();
+  }
+}
+
+/** Gives the call up when the signal fires, and rejects with its reason at once: whoever serves it may take its time. */
+export async function resultOf(call: OpenedCall, signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
+  let onAbort = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      call.cancel();
+      reject(signal.reason);
+    };
+  });
+  signal.addEventListener('abort', onAbort);
+  try {
+    if (signal.aborted) onAbort();
+    return await Promise.race([call.result, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
   }
 }

@@ -8,7 +8,7 @@ import { CallFault, ProtocolError } from '../session/protocol.ts';
 import type { ModelApi } from '../types.ts';
 import { answerDials, type DialFor } from './client-dials.ts';
 import { attemptFetch } from './client-fetch.ts';
-import { jsonLines } from './client-lines.ts';
+import { jsonLines, resultOf } from './client-lines.ts';
 import type { AttemptAccess, AttemptTotals, Configuration, GatewayEvent, KeyTrial } from './protocol.ts';
 
 export type { DialFor } from './client-dials.ts';
@@ -91,8 +91,8 @@ export class GatewayClient implements AsyncDisposable {
           seen = event.seq;
           yield event;
         }
-      } catch (error) {
-        if (!(error instanceof CallFault && error.code === 'SESSION_LOST')) throw asError(error);
+      } catch {
+        // Whatever keeps the session from being opened shows in the other calls as well: here it only takes time.
       }
       await delay(wait, undefined, { signal: either }).catch(() => {});
       wait = Math.min(RETRY_MOST_MS, wait * 2);
@@ -124,7 +124,7 @@ export class GatewayClient implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#disposed.abort();
+    this.#disposed.abort(new CallFault('SESSION_LOST', 'the gateway was let go'));
     (await this.#session?.catch(() => null))?.close();
   }
 
@@ -145,16 +145,9 @@ export class GatewayClient implements AsyncDisposable {
 
   async #askOnce<Answer>(method: string, params: Params, signal: AbortSignal): Promise<Answer> {
     const call = (await this.#connected()).call(method, params);
-    const cancel = (): void => call.cancel();
-    signal.addEventListener('abort', cancel, { once: true });
-    try {
-      if (signal.aborted) cancel();
-      await call.send([]);
-      const answer: unknown = await call.result;
-      return answer as Answer;
-    } finally {
-      signal.removeEventListener('abort', cancel);
-    }
+    void call.send([]);
+    const answer: unknown = await resultOf(call, signal);
+    return answer as Answer;
   }
 
   async #connected(): Promise<Caller> {

@@ -18,8 +18,7 @@ export class Events {
     const kept = body.type === 'audit' ? this.#audits : this.#others;
     kept.push({ seq: this.#last, at: new Date().toISOString(), ...body });
     if (kept.length > LIMITS.eventsKept) kept.shift();
-    for (const wake of this.#wakers) wake();
-    this.#wakers.clear();
+    for (const wake of [...this.#wakers]) wake();
   }
 
   /** Every event above `after` that is still kept, in order, then each new one; until the signal. */
@@ -37,8 +36,13 @@ export class Events {
 
   async #more(signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve) => {
-      this.#wakers.add(resolve);
-      signal.addEventListener('abort', () => resolve(), { once: true });
+      const done = (): void => {
+        signal.removeEventListener('abort', done);
+        this.#wakers.delete(done);
+        resolve();
+      };
+      signal.addEventListener('abort', done);
+      this.#wakers.add(done);
     });
   }
 }

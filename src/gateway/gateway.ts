@@ -31,8 +31,8 @@ export class Gateway {
   readonly #egress: EgressParts = {
     dialer: this.dialer,
     settings: () => {
-      const { configuration } = this;
-      return configuration === null ? null : { via: configuration.egressVia, ca: configuration.extraCa };
+      const now = this.#configuration;
+      return now === null ? null : { via: now.egressVia, ca: now.extraCa };
     },
     onDenied: (id, denied) => {
       const attempt = this.attempts.byId(id);

@@ -98,16 +98,19 @@ export class Lane {
       return false;
     }
     // Of requests that were on their way already the first answer counts, unless a later one asks for more.
-    const until = now + (answer.stated ?? this.#backOff());
+    const until = now + this.#wait(answer.stated);
     if (answer.isProbe || this.#closedUntil === null || (answer.stated !== null && until > this.#closedUntil)) {
       this.#close(until, answer.status);
     }
     return true;
   }
 
-  #backOff(): number {
+  /** What the service says counts, unless it says the same nothing again and again. */
+  #wait(stated: number | null): number {
     const most = Math.min(LIMITS.backOffMost, LIMITS.backOffFirst * 2 ** (this.#tries - 1));
-    return most * (0.5 + Math.random() / 2);
+    const backOff = most * (0.5 + Math.random() / 2);
+    if (stated === null) return backOff;
+    return this.#tries > 1 ? Math.max(stated, backOff / 20) : stated;
   }
 
   #close(until: number, status: number): void {

@@ -19,11 +19,20 @@ export function passedHeaders(headers: IncomingHttpHeaders): Record<string, stri
 }
 
 /** Of a client's headers, what the service gets; authentication, cookies and all that is about the connection stay here. */
-const ASKED = new Set(['accept', 'content-type', 'user-agent', 'anthropic-version', 'anthropic-beta', 'openai-beta']);
+const ASKED = new Set([
+  ...['accept', 'content-type', 'user-agent', 'x-app'],
+  ...['anthropic-version', 'anthropic-beta', 'openai-beta'],
+]);
 
-export function askedHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
+/** @param betas which the service's key needs */
+export function askedHeaders(
+  headers: Readonly<Record<string, string>>,
+  betas: readonly string[],
+): Record<string, string> {
   const asked: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) if (ASKED.has(name)) asked[name] = value;
+  const all = [asked['anthropic-beta'], ...betas].filter((beta) => beta !== undefined && beta !== '');
+  if (all.length > 0) asked['anthropic-beta'] = [...new Set(all)].join(',');
   return asked;
 }
 

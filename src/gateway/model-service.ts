@@ -96,7 +96,7 @@ async function pass(gateway: Gateway, asked: Asked, sink: Sink, line: Line): Pro
     const price = allowedPrice(gateway, attempt, request);
     const signal = AbortSignal.any([asked.signal, attempt.revoked.signal]);
     const reservation = route === 'count-tokens' ? null : await reserve(gateway, attempt, { request, price, signal });
-    const headers = askedHeaders(asked.headers);
+    const headers = askedHeaders(asked.headers, upstream.upstream.betas ?? []);
     const passing = { attempt, api, path, headers, body, request, upstream, price, reservation, signal };
     await new Exchange(gateway, passing).run(sink);
   } finally {

@@ -44,6 +44,8 @@ export interface Upstream {
   /** Added to what a client says in `anthropic-beta`: some kinds of key need it. */
   readonly betas: readonly string[];
   readonly via: Via;
+  /** Added to each request's `anthropic-beta`: what the key itself needs (`oauth-2025-04-20` where it is an OAuth token). */
+  readonly betas?: readonly string[];
 }
 
 /** What became of a key's trial. */

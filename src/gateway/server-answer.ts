@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ModelApi } from '../types.ts';
 import type { Sink } from './exchange.ts';
+import { LIMITS } from './limits.ts';
 import { Refusal, refusalBody, refusalHeaders } from './refusal.ts';
 
 /** Lower-case names; of several with one name the last. */
@@ -11,8 +12,19 @@ export function headersOf(request: IncomingMessage): Readonly<Record<string, str
   return Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name, String(value)]));
 }
 
+/** Whoever stops reading it leaves the connection open, for an answer. */
 export async function* bodyOf(request: IncomingMessage): AsyncGenerator<Buffer> {
-  for await (const chunk of request) yield chunk as Buffer;
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
+}
+
+/** Reads what is left of a body that nobody wants: a client that still sends would not see its answer. */
+function discardBody(request: IncomingMessage): void {
+  let left: number = LIMITS.bodyBytes;
+  request.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) request.destroy();
+  });
+  request.resume();
 }
 
 /** Fires when the client is gone before its answer is complete. */
@@ -51,10 +63,9 @@ export function refuse(response: ServerResponse, error: unknown, api: ModelApi |
     return;
   }
   const body = refusalBody(api, error);
-  // What is left of the request's body is not worth reading.
-  const closing = response.req.complete ? {} : { connection: 'close' };
-  response.writeHead(error.status, { ...refusalHeaders(error), ...closing, 'content-length': body.length });
+  response.writeHead(error.status, { ...refusalHeaders(error), 'content-length': body.length });
   response.end(body);
+  discardBody(response.req);
 }
 
 /** The same on a bare connection, which ends with it. */

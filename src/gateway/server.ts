@@ -14,7 +14,7 @@ import { serveModel } from './model-service.ts';
 import { Refusal } from './refusal.ts';
 import { REGISTRY_PREFIX } from './registry-proxy.ts';
 import { bodyOf, goneSignal, headersOf, refuse, refuseRaw, responseSink } from './server-answer.ts';
-import { bearerOf, proxyTokenOf, tokenOf } from './tokens.ts';
+import { bearerOf, credentialOf, tokenOf } from './tokens.ts';
 
 /** Names the toolbox's protocol in its request to become a session. */
 const SESSION_UPGRADE = 'orchestrate-session';
@@ -63,6 +63,7 @@ class Door {
       return;
     }
     if (/^https?:\/\//i.test(url)) return this.#proxied(request, response);
+    if (url.startsWith(REGISTRY_PREFIX)) return this.#registry(request, response);
     try {
       const attempt = this.#admitted(request, tokenOf(request.headers));
       mustBePlain(request);
@@ -81,7 +82,7 @@ class Door {
   connect(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     try {
-      const attempt = this.#admitted(request, proxyTokenOf(request.headers), 407);
+      const attempt = this.#admitted(request, credentialOf(request.headers['proxy-authorization']), 407);
       this.#gateway.proxy.connect(request, socket, head, egressOf(attempt));
     } catch (error) {
       refuseRaw(socket, error, PROXY_CHALLENGE);
@@ -102,11 +103,20 @@ class Door {
 
   #proxied(request: IncomingMessage, response: ServerResponse): void {
     try {
-      const attempt = this.#admitted(request, proxyTokenOf(request.headers), 407);
+      const attempt = this.#admitted(request, credentialOf(request.headers['proxy-authorization']), 407);
       this.#gateway.proxy.request(request, response, egressOf(attempt));
     } catch (error) {
       if (error instanceof Refusal && error.status === 407)
         response.setHeaders(new Map(Object.entries(PROXY_CHALLENGE)));
+      refuse(response, error, null);
+    }
+  }
+
+  #registry(request: IncomingMessage, response: ServerResponse): void {
+    try {
+      const attempt = this.#admitted(request, credentialOf(request.headers.authorization));
+      this.#gateway.registries.request(request, response, egressOf(attempt));
+    } catch (error) {
       refuse(response, error, null);
     }
   }

@@ -13,9 +13,11 @@ export function bearerOf(authorization: string | undefined): string | null {
   return /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1] ?? null;
 }
 
-/** Of a request to the forward proxy: the password of Basic, whoever the user is, or Bearer. */
-export function proxyTokenOf(headers: IncomingHttpHeaders): string | null {
-  const value = headers['proxy-authorization'];
+/**
+ * Of a request through the gateway to another host (the value of `proxy-authorization`, or `authorization` for a registry):
+ * the password of Basic, whoever the user is, or Bearer.
+ */
+export function credentialOf(value: string | undefined): string | null {
   const basic = /^Basic +([A-Za-z0-9+/]+=*) *$/i.exec(value ?? '')?.[1];
   if (basic === undefined) return bearerOf(value);
   const [, ...password] = Buffer.from(basic, 'base64').toString('utf8').split(':');

@@ -8,8 +8,9 @@ import http from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { GatewayClient } from '../../src/gateway/client.ts';
+import { type DialFor, GatewayClient } from '../../src/gateway/client.ts';
 import type { AttemptAccess, Configuration, GatewayEvent } from '../../src/gateway/protocol.ts';
 import { duplexOf } from './keeper.ts';
 import { compiledProgram } from './programs.ts';
@@ -19,7 +20,7 @@ export const MODEL = 'model-a';
 /** Round figures: a million tokens cost so many dollars. */
 const PRICE = { input: 1, output: 10, cacheRead: 0.1, cacheWrite: 1.25 };
 
-export function randomToken(): string {
+function randomToken(): string {
   return randomBytes(32).toString('hex');
 }
 
@@ -57,6 +58,12 @@ export interface Reply {
   readonly body: string;
 }
 
+/** Resolves when the answer is over, however it ended. */
+export async function closed(response: http.IncomingMessage): Promise<void> {
+  response.on('error', () => {}).resume();
+  if (!response.closed) await new Promise<void>((resolve) => response.once('close', resolve));
+}
+
 /** What an agent's client may vary. */
 export interface Sent {
   readonly token?: string;
@@ -71,28 +78,29 @@ export class LocalGateway implements AsyncDisposable {
   readonly events: GatewayEvent[] = [];
   readonly #waiting: (() => void)[] = [];
   readonly #over = new AbortController();
-  readonly bridges: ChildProcess[] = [];
-
   private constructor(
     readonly folder: string,
     readonly program: string,
+    /** The program itself; another one after a restart. */
     public child: ChildProcess,
-    public readonly client: GatewayClient,
+    readonly client: GatewayClient,
+    /** Every bridge that the client opened, the newest last. */
+    readonly bridges: readonly ChildProcess[],
   ) {}
 
-  static async start(dial: ConstructorParameters<typeof GatewayClient>[1] = dialHere): Promise<LocalGateway> {
+  static async start(dial: DialFor = dialHere): Promise<LocalGateway> {
     const program = await compiledProgram('gateway', ['main.ts', 'bridge.ts']);
     const folder = await mkdtemp(path.join(tmpdir(), 'gateway-'));
     const bridges: ChildProcess[] = [];
-    const open = async () => {
-      const child = spawn(process.execPath, [path.join(program, 'bridge.js'), path.join(folder, 'c/control.sock')]);
-      bridges.push(child);
-      return duplexOf(child);
-    };
-    const gateway = new LocalGateway(folder, program, serve(program, folder), new GatewayClient({ open }, dial));
-    gateway.bridges.push(...bridges);
+    const client = new GatewayClient({ open: async () => openBridge(program, folder, bridges) }, dial);
+    const gateway = new LocalGateway(folder, program, serve(program, folder), client, bridges);
     void gateway.#follow();
     return gateway;
+  }
+
+  /** What another coordinator would use. */
+  newClient(dial: DialFor = dialHere): GatewayClient {
+    return new GatewayClient({ open: async () => openBridge(this.program, this.folder, []) }, dial);
   }
 
   get socket(): string {
@@ -119,6 +127,7 @@ export class LocalGateway implements AsyncDisposable {
   /** The same up to the answer's head. */
   async begin({ token, method = 'POST', path: asked = '/v1/messages', headers = {}, body, signal }: Sent) {
     const auth = token === undefined ? {} : { 'x-api-key': token };
+    const content = method === 'POST' ? body : undefined;
     const request = http.request({
       socketPath: this.socket,
       method,
@@ -126,7 +135,7 @@ export class LocalGateway implements AsyncDisposable {
       headers: { 'content-type': 'application/json', ...auth, ...headers },
       ...(signal === undefined ? {} : { signal }),
     });
-    request.end(body === undefined ? undefined : Buffer.isBuffer(body) ? body : JSON.stringify(body));
+    request.end(content === undefined || Buffer.isBuffer(content) ? content : JSON.stringify(content));
     const [response] = (await once(request, 'response')) as [http.IncomingMessage];
     return response;
   }
@@ -170,6 +179,12 @@ function isOf<T extends GatewayEvent['type']>(
   type: T,
 ): event is Extract<GatewayEvent, { type: T }> {
   return event.type === type;
+}
+
+function openBridge(program: string, folder: string, bridges: ChildProcess[]): Duplex {
+  const child = spawn(process.execPath, [path.join(program, 'bridge.js'), path.join(folder, 'c/control.sock')]);
+  bridges.push(child);
+  return duplexOf(child);
 }
 
 function serve(program: string, folder: string): ChildProcess {

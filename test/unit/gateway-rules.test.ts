@@ -1,176 +1,271 @@
-// Which hosts the forward proxy lets an attempt reach.
+// What a model request may ask for: read in one way only, refused by name where the service itself would do something.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { EgressRule } from '../../src/gateway/protocol.ts';
-import { judge, looksLikeAddress, matches, normaliseHost, parseAuthority } from '../../src/gateway/rules.ts';
+import { type Route, readModelRequest } from '../../src/gateway/model-request.ts';
+import { Refusal } from '../../src/gateway/refusal.ts';
+import { JsonFault, parseStrictJson } from '../../src/gateway/strict-json.ts';
 
-const rule = (host: string, more: Partial<EgressRule> = {}): EgressRule => ({
-  host,
-  ports: [443],
-  cidr: null,
-  authorization: null,
-  ...more,
-});
+const strict = (text: string) => parseStrictJson(Buffer.from(text));
 
-/** Every way that something, somewhere, reads as 127.0.0.1 or another address. */
-const ADDRESS_FORMS = [
-  ...['127.0.0.1', '127.0.0.1.', '127.1', '127.0.1', '0', '0.', '2130706433', '0x7f000001', '0X7F.1', '017700000001'],
-  ...['0177.0.0.1', '127.0.0.0x1', '１２７.0.0.1', '127。0。0。1', '8.8.8.8', '999.999.999.999', '1.2.3.4.5', '0x'],
-  ...['[::1]', '::1', '[::ffff:127.0.0.1]', '[fe80::1%eth0]', '[fe80::1%25eth0]', 'fe80::1%1', '[v1.x]', '[]'],
-];
-
-const label = fc.stringMatching(/^[a-z]([a-z0-9-]{0,10}[a-z0-9])?$/).filter((text) => !text.startsWith('xn--'));
-const name = fc.array(label, { minLength: 2, maxLength: 4 }).map((labels) => labels.join('.'));
-
-describe('a host', () => {
-  it.each([
-    ['Registry.Example.ORG', 'registry.example.org'],
-    ['registry.example.org.', 'registry.example.org'],
-    ['bücher.example', 'xn--bcher-kva.example'],
-    ['xn--bcher-kva.example', 'xn--bcher-kva.example'],
-    ['ｒegistry.example', 'registry.example'],
-    ['under_score.example.org', 'under_score.example.org'],
-    ['localhost', 'localhost'],
-  ])('%s is %s', (written, host) => {
-    expect(normaliseHost(written)).toBe(host);
-  });
-
-  it.each([
-    ...ADDRESS_FORMS,
-    ...[
-      '',
-      '.',
-      '..',
-      'a..b',
-      'foo..',
-      '.foo',
-      '-a.org',
-      'a-.org',
-      '*',
-      '*.example.org',
-      'a b',
-      'a%2eb.org',
-      'a@b.org',
-    ],
-    ...[
-      'a/b',
-      'a\\b',
-      'a?b',
-      'a#b',
-      'a:443',
-      'a\r\nb',
-      'a\0b',
-      'xn--a',
-      `${'a'.repeat(64)}.org`,
-      `${'a.'.repeat(127)}org`,
-    ],
-  ])('%j is none', (written) => {
-    expect(normaliseHost(written)).toBeNull();
-  });
-
-  it.each(ADDRESS_FORMS)('%j looks like an address', (written) => {
-    expect(looksLikeAddress(written)).toBe(true);
-  });
-
-  it('keeps its form when it is read again', () => {
+describe('strict JSON', () => {
+  it('is what every parser reads', () => {
+    const value = fc.dictionary(fc.string(), fc.jsonValue({ maxDepth: 5 }));
     fc.assert(
-      fc.property(name, fc.boolean(), (host, dot) => {
-        expect(normaliseHost(host.toUpperCase() + (dot ? '.' : ''))).toBe(host);
-        expect(looksLikeAddress(host)).toBe(false);
+      fc.property(value, fc.constantFrom(0, 1, '\t'), (object, indent) => {
+        const text = JSON.stringify(object, null, indent);
+        expect(strict(text)).toEqual(JSON.parse(text));
       }),
     );
   });
-});
 
-describe('a wildcard', () => {
-  it('is any name below its own, label by label', () => {
-    fc.assert(
-      fc.property(name, name, label, (host, other, first) => {
-        expect(matches(`*.${host}`, `${first}.${host}`)).toBe(true);
-        expect(matches(`*.${host}`, `${first}.more.${host}`)).toBe(true);
-        expect(matches(`*.${host}`, host)).toBe(false);
-        expect(matches(`*.${host}`, first + host)).toBe(false);
-        expect(matches(`*.${host}`, `${host}.${first}.invalid`)).toBe(false);
-        expect(matches(host, other)).toBe(host === other);
-      }),
-    );
+  it.each([
+    ['a key twice', '{"a":1,"a":2}'],
+    ['a key twice, written differently', '{"model":1,"mode\\u006c":2}'],
+    ['a key twice further down', '{"a":[{"b":{"c":1,"c":2}}]}'],
+    ['a key twice with space around', '{"a" :1,\n"a"\t: 2}'],
+    ['depth', '['.repeat(65) + ']'.repeat(65)],
+    ['depth without an end', '{"a":'.repeat(1_000_000)],
+    ['a list', '[]'],
+    ['a number', '1'],
+    ['nothing', ''],
+    ['two documents', '{}{}'],
+    ['an unclosed text', '{"a'],
+    ['a comment', '{/**/}'],
+    ['a byte order mark', '\ufeff{}'],
+  ])('is not %s', (_, text) => {
+    expect(() => strict(text)).toThrow(JsonFault);
+  });
+
+  it('is UTF-8', () => {
+    expect(() => parseStrictJson(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]))).toThrow(JsonFault);
+  });
+
+  it('may have a key again in another object, or as a text', () => {
+    const text = '{"a":{"a":"a"},"b":["a","a",{"a":1},{"a":2}],"c":"\\\\\\"a\\":1"}';
+    expect(strict(text)).toEqual(JSON.parse(text));
   });
 });
 
-describe('the verdict', () => {
-  const rules = [rule('registry.example.org'), rule('*.mirror.example', { ports: [80, 443] })];
+function read(route: Route, body: object, betas = '') {
+  return readModelRequest(route, Buffer.from(JSON.stringify(body)), betas);
+}
 
-  it('is yes for a host and port that a rule names', () => {
-    expect(judge(rules, 'REGISTRY.example.org.', 443)).toEqual({
-      allowed: true,
-      host: 'registry.example.org',
-      ranges: 'public',
-      authorization: null,
-      inside: false,
-    });
-    expect(judge(rules, 'de.mirror.example', 80).allowed).toBe(true);
+/** The reason code, or null where it passes. */
+function verdict(route: Route, body: object, betas = ''): string | null {
+  try {
+    read(route, body, betas);
+    return null;
+  } catch (error) {
+    if (error instanceof Refusal) return error.code;
+    throw error;
+  }
+}
+
+const says = (content: unknown) => ({ messages: [{ role: 'user', content }] });
+
+describe('an Anthropic request', () => {
+  const base = { model: 'model-a', max_tokens: 1000, ...says('Hi') };
+
+  it.each<[string, object]>([
+    [
+      'the tools of the claude command, WebSearch by name among them',
+      { tools: [{ name: 'WebSearch', input_schema: { type: 'object' } }] },
+    ],
+    [
+      'tools that the client runs',
+      {
+        tools: [
+          { type: 'bash_20250124', name: 'bash' },
+          { type: 'text_editor_20250728', name: 'x' },
+          { type: 'custom', name: 'y' },
+        ],
+      },
+    ],
+    ['a tool search over its own tools', { tools: [{ type: 'tool_search_tool_regex_20251119', name: 'x' }] }],
+    ['fields that nobody here knows', { some_new_thing: { type: 'anything' }, thinking: { type: 'adaptive' } }],
+    ['words like the names of tools', says('use web_search_20250305 with {"type":"web_search_20250305"}')],
+    [
+      'arguments like the names of tools',
+      says([{ type: 'tool_use', id: 'a', name: 'b', input: { type: 'web_search_20250305', source: { type: 'url' } } }]),
+    ],
+    [
+      'a schema with such a type',
+      { tools: [{ name: 'a', input_schema: { properties: { source: { type: 'url' } } } }] },
+    ],
+    [
+      'pictures that it holds',
+      says([{ type: 'image', source: { type: 'base64', media_type: 'image/png', data: 'AA' } }]),
+    ],
+    ['empty lists of what is refused', { mcp_servers: [], container: null, fallbacks: null }],
+    ['results of a search in the past', says([{ type: 'search_result', source: 'https://a.example', content: [] }])],
+  ])('may have %s', (_, more) => {
+    expect(verdict('messages', { ...base, ...more })).toBeNull();
   });
 
-  it('is no for everything where there is no rule', () => {
-    expect(judge([], 'registry.example.org', 443)).toEqual({
-      allowed: false,
-      reason: 'host-not-allowed',
-      allowWith: '--network allowlist --allow registry.example.org',
-    });
+  it.each<[string, object]>([
+    ['web search', { tools: [{ type: 'web_search_20250305', name: 'web_search' }] }],
+    ['a later web search', { tools: [{ type: 'web_search_20991231', name: 'web_search' }] }],
+    ['web fetch', { tools: [{ type: 'web_fetch_20260318', name: 'a' }] }],
+    ['code execution', { tools: [{ type: 'code_execution_20260521', name: 'a' }] }],
+    ['tools without a date', { tools: [{ type: 'code_execution', name: 'a' }] }],
+    ['an adviser', { tools: [{ type: 'advisor_20260301', name: 'advisor', model: 'model-b' }] }],
+    ['a set of MCP tools', { tools: [{ type: 'mcp_toolset', mcp_server_name: 'a' }] }],
+    ['MCP servers', { mcp_servers: [{ type: 'url', url: 'https://a.example', name: 'a' }] }],
+    ['a container', { container: 'container_1' }],
+    ['skills in a container', { container: { skills: [] } }],
+    ['a thread on the service', { thread: { type: 'create' } }],
+    ['fast mode', { speed: 'fast' }],
+    ['a region with a price of its own', { inference_geo: 'us' }],
+    ["fallbacks of the service's choice", { fallbacks: 'default' }],
+    ['a picture by URL', says([{ type: 'image', source: { type: 'url', url: 'https://a.example/x' } }])],
+    ['a document by URL', says([{ type: 'document', source: { type: 'url', url: 'https://a.example/x' } }])],
+    ['a file by id', says([{ type: 'document', source: { type: 'file', file_id: 'f' } }])],
+    ['a file for a container', says([{ type: 'container_upload', file_id: 'f' }])],
+    [
+      "a URL within a tool's result",
+      says([
+        { type: 'tool_result', tool_use_id: 'a', content: [{ type: 'image', source: { type: 'url', url: 'x' } }] },
+      ]),
+    ],
+    ['a URL in the system prompt', { system: [{ type: 'image', source: { type: 'url', url: 'x' } }] }],
+    [
+      'a server tool added in mid-conversation',
+      says([{ type: 'tool_addition', tool: { type: 'web_fetch_20260318', name: 'a' } }]),
+    ],
+    ['betas in the body', { anthropic_beta: ['mcp-client-2025-11-20'] }],
+  ])('may not have %s', (_, more) => {
+    expect(verdict('messages', { ...base, ...more })).toBe('feature-not-allowed');
+    expect(verdict('count-tokens', { ...base, ...more })).toBe('feature-not-allowed');
   });
 
-  it('names the flag with the port where it is not the usual one', () => {
-    expect(judge(rules, 'registry.example.org', 22)).toEqual({
-      allowed: false,
-      reason: 'port-not-allowed',
-      allowWith: '--network allowlist --allow registry.example.org:22',
-    });
-  });
-
-  it.each(ADDRESS_FORMS)('is no for the address %j, and no flag would allow it', (written) => {
-    const loose = [rule(written), rule('*.0.0.1'), rule('localhost')];
-    expect(judge(loose, written, 443)).toEqual({ allowed: false, reason: 'address-not-allowed', allowWith: null });
-  });
-
-  it.each(['evil.org', 'registry.example.org.evil.org', 'evilregistry.example.org', 'mirror.example', 'example.org'])(
-    'is no for %s',
-    (host) => {
-      expect(judge(rules, host, 443)).toMatchObject({ allowed: false, reason: 'host-not-allowed' });
-    },
+  it.each([
+    'mcp-client-2026-09-15',
+    'code-execution-2025-05-22',
+    'files-api-2025-04-14',
+    'skills-2025-10-02',
+    'web-fetch-2025-09-10',
+  ])('may not ask for the beta %s', (beta) =>
+    expect(verdict('messages', base, `interleaved-thinking-2025-05-14, ${beta}`)).toBe('feature-not-allowed'),
   );
 
-  it('takes the private range of the rule that has one', () => {
-    const inside = [rule('*.corp.example'), rule('git.corp.example', { cidr: '10.0.0.0/8' })];
-    expect(judge(inside, 'git.corp.example', 443)).toMatchObject({ ranges: { cidr: '10.0.0.0/8' }, inside: true });
-    expect(judge(inside, 'www.corp.example', 443)).toMatchObject({ ranges: 'public', inside: false });
+  it('may ask for what the claude command asks for', () => {
+    const betas =
+      'claude-code-20250219,context-1m-2025-08-07,interleaved-thinking-2025-05-14,thinking-token-count-2026-05-13,' +
+      'context-management-2025-06-27,prompt-caching-scope-2026-01-05,mid-conversation-system-2026-04-07,effort-2025-11-24';
+    expect(verdict('messages', base, betas)).toBeNull();
   });
 
-  it('gives a secret only to the very host that it is for', () => {
-    const secret = [rule('*.corp.example', { authorization: 'Bearer sk-test-1' }), rule('npm.corp.example')];
-    expect(judge(secret, 'npm.corp.example', 443)).toMatchObject({ allowed: true, authorization: null });
-    const exact = [...secret, rule('npm.corp.example', { authorization: 'Bearer sk-test-2' })];
-    expect(judge(exact, 'npm.corp.example', 443)).toMatchObject({ authorization: 'Bearer sk-test-2' });
+  it.each<[string, object]>([
+    ['no model', { ...base, model: undefined }],
+    ['no limit', { ...base, max_tokens: undefined }],
+    ['a limit that is a text', { ...base, max_tokens: '1000' }],
+    ['a negative limit', { ...base, max_tokens: -1 }],
+    ['a stream that is a text', { ...base, stream: 'true' }],
+    ['a field in capitals, which some servers take for the other', { ...base, Model: 'model-b' }],
+  ])('with %s is malformed', (_, body) => {
+    expect(verdict('messages', body)).toBe('bad-request');
+  });
+
+  it('names every model that may answer it', () => {
+    const { models } = read('messages', { ...base, fallbacks: [{ model: 'model-b' }, { model: 'model-c' }] });
+    expect(models).toEqual(['model-a', 'model-b', 'model-c']);
+  });
+
+  it('is never taken for smaller than it is', () => {
+    const words = 'word '.repeat(3000);
+    expect(read('messages', { ...base, ...says(words) }).inputTokens).toBeGreaterThanOrEqual(5000);
+    const picture = { type: 'base64', media_type: 'image/png', data: 'A'.repeat(3_000_000) };
+    const { inputTokens } = read('messages', { ...base, ...says([{ type: 'image', source: picture }]) });
+    expect(inputTokens).toBeGreaterThanOrEqual(5000);
+    expect(inputTokens).toBeLessThan(10_000);
+  });
+
+  it('that compacts the conversation on the way is taken for two', () => {
+    const once = read('messages', base);
+    const twice = read('messages', { ...base, context_management: { edits: [{ type: 'compact_20260112' }] } });
+    expect(twice.maxOutput).toBe(2 * once.maxOutput);
+    expect(twice.inputTokens).toBeGreaterThan(2 * once.inputTokens);
   });
 });
 
-describe('an authority', () => {
-  it('is a host and a port', () => {
-    expect(parseAuthority('example.org:443', null)).toEqual({ host: 'example.org', port: 443 });
-    expect(parseAuthority('example.org', 80)).toEqual({ host: 'example.org', port: 80 });
-    expect(parseAuthority('[::1]:22', null)).toEqual({ host: '[::1]', port: 22 });
+describe('an OpenAI request', () => {
+  const base = { model: 'model-a', input: 'Hi' };
+  const part = (content: object) => ({ input: [{ role: 'user', content: [content] }] });
+
+  it.each<[string, object]>([
+    [
+      'functions and custom tools',
+      {
+        tools: [
+          { type: 'function', name: 'a', parameters: {} },
+          { type: 'custom', name: 'exec' },
+        ],
+      },
+    ],
+    ['a shell of the client', { tools: [{ type: 'local_shell' }, { type: 'shell', environment: { type: 'local' } }] }],
+    [
+      'tools in its input',
+      {
+        input: [
+          { type: 'additional_tools', tools: [{ type: 'namespace', name: 'functions', tools: [{ type: 'custom' }] }] },
+        ],
+      },
+    ],
+    ['pictures that it holds', part({ type: 'input_image', image_url: 'data:image/png;base64,AA' })],
+    [
+      'what the codex command sends',
+      {
+        store: false,
+        stream: true,
+        include: ['reasoning.encrypted_content'],
+        previous_response_id: null,
+        background: false,
+      },
+    ],
+    [
+      'arguments like the names of tools',
+      { input: [{ type: 'function_call', name: 'a', call_id: 'b', arguments: '{"file_id":"x"}' }] },
+    ],
+  ])('may have %s', (_, more) => {
+    expect(verdict('responses', { ...base, ...more })).toBeNull();
   });
 
-  it.each(['example.org', ':443', 'example.org:', 'example.org:0', 'example.org:65536', 'example.org:+443', '::1:443'])(
-    'is not %j',
-    (text) => {
-      expect(parseAuthority(text, null)).toBeNull();
-    },
-  );
+  it.each<[string, object]>([
+    ['web search', { tools: [{ type: 'web_search' }] }],
+    ['an older web search', { tools: [{ type: 'web_search_preview_2025_03_11' }] }],
+    ['file search', { tools: [{ type: 'file_search', vector_store_ids: [] }] }],
+    ['a code interpreter', { tools: [{ type: 'code_interpreter', container: { type: 'auto' } }] }],
+    ['a computer', { tools: [{ type: 'computer_use_preview' }] }],
+    ['MCP', { tools: [{ type: 'mcp', server_url: 'https://a.example' }] }],
+    ['pictures made by the service', { tools: [{ type: 'image_generation' }] }],
+    ['a shell in a container', { tools: [{ type: 'shell', environment: { type: 'container_auto' } }] }],
+    ['a server tool in its input', { input: [{ type: 'additional_tools', tools: [{ type: 'web_search' }] }] }],
+    [
+      'a server tool in a namespace',
+      { tools: [{ type: 'namespace', name: 'a', tools: [{ type: 'mcp', server_url: 'x' }] }] },
+    ],
+    ['background', { background: true }],
+    ['an earlier response', { previous_response_id: 'resp_1' }],
+    ['a conversation', { conversation: 'conv_1' }],
+    ['a stored prompt', { prompt: { id: 'p' } }],
+    ['a dearer tier', { service_tier: 'priority' }],
+    ['a picture by URL', part({ type: 'input_image', image_url: 'https://a.example/x' })],
+    ['a picture by id', part({ type: 'input_image', file_id: 'f' })],
+    ['a file by URL', part({ type: 'input_file', file_url: 'https://a.example/x' })],
+    [
+      "a URL in a tool's output",
+      {
+        input: [
+          { type: 'function_call_output', call_id: 'a', output: [{ type: 'input_image', image_url: 'http://x' }] },
+        ],
+      },
+    ],
+  ])('may not have %s', (_, more) => {
+    expect(verdict('responses', { ...base, ...more })).toBe('feature-not-allowed');
+  });
 
-  it('with userinfo is no host that a rule could name', () => {
-    for (const text of ['registry.example.org:443@evil.org:443', 'registry.example.org@evil.org:443']) {
-      const authority = parseAuthority(text, null);
-      expect(authority === null || normaliseHost(authority.host) === null, text).toBe(true);
-    }
+  it('without a limit is taken to have one', () => {
+    expect(read('responses', base).maxOutput).toBe(32_000);
+    expect(read('responses', { ...base, max_output_tokens: 7 }).maxOutput).toBe(7);
   });
 });
