@@ -83,7 +83,7 @@ export function createDialer({ relay, network = systemNetwork }: DialerParts): D
         const socket =
           via === 'direct'
             ? await connectTo(target, { ranges, network, signal: either })
-            : await orAborted(relay({ ...target, ranges }, either), either);
+            : held(await orAborted(relay({ ...target, ranges }, either), either));
         return tls === null ? socket : await secure(socket, tls, either);
       } catch (error) {
         signal.throwIfAborted();

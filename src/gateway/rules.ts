@@ -75,7 +75,7 @@ export function matches(pattern: string, host: string): boolean {
 }
 
 /** The flags of `run` with which a host could be reached. */
-export function allowWith(host: string, port: number): string {
+function allowWith(host: string, port: number): string {
   return `--network allowlist --allow ${port === DEFAULT_PORT ? host : `${host}:${port}`}`;
 }
 

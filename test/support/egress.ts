@@ -24,7 +24,8 @@ export class Origin implements AsyncDisposable {
 
   private constructor(server: net.Server) {
     this.#server = server;
-    server.on('connection', () => {
+    server.on('connection', (socket: net.Socket) => {
+      socket.on('error', () => {});
       this.connections += 1;
     });
   }
