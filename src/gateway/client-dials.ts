@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import type { Caller } from '../session/caller.ts';
 import { jsonLines } from './client-lines.ts';
+import { DialError } from './dial.ts';
 import type { DialWanted } from './protocol.ts';
 
 /** Makes a connection from here; what it rejects with is told to the gateway. */
@@ -25,7 +26,8 @@ async function answer(caller: Caller, dial: DialFor, { id, ...target }: DialWant
     connection = await dial(target);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    await caller.call('dialFailed', { id, message }).result.catch(() => {});
+    const code = error instanceof DialError ? error.code : 'upstream-unreachable';
+    await caller.call('dialFailed', { id, code, message }).result.catch(() => {});
     return;
   }
   connection.on('error', () => {});

@@ -3,6 +3,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { CallFault } from '../session/protocol.ts';
 import { type Call, type Handler, serve } from '../session/serve.ts';
+import { DialError } from './dial.ts';
 import type { Gateway } from './gateway.ts';
 import { accessParam, configurationParam, numberParam, textParam } from './params.ts';
 import { serveRequestCall } from './request-call.ts';
@@ -49,7 +50,8 @@ function controlCalls(gateway: Gateway): Readonly<Record<string, Handler>> {
     dials: (call) => relay.listen(call),
     dial: (call) => relay.accept(numberParam(call.params, 'id'), call),
     dialFailed: async ({ params }) => {
-      relay.fail(numberParam(params, 'id'), new Error(textParam(params, 'message')));
+      const code = params.code === 'address-not-allowed' ? params.code : 'upstream-unreachable';
+      relay.fail(numberParam(params, 'id'), new DialError(code, textParam(params, 'message')));
     },
   };
 }

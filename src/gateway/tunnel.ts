@@ -7,9 +7,12 @@ export interface TunnelBytes {
   readonly down: number;
 }
 
+/** After one side's end: what the other still has to say comes soon, and a relayed one may not learn of the end. */
+const HALF_OPEN_IDLE_MS = 30_000;
+
 /**
  * Resolves when both are closed; never rejects. An end on one side is passed on to the other; an error, `idleMs` without a
- * byte, or the signal cuts both.
+ * byte (less once a side has ended), or the signal cuts both.
  */
 export function tunnel(
   client: Duplex,
@@ -23,7 +26,11 @@ export function tunnel(
       client.destroy();
       upstream.destroy();
     };
-    const timer = setTimeout(cut, idleMs);
+    let timer = setTimeout(cut, idleMs);
+    const onEnd = () => {
+      clearTimeout(timer);
+      timer = setTimeout(cut, Math.min(idleMs, HALF_OPEN_IDLE_MS));
+    };
     const settle = () => {
       if (!client.closed || !upstream.closed) return;
       clearTimeout(timer);
@@ -39,8 +46,14 @@ export function tunnel(
       }
       settle();
     };
-    client.on('error', cut).once('close', () => onClose(client, upstream));
-    upstream.on('error', cut).once('close', () => onClose(upstream, client));
+    client
+      .on('error', cut)
+      .once('end', onEnd)
+      .once('close', () => onClose(client, upstream));
+    upstream
+      .on('error', cut)
+      .once('end', onEnd)
+      .once('close', () => onClose(upstream, client));
     client.on('data', (chunk: Buffer) => {
       up += chunk.length;
       timer.refresh();
