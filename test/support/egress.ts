@@ -6,7 +6,7 @@ import https from 'node:https';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { createDialer, type Network } from '../../src/gateway/dial.ts';
+import { createDialer, type Dialer, type Network } from '../../src/gateway/dial.ts';
 import type { AuditLine, EgressAttempt, EgressParts } from '../../src/gateway/egress.ts';
 import { ForwardProxy } from '../../src/gateway/forward-proxy.ts';
 import type { Denied, EgressRule } from '../../src/gateway/protocol.ts';
@@ -78,6 +78,8 @@ export class EgressBench implements AsyncDisposable {
   allow: readonly EgressRule[] = [];
   ca: string | null = null;
   configured = true;
+  /** Makes every connection in place of the real one. */
+  dialInstead: Dialer['dial'] | null = null;
   readonly #server = http.createServer();
   readonly #audited = new Set<() => void>();
 
@@ -117,8 +119,9 @@ export class EgressBench implements AsyncDisposable {
 
   parts(): EgressParts {
     const refuseRelay = () => Promise.reject(new Error('nobody dials for us here'));
+    const dialer = createDialer({ relay: refuseRelay, network: this.network });
     return {
-      dialer: createDialer({ relay: refuseRelay, network: this.network }),
+      dialer: { dial: (target, options) => (this.dialInstead ?? dialer.dial)(target, options) },
       settings: () => (this.configured ? { via: 'direct', ca: this.ca } : null),
       onDenied: (_, denied) => this.denied.push(denied),
       onAudit: (line) => {

@@ -1,6 +1,7 @@
 // What is read through the gateway without a tunnel: distribution mirrors and private registries.
 import { once } from 'node:events';
 import http from 'node:http';
+import net from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Certificate, makeCertificate } from '../support/certificates.ts';
@@ -168,9 +169,16 @@ describe('a request in absolute form', () => {
     bench.permit(MIRROR, mirror.port, { authorization: `Bearer ${TOKEN}` });
     await bench.ask(`${base}/`);
     expect(mirror.requests[0]?.headers.authorization).toBe(`Bearer ${TOKEN}`);
-    bench.allow = [{ host: 'mirror.example.net', ports: [80], cidr: null, authorization: `Bearer ${TOKEN}` }];
-    bench.names.set('mirror.example.net', ['127.0.0.1']);
-    expect((await bench.ask('http://mirror.example.net/')).body).toContain('address-not-allowed');
+    bench.allow = [{ host: 'mirror.example.net', ports: [80, 443], cidr: null, authorization: `Bearer ${TOKEN}` }];
+    bench.dialInstead = async () => net.connect(mirror.port, '127.0.0.1');
+    await bench.ask('http://mirror.example.net/');
+    await bench.ask('http://mirror.example.net:443/');
+    expect(mirror.requests.map(({ headers }) => headers.host)).toEqual([
+      `${MIRROR}:${mirror.port}`,
+      'mirror.example.net',
+      'mirror.example.net:443',
+    ]);
+    for (const { headers } of mirror.requests.slice(1)) expect(headers).not.toHaveProperty('authorization');
   });
 
   it('is cut when the attempt is revoked', async () => {
