@@ -54,8 +54,8 @@ export function upstreamFor({ api, keys, found, via }: UpstreamChoice): Upstream
     );
   }
   const { baseUrl, isLoopback } = readBaseUrl(service, found[service.url]);
-  const betas = name === 'CLAUDE_CODE_OAUTH_TOKEN' ? [OAUTH_BETA] : [];
-  return { api, baseUrl, auth: authOf(name, key), betas, via: isLoopback ? 'coordinator' : via };
+  const betas = name === 'CLAUDE_CODE_OAUTH_TOKEN' ? { betas: [OAUTH_BETA] } : {};
+  return { api, baseUrl, auth: authOf(name, key), ...betas, via: isLoopback ? 'coordinator' : via };
 }
 
 function authOf(name: KeyName, key: Key): Upstream['auth'] {

@@ -41,8 +41,6 @@ export interface Upstream {
   readonly baseUrl: string;
   /** Set on every request in place of whatever the sandbox sent; the value is the secret. */
   readonly auth: { readonly header: 'x-api-key' | 'authorization'; readonly value: string };
-  /** Added to what a client says in `anthropic-beta`: some kinds of key need it. */
-  readonly betas: readonly string[];
   readonly via: Via;
   /** Added to each request's `anthropic-beta`: what the key itself needs (`oauth-2025-04-20` where it is an OAuth token). */
   readonly betas?: readonly string[];

@@ -94,7 +94,7 @@ export class UpstreamClient {
     signal,
     onSent,
   }: UpstreamRequest): Promise<http.IncomingMessage | 'stale'> {
-    const { auth, betas } = this.upstream;
+    const { auth } = this.upstream;
     return new Promise((resolve, reject) => {
       const request = http.request({
         agent: this.#agent,
@@ -105,7 +105,7 @@ export class UpstreamClient {
         signal,
         headers: {
           host: this.#url.host,
-          ...withBetas(headers, betas),
+          ...headers,
           'accept-encoding': 'identity',
           'content-length': String(body.length),
           [auth.header]: auth.value,
@@ -131,12 +131,4 @@ export class UpstreamClient {
   get #port(): number {
     return Number(this.#url.port) || (this.#url.protocol === 'https:' ? 443 : 80);
   }
-}
-
-/** The client's betas and those that the service wants with our kind of key. */
-function withBetas(headers: Readonly<Record<string, string>>, betas: readonly string[]): Record<string, string> {
-  if (betas.length === 0) return { ...headers };
-  const asked = (headers['anthropic-beta'] ?? '').split(',').map((beta) => beta.trim());
-  const all = new Set([...asked, ...betas].filter((beta) => beta !== ''));
-  return { ...headers, 'anthropic-beta': [...all].join(',') };
 }

@@ -27,8 +27,8 @@ function randomToken(): string {
 export function configuration(baseUrl: string, changes: Partial<Configuration> = {}): Configuration {
   return {
     upstreams: [
-      { api: 'anthropic', baseUrl, auth: { header: 'x-api-key', value: KEY }, betas: [], via: 'direct' },
-      { api: 'openai', baseUrl, auth: { header: 'authorization', value: `Bearer ${KEY}` }, betas: [], via: 'direct' },
+      { api: 'anthropic', baseUrl, auth: { header: 'x-api-key', value: KEY }, via: 'direct' },
+      { api: 'openai', baseUrl, auth: { header: 'authorization', value: `Bearer ${KEY}` }, via: 'direct' },
     ],
     egressVia: 'direct',
     extraCa: null,
