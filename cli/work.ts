@@ -94,6 +94,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
             docker,
             installation,
             image: settings.image,
+            programs: work.engine.programs ?? [],
             workspace: settings.workspace,
             objectFormat: repository.objectFormat,
             ...services,

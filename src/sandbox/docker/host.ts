@@ -22,6 +22,7 @@ import { ImageFitting } from './fitting.ts';
 import { ensureImages, type RunImages } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
 import { ATTEMPT_LABEL, KIND_LABEL, keeperName, labels, RUN_LABEL, storeVolumeName } from './names.ts';
+import { requirePrograms } from './programs.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
 import { sweep } from './sweep.ts';
@@ -37,6 +38,8 @@ export interface DockerHostOptions {
   readonly run: string;
   /** The agent image the user asked for; null for ours. */
   readonly image: string | null;
+  /** What that image must hold, by name; not given: nothing. */
+  readonly programs?: readonly string[];
   /** Attempts of an earlier run that are still to be adopted: what they left stays. */
   readonly keep: readonly AttemptId[];
   readonly objectFormat: 'sha1' | 'sha256';
@@ -69,6 +72,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
         keepAttempts: options.keep,
       }),
     ]);
+    await requirePrograms(docker, { image: images.agent, programs: options.programs ?? [], installation, run });
     const storeVolume = storeVolumeName(installation);
     const keeper = await startKeeper(
       docker,
