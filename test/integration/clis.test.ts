@@ -1,12 +1,15 @@
 // The real `claude` and `codex` CLIs in the agent image, without a network and without a key, against a scripted model.
 
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claudeEngine } from '../../src/engine/claude.ts';
 import { codexEngine } from '../../src/engine/codex.ts';
 import { CliBench, type CliEnd } from '../support/cli-bench.ts';
+import { TestImages } from '../support/images.ts';
 import { obedient } from '../support/model-server/obedient.ts';
-import type { ModelRequest, Script } from '../support/model-server/script.ts';
-import { SandboxBench } from '../support/sandbox.ts';
+import { type Body, items, type ModelRequest, type Script } from '../support/model-server/script.ts';
+import { FIXTURES, SandboxBench } from '../support/sandbox.ts';
 
 const ROLE_PROMPT = 'You write tests "first".\nAlways.';
 const OPTIONS = { model: null, effort: null, maxTurns: null, rolePrompt: () => ROLE_PROMPT };
@@ -29,6 +32,29 @@ const ENGINES = [
   { name: 'codex', engine: codexEngine(OPTIONS), tool: 'shell', notes: 'NOTES-FOR-CODEX' },
 ] as const;
 
+/** What is fixed of a request: what the gateway's rules are written for. */
+interface RequestShape {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Body;
+}
+
+function shapeOf({ method, path: asked, headers, body }: RequestShape): unknown {
+  const tools = [...items(body.tools), ...items(body.input).flatMap(({ tools: more }) => items(more))];
+  return {
+    asked: `${method} ${asked}`,
+    headers: Object.keys(headers).filter((name) => name !== 'authorization'),
+    betas: headers['anthropic-beta'],
+    fields: Object.keys(body),
+    tools: tools.map(({ type, name }) => ({ type, name })),
+  };
+}
+
+async function recorded(name: string): Promise<RequestShape> {
+  return JSON.parse(await readFile(path.join(FIXTURES, 'requests', `${name}.json`), 'utf8')) as RequestShape;
+}
+
 let bench: CliBench;
 
 beforeAll(async () => {
@@ -45,7 +71,7 @@ function askedFor(request: ModelRequest | undefined): string {
   return JSON.stringify(request?.body);
 }
 
-describe.each(ENGINES)('the $name engine', ({ engine, tool, notes }) => {
+describe.each(ENGINES)('the $name engine', ({ name, engine, tool, notes }) => {
   it('does a task: asks the model, runs what it calls, tells of it and sums up', async () => {
     const end = await bench.run(engine, TASK, obedient);
     expect(end.verdict, end.output).toEqual({ done: true, summary: 'Done as the task says.' });
@@ -55,6 +81,12 @@ describe.each(ENGINES)('the $name engine', ({ engine, tool, notes }) => {
     expect(end.events).toContainEqual({ type: 'tool', tool, detail });
     expect(said(end)).toContain('I do what the task says.\n');
     expect(askedFor(end.requests.at(-1))).toContain('61000');
+  });
+
+  it('asks as it did when its requests were recorded', async () => {
+    const { requests } = await bench.run(engine, TASK, obedient);
+    const shapes = await Promise.all([recorded(`${name}-first`), recorded(`${name}-second`)]);
+    expect(requests.map(shapeOf)).toEqual(shapes.map(shapeOf));
   });
 
   it('gives the model the role and the notes of the repository, and nothing that reaches out', async () => {
@@ -141,12 +173,19 @@ describe('codex', () => {
 });
 
 describe('an image without the CLI', () => {
-  it('is refused before anything starts', async () => {
-    await expect(SandboxBench.open({ programs: ['no-such-cli'] })).rejects.toMatchObject({
-      kind: 'environment',
-      code: 'PROGRAM_NOT_IN_IMAGE',
-      message: expect.stringContaining('"no-such-cli"'),
-      hint: expect.stringContaining('scripts/fetch-clis.sh'),
-    });
+  const refusal = (hint: string): object => ({
+    kind: 'environment',
+    code: 'PROGRAM_NOT_IN_IMAGE',
+    message: expect.stringContaining('"no-such-cli"'),
+    hint: expect.stringContaining(hint),
+  });
+
+  it('is refused before anything starts, with what to do', async () => {
+    const programs = ['sh', 'no-such-cli'];
+    await expect(SandboxBench.open({ programs })).rejects.toMatchObject(refusal('scripts/fetch-clis.sh'));
+    await using images = new TestImages();
+    const image = await images.get('shell-less');
+    const opening = SandboxBench.open({ image, programs: ['no-such-cli'] });
+    await expect(opening).rejects.toMatchObject(refusal('install no-such-cli in that image'));
   });
 });
