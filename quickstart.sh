@@ -5,13 +5,14 @@ set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-Usage: ./quickstart.sh [--yes] [--test]
+Usage: ./quickstart.sh [--yes] [--test] [--without-clis]
 
 Sets up orchestrate on this machine, then runs its demo. A second run takes seconds.
 
-  --yes    install and start what is missing without asking
-  --test   set up, then run all checks and tests instead of the demo
-  --help   this text
+  --yes           install and start what is missing without asking
+  --test          set up, then run all checks and tests instead of the demo
+  --without-clis  do not fetch the claude and codex CLIs (350 MB, 730 MB in the agent image); engines that need them stay off
+  --help          this text
 
 Nothing is asked when there is no terminal.
 TEXT
@@ -19,10 +20,12 @@ TEXT
 
 yes=0
 testing=0
+with_clis=1
 for argument in "$@"; do
   case "$argument" in
     --yes | -y) yes=1 ;;
     --test) testing=1 ;;
+    --without-clis) with_clis=0 ;;
     --help | -h)
       usage
       exit 0
@@ -53,6 +56,7 @@ fi
 
 step_number=0
 if [ "$testing" = 1 ]; then step_count=7; else step_count=8; fi
+if [ "$with_clis" = 1 ]; then step_count=$((step_count + 1)); fi
 
 step() {
   step_number=$((step_number + 1))
@@ -329,6 +333,21 @@ prepare_images() {
   fi
 }
 
+engine_processor() {
+  if command -v docker >/dev/null 2>&1; then docker version --format '{{.Server.Arch}}'; else engine_curl /version | grep -oE '"Arch":"[a-z0-9]+"' | head -n 1 | cut -d '"' -f 4; fi
+}
+
+# The CLIs for the agent image, which is built with them on first use.
+fetch_clis() {
+  local processor
+  if [ "$with_clis" = 0 ]; then return; fi
+  step 'Agent CLIs'
+  processor=$(engine_processor)
+  if long 'claude and codex for the agent image' scripts/fetch-clis.sh "$processor"; then return; fi
+  if [ "$testing" = 1 ]; then fail 'The agent CLIs could not be fetched.' 'Read the lines above: the package registry has to be reachable.'; fi
+  warn "Read the lines above. The engines claude and codex stay off until \`scripts/fetch-clis.sh $processor\` succeeds."
+}
+
 show_launch_options() {
   cat <<TEXT
 
@@ -394,11 +413,13 @@ build
 if [ "$testing" = 1 ]; then
   set_up_keys
   prepare_images
+  fetch_clis
   run_tests || exit 1
 else
   link_command
   set_up_keys
   prepare_images
+  fetch_clis
   show_launch_options
   run_demo
 fi

@@ -6,6 +6,7 @@ import type { EngineDefinition, Settings } from '../src/config/settings.ts';
 import type { ModelEngine } from '../src/engine/choose.ts';
 import type { Engine } from '../src/engine/engine.ts';
 import { environmentError, OrchestrateError, usageError } from '../src/errors.ts';
+import type { CorporateProxy } from '../src/gateway/corporate-proxy.ts';
 import type { GatewayOptions } from '../src/tasks/gateway.ts';
 import type { Context } from './context.ts';
 import { keysOf } from './keys.ts';
@@ -38,9 +39,18 @@ async function engineOf(context: Context, settings: Settings, keys: Keys): Promi
  * program runs already, and how that ended is read alike for all commands.
  */
 export async function engineNamed(context: Context, settings: Settings, name: string): Promise<Engine> {
+  const { model } = settings;
   switch (name) {
     case 'demo':
       return (await import('../src/engine/demo.ts')).demoEngine;
+    case 'claude': {
+      const { claudeEngine } = await import('../src/engine/claude.ts');
+      return claudeEngine({ model, effort: null, maxTurns: null, rolePrompt: () => null });
+    }
+    case 'codex': {
+      const { codexEngine } = await import('../src/engine/codex.ts');
+      return codexEngine({ model, effort: null, rolePrompt: () => null });
+    }
     default:
       return commandOf(context, name, settings.engines[name] ?? { command: '' });
   }
@@ -98,20 +108,25 @@ async function gatewayOf(
     );
   }
   if (engine.apis.length === 0 && allow.length === 0) return null;
-  const [{ PRICES }, { upstreamFor }, { keysFor }, { connectTo, systemNetwork }, extraCa, state] = await Promise.all([
-    import('../src/engine/prices.ts'),
-    import('../src/engine/upstreams.ts'),
-    import('../src/engine/choose.ts'),
-    import('../src/gateway/dial.ts'),
-    extraAuthorities(context),
-    context.state(),
-  ]);
+  const [{ PRICES }, { upstreamFor }, { keysFor }, { createCoordinatorDial }, proxy, extraCa, state] =
+    await Promise.all([
+      import('../src/engine/prices.ts'),
+      import('../src/engine/upstreams.ts'),
+      import('../src/engine/choose.ts'),
+      import('../src/gateway/coordinator-dial.ts'),
+      proxyOf(context),
+      extraAuthorities(context),
+      context.state(),
+    ]);
   for (const warning of keys.warnings) context.warn(warning);
-  const via = 'direct';
+  // A proxy of the user's network is where this machine is, and so is what it lets through.
+  const via = proxy === null ? 'direct' : 'coordinator';
+  const upstreams = engine.apis.map((api) =>
+    upstreamFor({ api, keys: keysFor(engine.name, api), found: keys.found, via }),
+  );
   return {
     secret: state.secret(),
-    dial: (target) =>
-      connectTo(target, { ranges: target.ranges, network: systemNetwork, signal: AbortSignal.timeout(20_000) }),
+    dial: createCoordinatorDial({ configured: () => ({ upstreams, rules: allow }), proxy, extraCa }),
     plan: {
       apis: engine.apis,
       models: null,
@@ -119,9 +134,7 @@ async function gatewayOf(
       caps: { usd: taskBudgetUsd, tokens: null },
     },
     configuration: {
-      upstreams: engine.apis.map((api) =>
-        upstreamFor({ api, keys: keysFor(engine.name, api), found: keys.found, via }),
-      ),
+      upstreams,
       egressVia: via,
       extraCa,
       prices: PRICES,
@@ -129,6 +142,17 @@ async function gatewayOf(
       spent: { usd: 0, tokens: 0 },
     },
   };
+}
+
+/** The proxy of the user's network, as their environment names it; null: there is none. */
+async function proxyOf({ env }: Context): Promise<CorporateProxy | null> {
+  const { readProxyVariables } = await import('../src/gateway/corporate-proxy.ts');
+  const of = (name: string): string | null => env[name] || env[name.toLowerCase()] || null;
+  try {
+    return readProxyVariables({ httpsProxy: of('HTTPS_PROXY'), httpProxy: of('HTTP_PROXY'), noProxy: of('NO_PROXY') });
+  } catch (cause) {
+    throw environmentError('BAD_PROXY', cause instanceof Error ? cause.message : String(cause), { cause });
+  }
 }
 
 /** Certificate authorities that the user's environment names beside the well-known ones. */

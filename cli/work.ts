@@ -99,6 +99,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
             installation,
             image: settings.image,
             dockerfile: settings.dockerfile,
+            programs: work.engine.programs ?? [],
             workspace: settings.workspace,
             objectFormat: repository.objectFormat,
             ...services,

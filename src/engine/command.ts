@@ -7,8 +7,8 @@ import { readerWithUsage } from './command-usage.ts';
 import type { Access, AgentEvent, AgentProgram, AgentSession, Assignment, Engine, EngineVerdict } from './engine.ts';
 
 /** Where the agent finds its home, and below it what was laid there for it. */
-const HOME = '/home/agent';
-const CONTEXT_FOLDER = '.orchestrate';
+export const HOME = '/home/agent';
+export const CONTEXT_FOLDER = '.orchestrate';
 const PROMPT_FILE = `${CONTEXT_FOLDER}/prompt.md`;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -77,9 +77,12 @@ export function textReader(): (chunk: OutputChunk) => readonly AgentEvent[] {
 
 /** `sh -c command` with the environment that `--engine-command` promises. */
 export function shellProgram(command: string, assignment: Assignment): AgentProgram {
+  return { argv: ['/bin/sh', '-c', command], oneStream: true, ...contextOf(assignment) };
+}
+
+/** What every agent finds in its environment and home, whichever program it is. */
+export function contextOf(assignment: Assignment): Pick<AgentProgram, 'env' | 'homeFiles'> {
   return {
-    argv: ['/bin/sh', '-c', command],
-    oneStream: true,
     env: {
       ORCHESTRATE_TASK_ID: assignment.task,
       ORCHESTRATE_ATTEMPT: String(assignment.attempt),
@@ -98,13 +101,14 @@ export function shellProgram(command: string, assignment: Assignment): AgentProg
 
 export function exitCodeVerdict(exitCode: number): EngineVerdict {
   if (exitCode === 0) return { done: true, summary: null };
-  return { done: false, reason: exitReason(exitCode) };
+  return { done: false, reason: exitReason('the command', exitCode) };
 }
 
-function exitReason(exitCode: number): string {
-  if (exitCode === 127) return 'the command was not found in the image (exit code 127)';
-  if (exitCode > 128 && exitCode < 160) return `the command was ended by signal ${exitCode - 128}`;
-  return `the command ended with exit code ${exitCode}`;
+/** Why a program that ended so did not do its work. */
+export function exitReason(program: string, exitCode: number): string {
+  if (exitCode === 127) return `${program} was not found in the image (exit code 127)`;
+  if (exitCode > 128 && exitCode < 160) return `${program} was ended by signal ${exitCode - 128}`;
+  return `${program} ended with exit code ${exitCode}`;
 }
 
 function promptOf(assignment: Assignment): string {

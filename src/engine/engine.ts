@@ -57,6 +57,8 @@ export interface Engine {
   readonly name: string;
   /** The model services that its agents ask through the gateway; empty: none. */
   readonly apis: readonly ModelApi[];
+  /** Programs that it starts by name and that the agents' image must therefore hold; not given: none. */
+  readonly programs?: readonly string[];
   /** @param access null where the attempt has no gateway */
   begin(assignment: Assignment, access: Access | null): AgentSession;
 }

@@ -77,8 +77,10 @@ describe('the packed files', () => {
         '.env.example',
         'LICENSE',
         'images/ca/README.md',
+        'images/clis/README.md',
         'images/base/build.sh',
         'scripts/docker-engine.sh',
+        'scripts/fetch-clis.sh',
         'images/sidecar/Dockerfile',
         'images/toolbox/Dockerfile',
         'dist/src/keeper/main.js',
@@ -89,8 +91,8 @@ describe('the packed files', () => {
     );
   });
 
-  it('hold no sources, tests, keys or certificates of this machine', () => {
-    const unwanted = /^(src|cli|test|bench|node_modules)\/|(^|\/)\.env$|\.crt$/;
+  it('hold no sources, tests, keys or certificates of this machine, and no CLI of somebody else', () => {
+    const unwanted = /^(src|cli|test|bench|node_modules)\/|(^|\/)\.env$|\.crt$|^images\/clis\/[^/]+\//;
     expect(files.filter((name) => unwanted.test(name))).toEqual([]);
   });
 });

@@ -51,6 +51,7 @@ describe('quickstart.sh', () => {
     const { code, output } = quickstart(['--help']);
     expect(code).toBe(0);
     expect(output).toContain('--test');
+    expect(output).toContain('--without-clis');
   });
 
   it('refuses an unknown option as wrong usage', () => {

@@ -7,12 +7,13 @@ import { createHash, randomBytes } from 'node:crypto';
 import path from 'node:path';
 import Docker, { type ContainerCreateOptions, type HostConfig } from 'dockerode';
 import { shellProgram } from '../../src/engine/command.ts';
+import type { AgentProgram } from '../../src/engine/engine.ts';
 import { resolveBase } from '../../src/git/base.ts';
 import { rootCommit } from '../../src/git/commits.ts';
 import { packOfTree } from '../../src/git/objects.ts';
 import { findRepository } from '../../src/git/repository.ts';
 import { openDockerHost } from '../../src/sandbox/docker/host.ts';
-import type { RunningSandbox, SandboxHost } from '../../src/sandbox/sandbox.ts';
+import type { OutputChunk, RunningSandbox, SandboxHost } from '../../src/sandbox/sandbox.ts';
 import type { AttemptId, Limits, ObjectId, TaskId } from '../../src/types.ts';
 import { Scratch } from './scratch.ts';
 
@@ -48,6 +49,10 @@ export interface SandboxRun {
   readonly timeoutMs?: number;
   readonly limits?: Partial<Limits>;
   readonly alter?: Alteration | undefined;
+  /** In place of the command. */
+  readonly program?: AgentProgram;
+  /** Given each piece of output, in order. */
+  readonly onOutput?: (chunk: OutputChunk) => void;
 }
 
 export interface SandboxEnd {
@@ -106,9 +111,13 @@ export class SandboxBench implements AsyncDisposable {
     this.#parts = parts;
   }
 
-  /** @param options `image`: the agents' image, null for ours; `files`: what is committed in the repository */
+  /** @param options `image`: the agents' image, null for ours; `files`: what is committed; `programs`: what it must hold */
   static async open(
-    options: { readonly image?: string | null; readonly files?: Readonly<Record<string, string>> } = {},
+    options: {
+      readonly image?: string | null;
+      readonly files?: Readonly<Record<string, string>>;
+      readonly programs?: readonly string[];
+    } = {},
   ): Promise<SandboxBench> {
     const scratch = await Scratch.create(options.files ?? { 'README.md': '# Sample\n' });
     try {
@@ -123,6 +132,7 @@ export class SandboxBench implements AsyncDisposable {
           installation,
           run: `R${installation}`,
           image: options.image ?? null,
+          programs: options.programs ?? [],
           keep: [],
           workspace: null,
           history: 1,
@@ -157,7 +167,8 @@ export class SandboxBench implements AsyncDisposable {
     const containerName = `orchestrate-${this.installation}-${attempt}`;
     const { host, tree, commit } = this.#parts;
     const line = typeof command === 'string' ? command : 'true';
-    const program = shellProgram(line, { task, attempt: 1, role: 'prober', title: 'Probe', description: 'Probe' });
+    const program =
+      options.program ?? shellProgram(line, { task, attempt: 1, role: 'prober', title: 'Probe', description: 'Probe' });
     if (options.alter !== undefined) this.#docker.alterations.set(containerName, options.alter);
     const created = await host.create({
       ...{ attempt, task, containerName, tree, commit, ...program },
@@ -169,7 +180,7 @@ export class SandboxBench implements AsyncDisposable {
     });
     try {
       const running = await created.start();
-      return this.#live(this.docker.getContainer(containerName), running);
+      return this.#live(this.docker.getContainer(containerName), running, options.onOutput);
     } catch (error) {
       await created.discard();
       throw error;
@@ -186,8 +197,8 @@ export class SandboxBench implements AsyncDisposable {
     }
   }
 
-  #live(container: Docker.Container, running: RunningSandbox): LiveSandbox {
-    const output = new Output();
+  #live(container: Docker.Container, running: RunningSandbox, onOutput: SandboxRun['onOutput']): LiveSandbox {
+    const output = new Output(onOutput);
     const followed = output.follow(running);
     const ended = running.ended();
     followed.catch(() => {});
@@ -236,10 +247,17 @@ class Output {
   bytes = 0;
   #hasEnded = false;
   readonly #waiting: { text: string; found(): void; lost(error: Error): void }[] = [];
+  readonly #onOutput: SandboxRun['onOutput'];
+
+  constructor(onOutput: SandboxRun['onOutput']) {
+    this.#onOutput = onOutput;
+  }
 
   async follow(running: RunningSandbox): Promise<void> {
     try {
-      for await (const { data } of running.output()) {
+      for await (const chunk of running.output()) {
+        const { data } = chunk;
+        this.#onOutput?.(chunk);
         this.bytes += data.length;
         this.text = (this.text + data.toString('utf8')).slice(-KEPT_OUTPUT);
         for (const one of this.#waiting) if (this.text.includes(one.text)) one.found();

@@ -129,7 +129,8 @@ async function readSmall(container: Container, file: string): Promise<Buffer | n
   }
 }
 
-async function exists(container: Container, file: string): Promise<boolean> {
+/** Whether there is something at that path, or where the symbolic link there ends. */
+export async function exists(container: Container, file: string): Promise<boolean> {
   const found = await stat(container, file);
   if (found === null) return false;
   return found.linkTarget === '' || (await stat(container, found.linkTarget)) !== null;

@@ -24,6 +24,7 @@ import { type GatewayLink, removeGateway, startGateway } from './gateway-link.ts
 import { ensureImages, type RunImages } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
 import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL, storeVolumeName } from './names.ts';
+import { requirePrograms } from './programs.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
 import { ensureStore, removeLeftAttempts, STORE_LIMITS, type StoreLimits, trimStore } from './store.ts';
@@ -42,6 +43,8 @@ export interface DockerHostOptions {
   readonly image: string | null;
   /** Absolute path of a Dockerfile to build it from instead. */
   readonly dockerfile?: string | null | undefined;
+  /** What that image must hold, by name; not given: nothing. */
+  readonly programs?: readonly string[];
   /** Attempts of an earlier run that are still to be adopted: what they left stays. */
   readonly keep: readonly AttemptId[];
   readonly objectFormat: 'sha1' | 'sha256';
@@ -71,6 +74,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
       sweepEarlierRuns(options),
     ]);
+    await requirePrograms(docker, { image: images.agent, programs: options.programs ?? [], installation, run });
     const storeVolume = storeVolumeName(installation);
     const keeper = await startKeeper(
       docker,

@@ -4,12 +4,12 @@
  */
 
 import { createHash } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
-import { pack } from 'tar-fs';
+import { type Headers, pack } from 'tar-fs';
 import { environmentError } from '../../errors.ts';
 import { type AgentImage, readAgentImage } from './agent-image.ts';
 import { buildImage, followProgress, imageId } from './build.ts';
@@ -27,12 +27,18 @@ interface ImageContext {
   readonly dockerfile: string;
   /** Folder or file in the package → path in the context. */
   readonly files: Readonly<Record<string, string>>;
+  /**
+   * Large folders by processor (`images/clis` for images/clis/amd64) → path in the context. Their file VERSIONS stands for
+   * their content in the image's name; without it only an empty `bin` is there.
+   */
+  readonly perProcessor?: Readonly<Record<string, string>>;
 }
 
 const CONTEXTS: Record<ImageName, ImageContext> = {
   'orchestrate-agent': {
     dockerfile: 'Dockerfile.agent',
     files: { 'Dockerfile.agent': 'Dockerfile.agent', 'images/ca': 'ca' },
+    perProcessor: { 'images/clis': 'clis' },
   },
   'orchestrate-sidecar': {
     dockerfile: 'Dockerfile',
@@ -153,6 +159,8 @@ async function ensureBuilt(
   const root = packageRoot();
   const hash = createHash('sha256').update(base.id);
   for (const [from, to] of Object.entries(context.files)) await hashTree(hash, path.join(root, from), to);
+  const large = await largeFolders(docker, root, context);
+  for (const { to, versions } of large) hash.update(`${to}\0${versions ?? ''}`);
   const tag = `${name}:${hash.digest('hex').slice(0, 12)}`;
   if ((await imageId(docker, tag)) !== null) return tag;
 
@@ -163,8 +171,13 @@ async function ensureBuilt(
       await mkdir(path.dirname(path.join(folder, to)), { recursive: true });
       await cp(path.join(root, from), path.join(folder, to), { recursive: true });
     }
+    for (const { from, to, versions } of large) {
+      if (versions === null) await mkdir(path.join(folder, to, 'bin'), { recursive: true });
+      else await symlink(from, path.join(folder, to));
+    }
     // Owner and time are fixed, so that the engine's own layer cache holds across checkouts.
-    const tar = pack(folder, { map: (header) => ({ ...header, uid: 0, gid: 0, mtime: new Date(0) }) });
+    const map = (header: Headers): Headers => ({ ...header, uid: 0, gid: 0, mtime: new Date(0) });
+    const tar = pack(folder, { dereference: true, map });
     const build = { tag, dockerfile: context.dockerfile, buildArgs: { BASE_IMAGE: base.reference } };
     await buildImage(docker, { ...build, context: tar as unknown as Readable }, () => {});
   } catch (cause) {
@@ -173,6 +186,26 @@ async function ensureBuilt(
     await rm(folder, { recursive: true, force: true });
   }
   return tag;
+}
+
+interface LargeFolder {
+  readonly from: string;
+  readonly to: string;
+  /** Null where the folder is not there, or not whole. */
+  readonly versions: string | null;
+}
+
+async function largeFolders(docker: Docker, root: string, context: ImageContext): Promise<readonly LargeFolder[]> {
+  const folders = Object.entries(context.perProcessor ?? {});
+  if (folders.length === 0) return [];
+  const { Arch: processor } = (await docker.version()) as { Arch: string };
+  return Promise.all(
+    folders.map(async ([folder, to]) => {
+      const from = path.join(root, folder, processor);
+      const versions = await readFile(path.join(from, 'VERSIONS'), 'utf8').catch(() => null);
+      return { from, to, versions };
+    }),
+  );
 }
 
 async function pull(docker: Docker, reference: string): Promise<void> {

@@ -104,7 +104,9 @@ function responsesBlocks(body: Body): readonly Block[] {
   const chain = new Chain(String(body.model));
   if (typeof body.instructions === 'string') chain.add('system', { text: body.instructions });
   for (const tool of items(body.tools)) chain.add('tool', tool);
-  for (const item of typeof body.input === 'string' ? blocksOf(body.input) : items(body.input)) chain.add('item', item);
+  const input = typeof body.input === 'string' ? blocksOf(body.input) : items(body.input);
+  // Ids are the client's bookkeeping, no part of what the model reads.
+  for (const { id: _, ...item } of input) chain.add('item', item);
   return chain.blocks(false);
 }
 

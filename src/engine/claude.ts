@@ -1,0 +1,253 @@
+/**
+ * The `claude` CLI (Claude Code) as the sandbox's main process. It ends with a `result` event whose `is_error` tells whether it
+ * did its work: `subtype` says `success` for errors of the model service as well, and the exit code 0 proves nothing.
+ */
+
+import { z } from 'zod';
+import { NO_USAGE, type Usage } from '../types.ts';
+import {
+  type CliOptions,
+  type CliReader,
+  cliProgram,
+  cliSession,
+  homeFile,
+  PATIENCE_MS,
+  Recent,
+  reasonOf,
+  requireAccess,
+  said,
+  summaryOf,
+  toolEvent,
+  usageEvent,
+} from './cli.ts';
+import { CONTEXT_FOLDER, HOME } from './command.ts';
+import type { Access, AgentEvent, AgentProgram, Assignment, Engine, EngineVerdict } from './engine.ts';
+
+export interface ClaudeOptions extends CliOptions {
+  /** Requests to the model that answer one another; null: no limit. */
+  readonly maxTurns: number | null;
+}
+
+const PROGRAM = 'claude';
+
+/**
+ * What makes no sense in a sandbox: the web (there is none), whoever is asked or woken later, other folders than the workspace
+ * and other sessions than this. They would be 15 kB of every request.
+ */
+const USELESS_TOOLS = [
+  'AskUserQuestion',
+  'CronCreate',
+  'CronDelete',
+  'CronList',
+  'EnterWorktree',
+  'ExitWorktree',
+  'ListAgents',
+  'Monitor',
+  'ReportFindings',
+  'ScheduleWakeup',
+  'SendMessage',
+  'WebFetch',
+  'WebSearch',
+  'Workflow',
+];
+
+export function claudeEngine(options: ClaudeOptions): Engine {
+  return {
+    name: PROGRAM,
+    apis: ['anthropic'],
+    programs: [PROGRAM],
+    begin: (assignment, access) => {
+      const program = claudeProgram(options, assignment, requireAccess(PROGRAM, access));
+      return cliSession(PROGRAM, program, new ClaudeReader());
+    },
+  };
+}
+
+function claudeProgram(options: ClaudeOptions, assignment: Assignment, access: Access): AgentProgram {
+  const role = options.rolePrompt(assignment.role);
+  const roleFile = role === null ? null : homeFile('role.md', role);
+  return cliProgram(assignment, {
+    argv: [
+      PROGRAM,
+      '-p',
+      ...['--output-format', 'stream-json', '--verbose'],
+      '--dangerously-skip-permissions',
+      // Servers that a repository names could not be reached; waiting for them takes long.
+      '--strict-mcp-config',
+      ...['--disallowed-tools', USELESS_TOOLS.join(',')],
+      ...(options.model === null ? [] : ['--model', options.model]),
+      ...(options.effort === null ? [] : ['--effort', options.effort]),
+      ...(options.maxTurns === null ? [] : ['--max-turns', String(options.maxTurns)]),
+      ...(roleFile === null ? [] : ['--append-system-prompt-file', roleFile.at]),
+    ],
+    env: {
+      ANTHROPIC_BASE_URL: access.url,
+      ANTHROPIC_AUTH_TOKEN: access.token,
+      // Without it the settings in a repository could name another base URL and token.
+      CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST: '1',
+      CLAUDE_CONFIG_DIR: `${HOME}/${CONTEXT_FOLDER}/claude`,
+      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
+      CLAUDE_CODE_DISABLE_AUTO_MEMORY: '1',
+      DISABLE_AUTOUPDATER: '1',
+      DISABLE_ERROR_REPORTING: '1',
+      DISABLE_TELEMETRY: '1',
+      API_TIMEOUT_MS: String(PATIENCE_MS),
+      // No answer for five minutes would count as a broken connection; to know that is the gateway's part.
+      API_FORCE_IDLE_TIMEOUT: '0',
+    },
+    homeFiles: roleFile === null ? [] : [roleFile],
+  });
+}
+
+const tokens = z.number().nullish().default(0);
+
+const Assistant = z.object({
+  message: z.object({
+    id: z.string(),
+    content: z.array(z.looseObject({ type: z.string() })),
+    usage: z
+      .object({
+        input_tokens: tokens,
+        output_tokens: tokens,
+        cache_read_input_tokens: tokens,
+        cache_creation_input_tokens: tokens,
+      })
+      .nullish(),
+  }),
+});
+
+const Retry = z.object({
+  attempt: z.number(),
+  max_retries: z.number(),
+  error_status: z.number().nullish(),
+  error: z.string().nullish(),
+});
+
+const Result = z.object({
+  subtype: z.string(),
+  is_error: z.boolean(),
+  result: z.string().nullish(),
+  errors: z.array(z.string()).nullish(),
+  stop_reason: z.string().nullish(),
+  api_error_status: z.number().nullish(),
+  total_cost_usd: z.number().nullish(),
+  /** By model, of the whole session, what agents of the agent used included. */
+  modelUsage: z
+    .record(
+      z.string(),
+      z.object({
+        inputTokens: tokens,
+        outputTokens: tokens,
+        cacheReadInputTokens: tokens,
+        cacheCreationInputTokens: tokens,
+      }),
+    )
+    .nullish(),
+});
+type ResultEvent = z.infer<typeof Result>;
+
+class ClaudeReader implements CliReader {
+  /** One message is told several times, piece by piece. */
+  readonly #messages = new Recent();
+  #used: Usage = NO_USAGE;
+  #result: ResultEvent | null = null;
+
+  read(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {
+    if (value.type === 'assistant') return this.#assistant(value);
+    if (value.type === 'system' && value.subtype === 'api_retry') return retryEvents(value);
+    if (value.type === 'result') return this.#ended(value);
+    return [];
+  }
+
+  verdict(): EngineVerdict | null {
+    if (this.#result === null) return null;
+    const { is_error: isError, result } = this.#result;
+    return isError
+      ? { done: false, reason: failureOf(this.#result) }
+      : { done: true, summary: summaryOf(result ?? '') };
+  }
+
+  #assistant(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {
+    const parsed = Assistant.safeParse(value);
+    if (!parsed.success) return [];
+    const { id, content, usage } = parsed.data.message;
+    const events = content.flatMap(contentEvents);
+    if (usage === null || usage === undefined || !this.#messages.isNew(id)) return events;
+    this.#used = sum([
+      this.#used,
+      {
+        inputTokens: usage.input_tokens ?? 0,
+        outputTokens: usage.output_tokens ?? 0,
+        cacheReadTokens: usage.cache_read_input_tokens ?? 0,
+        cacheWriteTokens: usage.cache_creation_input_tokens ?? 0,
+        usd: null,
+      },
+    ]);
+    return [...events, usageEvent(this.#used)];
+  }
+
+  #ended(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {
+    const parsed = Result.safeParse(value);
+    if (!parsed.success) return [];
+    this.#result = parsed.data;
+    const models = Object.values(parsed.data.modelUsage ?? {}).map((model) => ({
+      inputTokens: model.inputTokens ?? 0,
+      outputTokens: model.outputTokens ?? 0,
+      cacheReadTokens: model.cacheReadInputTokens ?? 0,
+      cacheWriteTokens: model.cacheCreationInputTokens ?? 0,
+      usd: null,
+    }));
+    return [usageEvent({ ...sum(models), usd: parsed.data.total_cost_usd ?? null })];
+  }
+}
+
+function sum(usages: readonly Usage[]): Usage {
+  return usages.reduce(
+    (all, one) => ({
+      inputTokens: all.inputTokens + one.inputTokens,
+      outputTokens: all.outputTokens + one.outputTokens,
+      cacheReadTokens: all.cacheReadTokens + one.cacheReadTokens,
+      cacheWriteTokens: all.cacheWriteTokens + one.cacheWriteTokens,
+      usd: null,
+    }),
+    NO_USAGE,
+  );
+}
+
+function contentEvents(block: Readonly<Record<string, unknown>>): readonly AgentEvent[] {
+  if (block.type === 'text' && typeof block.text === 'string') return [said(block.text)];
+  if (block.type === 'tool_use' && typeof block.name === 'string')
+    return [toolEvent(block.name, detailOf(block.input))];
+  return [];
+}
+
+/** What says most of a call: its command, file, pattern or purpose; else all of its input. */
+function detailOf(input: unknown): string {
+  if (typeof input !== 'object' || input === null) return '';
+  const fields = input as Readonly<Record<string, unknown>>;
+  const telling = [fields.command, fields.file_path, fields.notebook_path, fields.pattern, fields.description];
+  return telling.find((field) => typeof field === 'string') ?? JSON.stringify(input);
+}
+
+function retryEvents(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {
+  const parsed = Retry.safeParse(value);
+  if (!parsed.success) return [];
+  const { attempt, max_retries: most, error_status: status, error } = parsed.data;
+  const what = status === null || status === undefined ? (error ?? 'no connection') : `status ${status}`;
+  const text = `the model service failed (${what}): try ${attempt} of ${most} follows\n`;
+  return [{ type: 'text', stream: 'stderr', text }];
+}
+
+function failureOf(result: ResultEvent): string {
+  if (result.subtype === 'error_max_turns')
+    return `claude was stopped: ${reasonOf(result.errors?.[0] ?? 'too many turns')}`;
+  const text = reasonOf(
+    (result.result ?? result.errors?.join('; ') ?? result.subtype)
+      .replace(/^Failed to authenticate\. /, '')
+      .replace(/^API Error: (?:\d{3} )?/, ''),
+  );
+  const status = result.api_error_status ?? null;
+  if (result.stop_reason === 'refusal') return `the model refused the task: ${text}`;
+  if (status !== null) return `the model service answered with status ${status}: ${text}`;
+  return `claude gave up: ${text}`;
+}

@@ -1,0 +1,158 @@
+/**
+ * What the engines that are command line programs have in common: how their program is started and given its prompt, how what
+ * it prints becomes events, and how its end is told.
+ */
+
+import { StringDecoder } from 'node:string_decoder';
+import { usageError } from '../errors.ts';
+import type { HomeFile, OutputChunk } from '../sandbox/sandbox.ts';
+import type { Usage } from '../types.ts';
+import { CONTEXT_FOLDER, contextOf, exitReason, HOME } from './command.ts';
+import type { Access, AgentEvent, AgentProgram, AgentSession, Assignment, EngineVerdict } from './engine.ts';
+import { JsonLines, type Line } from './json-lines.ts';
+
+export interface CliOptions {
+  /** As the program's own `--model` takes it; null: its default. */
+  readonly model: string | null;
+  /** How hard the model thinks, by the program's own words; null: its default. */
+  readonly effort: string | null;
+  /** What a role adds to the system prompt; null: nothing. */
+  rolePrompt(role: string): string | null;
+}
+
+/** How long a program waits for an answer: the gateway holds requests until a rate limit ends, which may take a night. */
+export const PATIENCE_MS = 24 * 3_600_000;
+
+const MAX_SUMMARY = 8000;
+const MAX_DETAIL = 200;
+const MAX_REASON = 400;
+/** More agents of an agent than this do not talk at the same time. */
+const MAX_RECENT = 64;
+
+export interface CliStart {
+  /** The program's name and arguments. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly homeFiles: readonly HomeFile[];
+}
+
+/**
+ * The program with the prompt as its standard input: an argument holds 128 KiB at most. A shell opens the file, since
+ * nothing else in a sandbox does.
+ */
+export function cliProgram(assignment: Assignment, { argv, env, homeFiles }: CliStart): AgentProgram {
+  const context = contextOf(assignment);
+  return {
+    argv: ['/bin/sh', '-c', 'exec "$@" <"$ORCHESTRATE_PROMPT_FILE"', 'sh', ...argv],
+    env: { ...context.env, TMPDIR: '/tmp', ...env },
+    homeFiles: [...context.homeFiles, ...homeFiles],
+  };
+}
+
+/** A file in the agent's home for its program, and where the program finds it. */
+export function homeFile(name: string, text: string): HomeFile & { readonly at: string } {
+  const path = `${CONTEXT_FOLDER}/${name}`;
+  return { path, content: Buffer.from(text), mode: 0o644, at: `${HOME}/${path}` };
+}
+
+/** @throws usage NO_MODEL_ACCESS */
+export function requireAccess(engine: string, access: Access | null): Access {
+  if (access !== null) return access;
+  throw usageError('NO_MODEL_ACCESS', `the engine ${engine} cannot work where agents reach no model`, {
+    hint: 'leave --network none out, or run something that needs no model with --engine-command',
+  });
+}
+
+/** What one kind of program prints, read in order. */
+export interface CliReader {
+  /** One object of its output. */
+  read(value: Readonly<Record<string, unknown>>): readonly AgentEvent[];
+  /** What its own last word was; null where it said none. */
+  verdict(): EngineVerdict | null;
+}
+
+/** A session of a program that prints JSON Lines: other lines, and what it writes to stderr, are text. */
+export function cliSession(name: string, program: AgentProgram, reader: CliReader): AgentSession {
+  const lines = new JsonLines();
+  const stderr = new StringDecoder('utf8');
+  let complaint = '';
+  const readLine = (line: Line): readonly AgentEvent[] => {
+    if (line.kind === 'json') return reader.read(line.value);
+    if (line.kind === 'text') return [said(line.text)];
+    return [said(`(a line of ${line.bytes} bytes is left out)`)];
+  };
+  return {
+    program,
+    read({ stream, data }: OutputChunk) {
+      if (stream === 'stdout') return lines.push(data).flatMap(readLine);
+      const text = stderr.write(data);
+      complaint = (complaint + text).slice(-MAX_REASON);
+      return [{ type: 'text', stream, text }];
+    },
+    verdict(exitCode) {
+      for (const line of lines.end()) readLine(line);
+      return reader.verdict() ?? { done: false, reason: silentEnd(name, exitCode, complaint) };
+    },
+  };
+}
+
+/** Its exit code alone proves nothing: both programs can end with 0 without having worked. */
+function silentEnd(name: string, exitCode: number, complaint: string): string {
+  const why = exitCode === 0 ? `${name} ended without a result` : exitReason(name, exitCode);
+  const last = complaint.trim().split('\n').at(-1)?.trim() ?? '';
+  return last === '' || exitCode === 127 ? why : `${why}: ${last}`;
+}
+
+/** Tells what was seen lately from what is new: of what an agent prints, nothing may grow without bound. */
+export class Recent {
+  readonly #seen: string[] = [];
+
+  /** Whether it is new; it is not from then on. */
+  isNew(id: string): boolean {
+    if (this.#seen.includes(id)) return false;
+    this.#seen.push(id);
+    if (this.#seen.length > MAX_RECENT) this.#seen.shift();
+    return true;
+  }
+}
+
+/** Something that the agent says, as a line of its own. */
+export function said(text: string): AgentEvent {
+  return { type: 'text', stream: 'stdout', text: text.endsWith('\n') ? text : `${text}\n` };
+}
+
+/** The one line that a call is shown as. */
+export function toolEvent(tool: string, detail: string): AgentEvent {
+  const line = detail.trim().split('\n', 1)[0] ?? '';
+  const isCut = line.length > MAX_DETAIL || detail.trim().includes('\n');
+  return { type: 'tool', tool, detail: isCut ? `${line.slice(0, MAX_DETAIL)}…` : line };
+}
+
+export function usageEvent(usage: Usage): AgentEvent {
+  return { type: 'usage', usage };
+}
+
+/** The final message as the summary of what was done. */
+export function summaryOf(text: string): string | null {
+  const summary = text.trim();
+  if (summary === '') return null;
+  return summary.length <= MAX_SUMMARY ? summary : `${summary.slice(0, MAX_SUMMARY)}…`;
+}
+
+/** An error's text as a part of a sentence: the message of a JSON body where it is one, one line, of bounded length. */
+export function reasonOf(text: string): string {
+  const json = text.indexOf('{');
+  const plain = json < 0 ? text : (messageIn(text.slice(json)) ?? text);
+  const line = plain.replace(/\s+/g, ' ').trim();
+  return line.length <= MAX_REASON ? line : `${line.slice(0, MAX_REASON)}…`;
+}
+
+function messageIn(json: string): string | null {
+  try {
+    const value = JSON.parse(json) as { error?: { message?: unknown } } | null;
+    const message = value?.error?.message;
+    return typeof message === 'string' ? message : null;
+  } catch {
+    return null;
+  }
+}

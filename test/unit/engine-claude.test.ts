@@ -1,0 +1,109 @@
+// What the claude CLI printed, and what its engine makes of it.
+
+import { describe, expect, it } from 'vitest';
+import { claudeEngine } from '../../src/engine/claude.ts';
+import { ACCESS, ASSIGNMENT, readRecorded, readText, sessionOf, textOf } from '../support/transcripts.ts';
+
+const OPTIONS = { model: null, effort: null, maxTurns: null, rolePrompt: () => null };
+const engine = claudeEngine(OPTIONS);
+
+describe('the program', () => {
+  it('reads the prompt from a file and has the token of the attempt in place of a key', () => {
+    const { argv, env, homeFiles } = sessionOf(engine).program;
+    expect(argv.slice(0, 5)).toEqual(['/bin/sh', '-c', 'exec "$@" <"$ORCHESTRATE_PROMPT_FILE"', 'sh', 'claude']);
+    expect(argv.join(' ')).not.toContain(ASSIGNMENT.description);
+    expect(env).toMatchObject({ ANTHROPIC_BASE_URL: ACCESS.url, ANTHROPIC_AUTH_TOKEN: ACCESS.token });
+    expect(homeFiles.map(({ path }) => path)).toEqual(['.orchestrate/prompt.md', '.orchestrate/context/task.md']);
+  });
+
+  it('gets model, effort, turns and the role as they were chosen', () => {
+    const chosen = claudeEngine({
+      model: 'opus',
+      effort: 'high',
+      maxTurns: 7,
+      rolePrompt: (role) => `You are ${role}.`,
+    });
+    const { argv, homeFiles } = sessionOf(chosen).program;
+    const line = argv.join(' ');
+    expect(line).toContain('--model opus --effort high --max-turns 7 ');
+    expect(line).toContain('--append-system-prompt-file /home/agent/.orchestrate/role.md');
+    expect(homeFiles.find(({ path }) => path.endsWith('role.md'))?.content.toString()).toBe('You are test-engineer.');
+  });
+
+  it('cannot be where agents reach no model', () => {
+    expect(() => engine.begin(ASSIGNMENT, null)).toThrow(expect.objectContaining({ code: 'NO_MODEL_ACCESS' }));
+  });
+});
+
+describe('a transcript', () => {
+  it('of work that was done: texts, calls, usage, summary', async () => {
+    const reading = await readRecorded(engine, 'claude-done', 0);
+    expect(reading.verdict).toEqual({ done: true, summary: 'Done as the task says.' });
+    expect(textOf(reading, 'stdout')).toBe('I do what the task says.\nDone as the task says.\n');
+    expect(reading.events.filter(({ type }) => type === 'tool')).toEqual([
+      { type: 'tool', tool: 'Bash', detail: expect.stringContaining('>hello.txt; ls') },
+    ]);
+    const usages = reading.events.flatMap((event) => (event.type === 'usage' ? [event.usage] : []));
+    expect(usages).toHaveLength(3);
+    expect(usages[0]?.usd).toBeNull();
+    expect(usages[2]?.usd).toBeGreaterThan(0);
+    expect(usages[2]?.cacheReadTokens).toBe(usages[0]?.cacheWriteTokens);
+  });
+
+  it('of retries: they are told as complaints, and what came after counts', async () => {
+    const reading = await readRecorded(engine, 'claude-retried', 0);
+    expect(reading.verdict).toMatchObject({ done: true });
+    expect(textOf(reading, 'stderr')).toContain('the model service failed (status 529): try 1 of 10 follows\n');
+  });
+
+  it.each([
+    ['claude-refused', /^the model service answered with status 403: over-budget: the run may spend 5.00 USD$/],
+    ['claude-refusal', /^the model refused the task: /],
+    ['claude-max-turns', /^claude was stopped: Reached maximum number of turns \(2\)$/],
+  ])('%s is not done, though its subtype may say success', async (name, reason) => {
+    const { verdict } = await readRecorded(engine, name, 1);
+    expect(verdict).toEqual({ done: false, reason: expect.stringMatching(reason) });
+  });
+
+  it('without a result is not done, whatever the exit code', async () => {
+    const why = async (exitCode: number): Promise<unknown> => readText(engine, 'Hello.\n', exitCode).verdict;
+    expect(await why(0)).toEqual({ done: false, reason: 'claude ended without a result' });
+    expect(await why(1)).toEqual({ done: false, reason: 'claude ended with exit code 1' });
+    expect(await why(127)).toEqual({ done: false, reason: 'claude was not found in the image (exit code 127)' });
+    expect(await why(137)).toEqual({ done: false, reason: 'claude was ended by signal 9' });
+  });
+
+  it('that ends in a complaint on stderr gives it as the reason', () => {
+    const { verdict, events } = readText(engine, 'Some notice\nerror: unknown option\n', 1, 'stderr');
+    expect(verdict).toEqual({ done: false, reason: 'claude ended with exit code 1: error: unknown option' });
+    expect(events.every((event) => event.type === 'text' && event.stream === 'stderr')).toBe(true);
+  });
+
+  it('with lines of other forms: garbage is text, unknown and broken events are passed over', () => {
+    const lines = [
+      'no json',
+      '{"type":"new"}',
+      '{"type":"assistant"}',
+      '{"type":"result","is_error":"no"}',
+      '{"type":',
+    ];
+    const reading = readText(engine, `${lines.join('\n')}\n`, 0);
+    expect(textOf(reading, 'stdout')).toBe('no json\n{"type":\n');
+    expect(reading.verdict).toMatchObject({ done: false });
+  });
+
+  it('takes the last result, even one whose line was not ended', () => {
+    const result = (fields: object): string => JSON.stringify({ type: 'result', subtype: 'success', ...fields });
+    const text = `${result({ is_error: true, result: 'API Error: 500' })}\n${result({ is_error: false, result: 'Fine.' })}`;
+    expect(readText(engine, text, 0).verdict).toEqual({ done: true, summary: 'Fine.' });
+  });
+
+  it('keeps summaries and details short', () => {
+    const call = { type: 'tool_use', name: 'Bash', input: { command: `echo ${'x'.repeat(500)}\nexit` } };
+    const assistant = JSON.stringify({ type: 'assistant', message: { id: 'm', content: [call] } });
+    const result = JSON.stringify({ type: 'result', subtype: 'success', is_error: false, result: 'y'.repeat(100_000) });
+    const { events, verdict } = readText(engine, `${assistant}\n${result}\n`, 0);
+    expect(events[0]).toMatchObject({ tool: 'Bash', detail: `echo ${'x'.repeat(195)}…` });
+    expect(verdict).toEqual({ done: true, summary: `${'y'.repeat(8000)}…` });
+  });
+});
