@@ -102,7 +102,12 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
       {
         maxAgents: settings.maxAgents,
         engine: work.engine,
-        bounds: { limits: settings.limits, timeoutMs: settings.timeoutMs, snapshotEveryMs: SNAPSHOT_EVERY_MS },
+        bounds: {
+          limits: settings.limits,
+          timeoutMs: settings.timeoutMs,
+          idleTimeoutMs: settings.idleTimeoutMs,
+          snapshotEveryMs: SNAPSHOT_EVERY_MS,
+        },
         only: work.only,
         ...(settings.base === null ? {} : { baseRef: settings.base }),
         includeDirty: settings.includeDirty,

@@ -1,7 +1,7 @@
 /** What can be set, the defaults, and the pure rules that make one set of settings out of the layers. */
 
 import type { Limits, WorkspaceKind } from '../types.ts';
-import { GIBIBYTE, HOUR_MS } from './sizes.ts';
+import { GIBIBYTE, HOUR_MS, MINUTE_MS } from './sizes.ts';
 
 /** A command that the user's settings name as an engine. */
 export interface EngineDefinition {
@@ -20,6 +20,7 @@ export interface Layer {
   readonly image?: string | undefined;
   readonly workspace?: WorkspaceKind | undefined;
   readonly timeoutMs?: number | undefined;
+  readonly idleTimeoutMs?: number | undefined;
   readonly memoryBytes?: number | undefined;
   readonly cpus?: number | undefined;
   readonly pids?: number | undefined;
@@ -47,6 +48,7 @@ export interface Settings {
   /** How the repository gets into sandboxes; null means the best that the Docker engine can. */
   readonly workspace: WorkspaceKind | null;
   readonly timeoutMs: number;
+  readonly idleTimeoutMs: number;
   readonly limits: Limits;
 }
 
@@ -62,6 +64,7 @@ export const WRITTEN_NAMES = {
   image: 'image',
   workspace: 'workspace',
   timeoutMs: 'timeout',
+  idleTimeoutMs: 'idle-timeout',
   memoryBytes: 'memory',
   cpus: 'cpus',
   pids: 'pids',
@@ -77,6 +80,7 @@ export const DEFAULTS = {
   maxAgents: 3,
   history: 1,
   timeoutMs: HOUR_MS,
+  idleTimeoutMs: 10 * MINUTE_MS,
   memoryBytes: 4 * GIBIBYTE,
   cpus: 2,
   pids: 2048,
@@ -95,7 +99,16 @@ export function overlay(lower: Layer, upper: Layer): Layer {
   };
 }
 
-const QUANTITIES = ['maxAgents', 'history', 'timeoutMs', 'memoryBytes', 'cpus', 'pids', 'diskBytes'] as const;
+const QUANTITIES = [
+  'maxAgents',
+  'history',
+  'timeoutMs',
+  'idleTimeoutMs',
+  'memoryBytes',
+  'cpus',
+  'pids',
+  'diskBytes',
+] as const;
 const RUNS_OR_LOOSENS = ['engine', 'engineCommand', 'engines', 'image', 'includeDirty'] as const;
 
 /**
@@ -133,6 +146,7 @@ export function settingsOf(layer: Layer): Settings {
     image: layer.image ?? null,
     workspace: layer.workspace ?? null,
     timeoutMs: layer.timeoutMs ?? DEFAULTS.timeoutMs,
+    idleTimeoutMs: layer.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs,
     limits: {
       memoryBytes: layer.memoryBytes ?? DEFAULTS.memoryBytes,
       cpus: layer.cpus ?? DEFAULTS.cpus,

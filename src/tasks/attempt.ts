@@ -10,6 +10,7 @@ import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts'
 import type { Limits } from '../types.ts';
 import { conclude, end } from './conclude.ts';
 import type { DiskWatch } from './disk-watch.ts';
+import { IdleWatch } from './idle.ts';
 import type { Adopted } from './recovery.ts';
 import { transcriptFile } from './retention.ts';
 import type { StartTurn } from './start-line.ts';
@@ -24,6 +25,8 @@ export interface AttemptBounds {
   readonly limits: Limits;
   /** Milliseconds from the start of the agent. */
   readonly timeoutMs: number;
+  /** Milliseconds without any sign of work. */
+  readonly idleTimeoutMs: number;
   /** Milliseconds between two snapshots of the agent's work. */
   readonly snapshotEveryMs: number;
 }
@@ -158,13 +161,17 @@ interface StartedAttempt {
 async function untilEnd(context: AttemptContext, started: StartedAttempt): Promise<AttemptEnd> {
   const { attempt, start, session, running } = started;
   const file = transcriptFile(context.repository.stateDir, attempt.id);
+  const idle = new IdleWatch(context.bounds.idleTimeoutMs, () => running.cpuMs());
   const transcript = followOutput(file, running, (chunk) => {
-    for (const event of session.read(chunk)) tell(context, attempt, event);
+    const events = session.read(chunk);
+    // What an engine does not count as an event (it waits for the model again) is no sign of work.
+    if (events.length > 0) idle.active();
+    for (const event of events) tell(context, attempt, event);
   });
   // Awaited below; a failure meanwhile must not count as unhandled.
   transcript.catch(() => {});
   try {
-    const supervised = await untilEnded(context, started);
+    const supervised = await untilEnded(context, started, idle);
     await transcript;
     context.onCollecting();
     return await conclude(context, { attempt, start, session }, supervised);
@@ -182,25 +189,26 @@ function tell(context: AttemptContext, { id, task }: AttemptRecord, event: Agent
   } else context.emit({ type: 'usage', task, attempt: id, usage: event.usage });
 }
 
-async function untilEnded(context: AttemptContext, started: StartedAttempt): Promise<Supervised> {
+async function untilEnded(context: AttemptContext, started: StartedAttempt, idle: IdleWatch): Promise<Supervised> {
   const { bounds, disk, signal } = context;
   const { diskBytes } = bounds.limits;
-  const snapshots = takeSnapshots(context, started);
+  const snapshots = takeSnapshots(context, started, idle);
   try {
     const leftMs = bounds.timeoutMs - started.elapsedMs;
-    return await supervise(started.running, { attempt: started.attempt.id, leftMs, diskBytes, disk, signal });
+    return await supervise(started.running, { attempt: started.attempt.id, leftMs, idle, diskBytes, disk, signal });
   } finally {
     await snapshots.stop();
   }
 }
 
 /** Keeps the agent's work every few minutes, so that losing the engine costs at most that. */
-function takeSnapshots(context: AttemptContext, started: StartedAttempt): { stop(): Promise<void> } {
+function takeSnapshots(context: AttemptContext, started: StartedAttempt, idle: IdleWatch): { stop(): Promise<void> } {
   const { attempt, start, running } = started;
   let current: Promise<void> = Promise.resolve();
   let over = false;
   const timer = setInterval(() => {
     current = current.then(async () => {
+      const goOn = idle.hold();
       try {
         await running.snapshot((collection) =>
           keepSnapshot(context.repository, collection, { attempt: attempt.id, task: attempt.task, start }),
@@ -209,6 +217,8 @@ function takeSnapshots(context: AttemptContext, started: StartedAttempt): { stop
         if (over) return;
         const why = error instanceof Error ? error.message : String(error);
         context.emit({ type: 'warning', task: attempt.task, attempt: attempt.id, message: `no snapshot: ${why}` });
+      } finally {
+        goOn();
       }
     });
   }, context.bounds.snapshotEveryMs);

@@ -51,6 +51,7 @@ async function work(command: string): Promise<void> {
       bounds: {
         limits: { memoryBytes: 2 ** 30, cpus: 2, pids: 256, diskBytes: 2 ** 30 },
         timeoutMs: 60_000,
+        idleTimeoutMs: 60_000,
         snapshotEveryMs: 500,
       },
       includeDirty: false,
