@@ -20,6 +20,7 @@ export interface SettingFlags {
   readonly dockerfile?: string;
   readonly workspace?: string;
   readonly timeout?: string;
+  readonly idleTimeout?: string;
   readonly memory?: string;
   readonly cpus?: string;
   readonly pids?: string;
@@ -48,6 +49,7 @@ export function withSettingFlags(command: Command): Command {
     .option('--dockerfile <file>', "build the agents' image from this; its folder is the context")
     .option('--workspace <kind>', 'overlay or copy (default: overlay where the engine can)')
     .option('--timeout <duration>', 'per attempt (default: 1h)')
+    .option('--idle-timeout <duration>', 'per attempt, without output, CPU time or gateway traffic (default: 10m)')
     .option('--memory <size>', 'per sandbox (default: 4g)')
     .option('--cpus <n>', 'per sandbox (default: 2)')
     .option('--pids <n>', 'processes and threads per sandbox (default: 2048)')
@@ -73,6 +75,7 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
     dockerfile: ['dockerfile', flags.dockerfile],
     workspace: ['workspace', flags.workspace],
     timeout: ['timeout', flags.timeout],
+    idleTimeout: ['idle-timeout', flags.idleTimeout],
     memory: ['memory', flags.memory],
     cpus: ['cpus', flags.cpus],
     pids: ['pids', flags.pids],

@@ -110,7 +110,12 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
         engine: work.engine,
         gateway: work.gateway,
         engineNamed: (name) => engineNamed(context, settings, name),
-        bounds: { limits: settings.limits, timeoutMs: settings.timeoutMs, snapshotEveryMs: SNAPSHOT_EVERY_MS },
+        bounds: {
+          limits: settings.limits,
+          timeoutMs: settings.timeoutMs,
+          idleTimeoutMs: settings.idleTimeoutMs,
+          snapshotEveryMs: SNAPSHOT_EVERY_MS,
+        },
         only: work.only,
         ...(settings.base === null ? {} : { baseRef: settings.base }),
         includeDirty: settings.includeDirty,

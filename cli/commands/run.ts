@@ -62,13 +62,14 @@ function dryRun(context: Context, settings: Settings, waiting: ReturnType<State[
       workspace: settings.workspace,
       history: settings.history,
       timeoutMs: settings.timeoutMs,
+      idleTimeoutMs: settings.idleTimeoutMs,
       limits,
     });
     return EXIT_CODE_DONE;
   }
   const lines = [
     `${waiting.length} ${waiting.length === 1 ? 'task' : 'tasks'}, ${settings.maxAgents} at once, on the local Docker engine`,
-    `engine ${settings.engine?.name ?? '(none chosen)'}, ${imageOf(settings)}, time-out ${formatDuration(settings.timeoutMs)}`,
+    `engine ${settings.engine?.name ?? '(none chosen)'}, ${imageOf(settings)}, time-out ${formatDuration(settings.timeoutMs)}, idle ${formatDuration(settings.idleTimeoutMs)}`,
     `per sandbox: memory ${formatSize(limits.memoryBytes)}, ${limits.cpus} CPUs, ${limits.pids} processes, disk ${formatSize(limits.diskBytes)}, no network`,
     ...waiting.map((task) => `  phase ${task.phase}  ${task.priority.padEnd(6)}  ${task.id}`),
   ];

@@ -1,7 +1,7 @@
 /** What can be set, the defaults, and the pure rules that make one set of settings out of the layers. */
 
 import { type Caps, type Limits, NETWORKS, type Network, type WorkspaceKind } from '../types.ts';
-import { GIBIBYTE, HOUR_MS } from './sizes.ts';
+import { GIBIBYTE, HOUR_MS, MINUTE_MS } from './sizes.ts';
 
 /** A command that the user's settings name as an engine. */
 export interface EngineDefinition {
@@ -42,6 +42,7 @@ export interface Layer {
   readonly dockerfile?: string | undefined;
   readonly workspace?: WorkspaceKind | undefined;
   readonly timeoutMs?: number | undefined;
+  readonly idleTimeoutMs?: number | undefined;
   readonly memoryBytes?: number | undefined;
   readonly cpus?: number | undefined;
   readonly pids?: number | undefined;
@@ -80,6 +81,7 @@ export interface Settings {
   /** How the repository gets into sandboxes; null means the best that the Docker engine can. */
   readonly workspace: WorkspaceKind | null;
   readonly timeoutMs: number;
+  readonly idleTimeoutMs: number;
   readonly limits: Limits;
 }
 
@@ -103,6 +105,7 @@ export const WRITTEN_NAMES = {
   dockerfile: 'dockerfile',
   workspace: 'workspace',
   timeoutMs: 'timeout',
+  idleTimeoutMs: 'idle-timeout',
   memoryBytes: 'memory',
   cpus: 'cpus',
   pids: 'pids',
@@ -119,6 +122,7 @@ export const DEFAULTS = {
   history: 1,
   network: 'model',
   timeoutMs: HOUR_MS,
+  idleTimeoutMs: 10 * MINUTE_MS,
   memoryBytes: 4 * GIBIBYTE,
   cpus: 2,
   pids: 2048,
@@ -145,7 +149,16 @@ export function overlay(lower: Layer, upper: Layer): Layer {
   };
 }
 
-const QUANTITIES = ['maxAgents', 'history', 'timeoutMs', 'memoryBytes', 'cpus', 'pids', 'diskBytes'] as const;
+const QUANTITIES = [
+  'maxAgents',
+  'history',
+  'timeoutMs',
+  'idleTimeoutMs',
+  'memoryBytes',
+  'cpus',
+  'pids',
+  'diskBytes',
+] as const;
 const RUNS_OR_LOOSENS = [
   'engine',
   'engineCommand',
@@ -208,6 +221,7 @@ export function settingsOf(layer: Layer): Settings {
     dockerfile: layer.dockerfile ?? null,
     workspace: layer.workspace ?? null,
     timeoutMs: layer.timeoutMs ?? DEFAULTS.timeoutMs,
+    idleTimeoutMs: layer.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs,
     limits: {
       memoryBytes: layer.memoryBytes ?? DEFAULTS.memoryBytes,
       cpus: layer.cpus ?? DEFAULTS.cpus,

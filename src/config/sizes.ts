@@ -17,6 +17,7 @@ export interface Bounds {
 export const MEBIBYTE = 1024 ** 2;
 export const GIBIBYTE = 1024 ** 3;
 export const SECOND_MS = 1000;
+export const MINUTE_MS = 60_000;
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
 
@@ -67,7 +68,7 @@ export function formatDuration(milliseconds: number): string {
   for (const [unit, size] of [
     ['d', DAY_MS],
     ['h', HOUR_MS],
-    ['m', 60_000],
+    ['m', MINUTE_MS],
     ['s', SECOND_MS],
     ['ms', 1],
   ] as const) {

@@ -13,6 +13,8 @@ export class Attempt {
   readonly account = new Account('attempt');
   /** Fires when the attempt is revoked: what it has under way is cut. */
   readonly revoked = new AbortController();
+  /** When its traffic was last told of, by `performance.now()`. */
+  toldOfTraffic = Number.NEGATIVE_INFINITY;
   /** Bytes of request bodies that are held. */
   heldBytes = 0;
   readonly #denied = new Map<string, Denied>();

@@ -7,15 +7,16 @@ type Unnumbered<E> = E extends unknown ? Omit<E, 'seq' | 'at'> : never;
 export type EventBody = Unnumbered<GatewayEvent>;
 
 export class Events {
-  /** A hostile agent can make any number of audit lines: these must not push out the others. */
-  readonly #audits: GatewayEvent[] = [];
+  /** A hostile agent can make any number of these: they must not push out the others. */
+  readonly #minor: GatewayEvent[] = [];
   readonly #others: GatewayEvent[] = [];
   readonly #wakers = new Set<() => void>();
   #last = 0;
 
   emit(body: EventBody): void {
     this.#last += 1;
-    const kept = body.type === 'audit' ? this.#audits : this.#others;
+    const isMinor = body.type === 'audit' || body.type === 'traffic';
+    const kept = isMinor ? this.#minor : this.#others;
     kept.push({ seq: this.#last, at: new Date().toISOString(), ...body });
     if (kept.length > LIMITS.eventsKept) kept.shift();
     for (const wake of [...this.#wakers]) wake();
@@ -25,7 +26,7 @@ export class Events {
   async *follow(after: number, signal: AbortSignal): AsyncGenerator<GatewayEvent> {
     let seen = after;
     while (!signal.aborted) {
-      const news = [...newer(this.#audits, seen), ...newer(this.#others, seen)].sort((a, b) => a.seq - b.seq);
+      const news = [...newer(this.#minor, seen), ...newer(this.#others, seen)].sort((a, b) => a.seq - b.seq);
       for (const event of news) {
         seen = event.seq;
         yield event;

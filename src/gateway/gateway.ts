@@ -9,6 +9,7 @@ import type { EgressParts } from './egress.ts';
 import { Events } from './events.ts';
 import { ForwardProxy } from './forward-proxy.ts';
 import { Lane } from './lanes.ts';
+import { LIMITS } from './limits.ts';
 import type { Configuration, Denied } from './protocol.ts';
 import { Redactor } from './redact.ts';
 import { RegistryProxy } from './registry-proxy.ts';
@@ -84,6 +85,14 @@ export class Gateway {
     const prices = this.#configuration?.prices ?? {};
     const id = Object.hasOwn(prices, model) ? model : model.replace(SNAPSHOT, '');
     return (Object.hasOwn(prices, id) ? prices[id] : null) ?? null;
+  }
+
+  /** An event now and then. */
+  traffic(attempt: Attempt): void {
+    const now = performance.now();
+    if (now - attempt.toldOfTraffic < LIMITS.trafficNews) return;
+    attempt.toldOfTraffic = now;
+    this.events.emit({ type: 'traffic', attempt: attempt.id });
   }
 
   /** For the attempt's totals, and an event when it is a new kind. */

@@ -26,6 +26,8 @@ export const LIMITS = {
 
   /** From a request's last byte to the head of the model service's answer; thinking without a stream takes long. */
   answerTime: 10 * MINUTE,
+  /** Between two words on an attempt's traffic. */
+  trafficNews: 10 * SECOND,
   /** Between two pieces of an answer. */
   answerIdleTime: 5 * MINUTE,
   /** An error's body; more is cut off. */

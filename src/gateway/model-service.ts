@@ -45,7 +45,12 @@ export async function serveModel(gateway: Gateway, asked: Asked, sink: Sink): Pr
   const begun = Date.now();
   const line: Line = { host: '-', status: 0, reason: null, bytesIn: 0, bytesOut: 0 };
   try {
-    await pass(gateway, asked, audited(sink, line), line);
+    await pass(
+      gateway,
+      asked,
+      audited(sink, line, () => gateway.traffic(asked.attempt)),
+      line,
+    );
   } catch (error) {
     const isOver = asked.attempt.revoked.signal.aborted && line.status === 0;
     const reason = isOver ? new Refusal(401, 'revoked-token', 'the attempt is over') : error;
@@ -69,7 +74,7 @@ export async function serveModel(gateway: Gateway, asked: Asked, sink: Sink): Pr
   }
 }
 
-function audited(sink: Sink, line: Line): Sink {
+function audited(sink: Sink, line: Line, onTraffic: () => void): Sink {
   return {
     head: (status, headers) => {
       line.status = status;
@@ -77,6 +82,7 @@ function audited(sink: Sink, line: Line): Sink {
     },
     write: (chunk) => {
       line.bytesIn += chunk.length;
+      onTraffic();
       return sink.write(chunk);
     },
   };

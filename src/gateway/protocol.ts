@@ -146,6 +146,8 @@ export type GatewayEvent = { readonly seq: number; readonly at: string } & (
       /** Of the attempt so far. */
       readonly total: Usage;
     }
+  /** The attempt is being answered: told now and then while bytes flow. */
+  | { readonly type: 'traffic'; readonly attempt: string }
   | ({ readonly type: 'denied'; readonly attempt: string } & Denied)
   /** The service wants us to wait: requests of all attempts to it are held and go on by themselves. `until`: ISO 8601. */
   | { readonly type: 'limited'; readonly api: ModelApi; readonly status: number; readonly until: string }

@@ -116,6 +116,8 @@ export interface RunningSandbox {
    * bytes were not kept, a line on stdout says how many; the last 10 MB are. To be consumed once.
    */
   output(): AsyncIterable<OutputChunk>;
+  /** CPU time that everything in it has used so far, milliseconds. */
+  cpuMs(): Promise<number>;
   /** Resolves when the agent's main process is gone; rejects (kind `environment`) when the sandbox was taken away from us. */
   ended(): Promise<EndedSandbox>;
   /** Holds the agent still while `take` reads what it changed so far, and lets it go on whatever happens. */

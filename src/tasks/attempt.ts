@@ -12,6 +12,7 @@ import type { Limits, Usage } from '../types.ts';
 import { conclude, end } from './conclude.ts';
 import type { DiskWatch } from './disk-watch.ts';
 import type { RunGateway } from './gateway.ts';
+import { IdleWatch } from './idle.ts';
 import type { Adopted } from './recovery.ts';
 import { conversationFolder, transcriptFile } from './retention.ts';
 import type { StartTurn } from './start-line.ts';
@@ -28,6 +29,8 @@ export interface AttemptBounds {
   readonly limits: Limits;
   /** Milliseconds from the start of the agent. */
   readonly timeoutMs: number;
+  /** Milliseconds without any sign of work. */
+  readonly idleTimeoutMs: number;
   /** Milliseconds between two snapshots of the agent's work. */
   readonly snapshotEveryMs: number;
 }
@@ -201,11 +204,13 @@ interface StartedAttempt {
 async function untilEnd(context: AttemptContext, started: StartedAttempt): Promise<EndedAttempt> {
   const { attempt, start, agent, running } = started;
   const talk = new Talk(context, attempt);
-  const transcript = followAgent(context, started, talk);
+  const idle = new IdleWatch(context.bounds.idleTimeoutMs, () => running.cpuMs());
+  agent.ties.onActive = () => idle.active();
+  const transcript = followAgent(context, started, { talk, idle });
   // Awaited below; a failure meanwhile must not count as unhandled.
   transcript.catch(() => {});
   try {
-    const { supervised, driven } = await untilEnded(context, started, talk);
+    const { supervised, driven } = await untilEnded(context, started, { talk, idle });
     await transcript;
     context.onCollecting();
     // From here on nothing that it left behind can ask for anything.
@@ -220,29 +225,42 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
 }
 
 /** Where the thinking is done on this side, there is nothing to follow: the transcript is written with it. */
-async function followAgent(context: AttemptContext, started: StartedAttempt, talk: Talk): Promise<void> {
+async function followAgent(
+  context: AttemptContext,
+  started: StartedAttempt,
+  { talk, idle }: { readonly talk: Talk; readonly idle: IdleWatch },
+): Promise<void> {
   const { attempt, agent, running } = started;
   if (agent.session.drive !== undefined) return;
   const file = transcriptFile(context.repository.stateDir, attempt.id);
   await followOutput(file, running, (chunk) => {
-    for (const event of agent.session.read(chunk)) talk.tell(event);
+    const events = agent.session.read(chunk);
+    // What an engine does not count as an event (it waits for the model again) is no sign of work.
+    if (events.length > 0) idle.active();
+    for (const event of events) talk.tell(event);
   });
 }
 
 async function untilEnded(
   context: AttemptContext,
   started: StartedAttempt,
-  talk: Talk,
+  { talk, idle }: { readonly talk: Talk; readonly idle: IdleWatch },
 ): Promise<{ supervised: Supervised; driven: EngineVerdict | null }> {
   const { bounds, disk, signal } = context;
   const { attempt, agent, running } = started;
   const { diskBytes } = bounds.limits;
-  const snapshots = takeSnapshots(context, started);
+  const snapshots = takeSnapshots(context, started, idle);
   const over = new AbortController();
-  const driving = drive(context, started, { signal: over.signal, tell: (event) => talk.tell(event) });
+  const driving = drive(context, started, {
+    signal: over.signal,
+    tell: (event) => {
+      idle.active();
+      talk.tell(event);
+    },
+  });
   try {
     const leftMs = bounds.timeoutMs - started.elapsedMs;
-    const supervision = { attempt: attempt.id, leftMs, diskBytes, disk, signal, ties: agent.ties };
+    const supervision = { attempt: attempt.id, leftMs, idle, diskBytes, disk, signal, ties: agent.ties };
     const supervised = await supervise(running, supervision);
     over.abort();
     return { supervised, driven: await driving };
@@ -283,12 +301,13 @@ async function drive(
 }
 
 /** Keeps the agent's work every few minutes, so that losing the engine costs at most that. */
-function takeSnapshots(context: AttemptContext, started: StartedAttempt): { stop(): Promise<void> } {
+function takeSnapshots(context: AttemptContext, started: StartedAttempt, idle: IdleWatch): { stop(): Promise<void> } {
   const { attempt, start, running } = started;
   let current: Promise<void> = Promise.resolve();
   let over = false;
   const timer = setInterval(() => {
     current = current.then(async () => {
+      const goOn = idle.hold();
       try {
         await running.snapshot((collection) =>
           keepSnapshot(context.repository, collection, { attempt: attempt.id, task: attempt.task, start }),
@@ -297,6 +316,8 @@ function takeSnapshots(context: AttemptContext, started: StartedAttempt): { stop
         if (over) return;
         const why = error instanceof Error ? error.message : String(error);
         context.emit({ type: 'warning', task: attempt.task, attempt: attempt.id, message: `no snapshot: ${why}` });
+      } finally {
+        goOn();
       }
     });
   }, context.bounds.snapshotEveryMs);

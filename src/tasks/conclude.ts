@@ -93,6 +93,10 @@ function failureOf(
       return { outcome: 'killed', reason: RUN_STOPPED };
     case 'killed':
       return { outcome: 'killed', reason: KILLED_BY_USER };
+    case 'idle': {
+      const seconds = context.bounds.idleTimeoutMs / 1000;
+      return { outcome: 'idle', reason: `ended after ${seconds} s without output, CPU time or gateway traffic` };
+    }
     case 'timeout':
       return { outcome: 'timeout', reason: `ended after its time-out of ${context.bounds.timeoutMs / 1000} s` };
   }

@@ -61,6 +61,8 @@ export interface AccessPlan {
 
 /** What happens to an attempt from the gateway's side. */
 export interface AttemptHooks {
+  /** It is at work. */
+  onActive(): void;
   onUsage(total: Usage): void;
   onDenied(host: string, reason: string): void;
   /** Ends it as over budget. */
@@ -171,6 +173,9 @@ export class RunGateway implements AsyncDisposable {
     switch (event.type) {
       case 'usage':
         this.#hooks.get(event.attempt)?.onUsage(event.total);
+        break;
+      case 'traffic':
+        this.#hooks.get(event.attempt)?.onActive();
         break;
       case 'denied':
         this.#hooks.get(event.attempt)?.onDenied(event.host, event.reason);

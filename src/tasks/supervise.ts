@@ -1,8 +1,9 @@
-/** Waits for an agent and ends it when its time or its budget is up, when it fills the disk or when somebody wants it ended. */
+/** Waits for an agent and ends it when its time or its budget is up, when it does nothing, fills the disk, or somebody wants it ended. */
 
 import type { EndedSandbox, RunningSandbox } from '../sandbox/sandbox.ts';
 import type { AttemptId } from '../types.ts';
 import type { DiskWatch } from './disk-watch.ts';
+import type { IdleWatch } from './idle.ts';
 import { Stopwatch } from './stopwatch.ts';
 import type { Ties } from './ties.ts';
 
@@ -11,13 +12,14 @@ export const KILLED_BY_USER = 'killed by the user';
 
 /** Why we ended the agent, when it did not end by itself. */
 export type Stopped =
-  | { readonly why: 'timeout' | 'killed' | 'interrupted' }
+  | { readonly why: 'timeout' | 'idle' | 'killed' | 'interrupted' }
   | { readonly why: 'disk' | 'budget'; readonly reason: string };
 
 export interface Supervision {
   readonly attempt: AttemptId;
   /** Milliseconds until the agent is ended; while it is paused they do not count. */
   readonly leftMs: number;
+  readonly idle: IdleWatch;
   readonly diskBytes: number;
   readonly disk: DiskWatch;
   readonly signal: AbortSignal;
@@ -42,13 +44,20 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
   };
   const onAbort = (): void => stop({ why: signal.reason === KILLED_BY_USER ? 'killed' : 'interrupted' });
   const deadline = new Stopwatch(bounds.leftMs, () => stop({ why: 'timeout' }));
+  let letIdleGoOn = (): void => {};
   ties.watch((isPaused) => {
-    if (isPaused) deadline.stop();
-    else deadline.goOn();
+    if (isPaused) {
+      deadline.stop();
+      letIdleGoOn = bounds.idle.hold();
+    } else {
+      deadline.goOn();
+      letIdleGoOn();
+    }
     const done = isPaused ? running.hold() : running.goOn();
     // The engine is in trouble: waiting for the end reports it.
     done.catch(() => {});
   });
+  bounds.idle.start(() => stop({ why: 'idle' }));
   const onBudget = (): void => stop({ why: 'budget', reason: String(ties.budget.reason) });
   ties.budget.addEventListener('abort', onBudget, { once: true });
   if (ties.budget.aborted) onBudget();
@@ -59,6 +68,7 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
     return { ended: await running.ended(), stopped };
   } finally {
     deadline.stop();
+    bounds.idle[Symbol.dispose]();
     ties.watch(null);
     ties.budget.removeEventListener('abort', onBudget);
     unwatch();

@@ -17,6 +17,8 @@ export interface TiesParts {
 export class Ties implements AttemptHooks {
   /** Aborted, with a sentence as the reason, when the attempt has used up its budget. */
   readonly budget: AbortSignal;
+  /** Called whenever the gateway has news of the agent: it is at work. */
+  onActive = (): void => {};
   /** As the gateway metered it. */
   usage: Usage = NO_USAGE;
   readonly #parts: TiesParts;
@@ -38,6 +40,7 @@ export class Ties implements AttemptHooks {
   onUsage(usage: Usage): void {
     const { attempt, emit, onUsage } = this.#parts;
     this.usage = usage;
+    this.onActive();
     onUsage(usage);
     emit({ type: 'usage', task: attempt.task, attempt: attempt.id, usage });
   }

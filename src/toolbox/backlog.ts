@@ -15,7 +15,8 @@ export interface Pace {
   readonly waitBytes: number;
   /** Passed on at once after a silence; the engine's log holds more than that. */
   readonly burstBytes: number;
-  readonly bytesPerSecond: number;
+  /** While nothing may be dropped, and after that. */
+  readonly bytesPerSecond: { readonly whole: number; readonly later: number };
 }
 
 export const PACE: Pace = {
@@ -23,7 +24,7 @@ export const PACE: Pace = {
   keptBytes: 12 * 1024 ** 2,
   waitBytes: 1024 ** 2,
   burstBytes: 16 * 1024 ** 2,
-  bytesPerSecond: 4 * 1024 ** 2,
+  bytesPerSecond: { whole: 8 * 1024 ** 2, later: 1024 ** 2 },
 };
 
 /** What a piece costs beyond its bytes: a backlog of tiny ones is bounded too. */
@@ -62,7 +63,7 @@ export class Backlog {
 
   /** The agent is to wait until some of this was taken. */
   get isFull(): boolean {
-    return this.#seen < this.#pace.wholeBytes && this.#cost > this.#pace.waitBytes;
+    return !this.#mayDrop && this.#cost > this.#pace.waitBytes;
   }
 
   add(stream: OutputStream, data: Buffer): void {
@@ -73,7 +74,7 @@ export class Backlog {
     this.#last = piece;
     this.#seen += data.length;
     this.#cost += data.length + PIECE_COST;
-    while (this.#seen > this.#pace.wholeBytes && this.#cost > this.#pace.keptBytes) {
+    while (this.#mayDrop && this.#cost > this.#pace.keptBytes) {
       this.#dropped += this.#first?.data.length ?? 0;
       this.#shift();
     }
@@ -86,7 +87,8 @@ export class Backlog {
 
   /** Milliseconds until the pace allows another frame. */
   waitMs(now: number): number {
-    const { bytesPerSecond, burstBytes } = this.#pace;
+    const { burstBytes } = this.#pace;
+    const bytesPerSecond = this.#pace.bytesPerSecond[this.#mayDrop ? 'later' : 'whole'];
     const earned = ((now - this.#allowedAt) / 1000) * bytesPerSecond;
     this.#allowance = Math.min(this.#allowance + earned, burstBytes);
     this.#allowedAt = now;
@@ -113,6 +115,10 @@ export class Backlog {
   /** The last frame of all. */
   end(): OutputFrame {
     return { kind: 'end', at: this.#at };
+  }
+
+  get #mayDrop(): boolean {
+    return this.#seen > this.#pace.wholeBytes;
   }
 
   /** Neighbouring pieces of one stream, as many as go into one frame. */

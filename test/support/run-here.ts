@@ -40,6 +40,7 @@ export async function runHere(scratch: Scratch, state: State, choices: Choices):
       bounds: {
         limits: { memoryBytes: 2 ** 30, cpus: 2, pids: 256, diskBytes: 2 ** 30 },
         timeoutMs: 60_000,
+        idleTimeoutMs: 60_000,
         snapshotEveryMs: 500,
       },
       includeDirty: false,

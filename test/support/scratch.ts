@@ -115,6 +115,20 @@ export class Scratch implements AsyncDisposable {
     return answer.stdout;
   }
 
+  /** The bytes that a command prints, which need not be text. */
+  async bytes(args: readonly string[]): Promise<Buffer> {
+    const { stdout } = await execa(process.execPath, [CLI, ...args], {
+      cwd: this.repository,
+      extendEnv: false,
+      stdin: 'ignore',
+      env: this.env,
+      encoding: 'buffer',
+      stripFinalNewline: false,
+      maxBuffer: Number.POSITIVE_INFINITY,
+    });
+    return Buffer.from(stdout);
+  }
+
   /** The one JSON document that a command prints. */
   async json<T>(args: readonly string[]): Promise<T> {
     return JSON.parse(await this.must([...args, '--json'])) as T;

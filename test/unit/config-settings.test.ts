@@ -66,6 +66,7 @@ describe('layers', () => {
       dockerfile: null,
       workspace: null,
       timeoutMs: 3_600_000,
+      idleTimeoutMs: 600_000,
       limits: { memoryBytes: 4 * GIB, cpus: 2, pids: 2048, diskBytes: 10 * GIB },
     });
     expect(warnings).toEqual([]);
@@ -125,6 +126,7 @@ describe('layers', () => {
       'workspace: copy',
       'history: 20',
       'timeout: 1h30m',
+      'idle-timeout: 90s',
       'memory: 512m',
       'cpus: 0.5',
       'pids: 64',
@@ -148,6 +150,7 @@ describe('layers', () => {
       workspace: 'copy',
       history: 20,
       timeoutMs: 5_400_000,
+      idleTimeoutMs: 90_000,
       limits: { memoryBytes: GIB / 2, cpus: 0.5, pids: 64, diskBytes: 1.5 * GIB },
     });
   });
@@ -273,6 +276,7 @@ describe("a repository's own file", () => {
     ['disk: 11g', 'disk'],
     ['history: 2', 'history'],
     ['timeout: 2h', 'timeout'],
+    ['idle-timeout: 11m', 'idle-timeout'],
     ['image: evil', 'image'],
     ['dockerfile: Dockerfile', 'dockerfile'],
     ['engine: demo', 'engine'],

@@ -53,7 +53,10 @@ describe('a frame', () => {
 });
 
 describe('the backlog', () => {
-  const PACE: Pace = { wholeBytes: 1000, keptBytes: 500, waitBytes: 200, burstBytes: 100, bytesPerSecond: 1000 };
+  const PACE: Pace = {
+    ...{ wholeBytes: 1000, keptBytes: 500, waitBytes: 200, burstBytes: 100 },
+    bytesPerSecond: { whole: 1000, later: 100 },
+  };
   /** Everything that is left, without regard to the pace. */
   function rest(backlog: Backlog): OutputFrame[] {
     const frames: OutputFrame[] = [];

@@ -21,6 +21,7 @@ const KILL_AFTER_GRACE_S = 4;
 /** From one end of a log that was followed to the next look at it, while the agent still runs. */
 const LOG_AGAIN_MS = 1000;
 
+const NANOSECONDS_PER_MS = 1e6;
 /** Exit code of a main process that SIGKILL ended. */
 const KILLED = 128 + constants.signals.SIGKILL;
 
@@ -70,6 +71,11 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
       throw engineFailure(`the output of ${attempt} could not be read`, cause);
     });
     yield* demultiplex(log);
+  }
+
+  async cpuMs(): Promise<number> {
+    const { cpu_stats: cpu } = await this.#parts.container.stats({ stream: false, 'one-shot': true });
+    return cpu.cpu_usage.total_usage / NANOSECONDS_PER_MS;
   }
 
   async ended(): Promise<EndedSandbox> {

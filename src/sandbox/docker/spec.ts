@@ -248,8 +248,9 @@ export function gatewayContainer(at: GatewayPlacement): ContainerCreateOptions &
         `rw,noexec,nosuid,nodev,size=${MIB},uid=${GATEWAY_UID},gid=${GATEWAY_UID},mode=0700`,
     },
     Mounts: [{ Type: 'volume', Source: at.volume, Target: GATEWAY_MOUNT, VolumeOptions: noCopy() }],
-    Memory: 512 * MIB,
-    MemorySwap: 512 * MIB,
+    // Request bodies are held while they are checked: half of it at most.
+    Memory: 1024 * MIB,
+    MemorySwap: 1024 * MIB,
     PidsLimit: 256,
     Ulimits: [
       { Name: 'nofile', Soft: OPEN_FILES, Hard: OPEN_FILES },
