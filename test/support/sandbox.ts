@@ -12,7 +12,7 @@ import { rootCommit } from '../../src/git/commits.ts';
 import { packOfTree } from '../../src/git/objects.ts';
 import { findRepository } from '../../src/git/repository.ts';
 import { openDockerHost } from '../../src/sandbox/docker/host.ts';
-import type { RunningSandbox, SandboxHost } from '../../src/sandbox/sandbox.ts';
+import type { BaseTree, RunningSandbox, SandboxHost } from '../../src/sandbox/sandbox.ts';
 import type { AttemptId, Limits, ObjectId, TaskId } from '../../src/types.ts';
 import { Scratch } from './scratch.ts';
 
@@ -48,6 +48,8 @@ export interface SandboxRun {
   readonly timeoutMs?: number;
   readonly limits?: Partial<Limits>;
   readonly alter?: Alteration | undefined;
+  /** A tree that was prepared; not given: that of the repository's first commit. */
+  readonly on?: Pick<BaseTree, 'tree' | 'commit'>;
 }
 
 export interface SandboxEnd {
@@ -145,6 +147,10 @@ export class SandboxBench implements AsyncDisposable {
     }
   }
 
+  get scratch(): Scratch {
+    return this.#parts.scratch;
+  }
+
   get host(): SandboxHost {
     return this.#parts.host;
   }
@@ -155,7 +161,8 @@ export class SandboxBench implements AsyncDisposable {
     const attempt = `probe-${this.#attempts}.1` as AttemptId;
     const task = `probe-${this.#attempts}` as TaskId;
     const containerName = `orchestrate-${this.installation}-${attempt}`;
-    const { host, tree, commit } = this.#parts;
+    const { host } = this.#parts;
+    const { tree, commit } = options.on ?? this.#parts;
     const line = typeof command === 'string' ? command : 'true';
     const program = shellProgram(line, { task, attempt: 1, role: 'prober', title: 'Probe', description: 'Probe' });
     if (options.alter !== undefined) this.#docker.alterations.set(containerName, options.alter);

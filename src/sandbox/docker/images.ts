@@ -51,9 +51,13 @@ const CONTEXTS: Record<ImageName, ImageContext> = {
   },
 };
 
+/** What is built here, without tags. */
+export const BUILT_IMAGES: readonly string[] = Object.keys(CONTEXTS);
+
 export interface RunImages {
   readonly agent: AgentImage;
   readonly sidecar: string;
+  readonly toolbox: string;
   /** Name of the volume to mount at /opt/orchestrate. */
   readonly toolboxVolume: string;
 }
@@ -76,6 +80,7 @@ export async function ensureImages(
   return {
     agent: await readAgentImage(docker, await agent, image === null),
     sidecar,
+    toolbox,
     toolboxVolume: await ensureToolboxVolume(docker, toolbox),
   };
 }
