@@ -13,7 +13,7 @@ import { rootCommit } from '../../src/git/commits.ts';
 import { packOfTree } from '../../src/git/objects.ts';
 import { findRepository } from '../../src/git/repository.ts';
 import { openDockerHost } from '../../src/sandbox/docker/host.ts';
-import type { OutputChunk, RunningSandbox, SandboxHost } from '../../src/sandbox/sandbox.ts';
+import type { BaseTree, OutputChunk, RunningSandbox, SandboxHost } from '../../src/sandbox/sandbox.ts';
 import type { AttemptId, Limits, ObjectId, TaskId } from '../../src/types.ts';
 import { Scratch } from './scratch.ts';
 
@@ -53,6 +53,8 @@ export interface SandboxRun {
   readonly program?: AgentProgram;
   /** Given each piece of output, in order. */
   readonly onOutput?: (chunk: OutputChunk) => void;
+  /** A tree that was prepared; not given: that of the repository's first commit. */
+  readonly on?: Pick<BaseTree, 'tree' | 'commit'>;
 }
 
 export interface SandboxEnd {
@@ -155,6 +157,10 @@ export class SandboxBench implements AsyncDisposable {
     }
   }
 
+  get scratch(): Scratch {
+    return this.#parts.scratch;
+  }
+
   get host(): SandboxHost {
     return this.#parts.host;
   }
@@ -165,7 +171,8 @@ export class SandboxBench implements AsyncDisposable {
     const attempt = `probe-${this.#attempts}.1` as AttemptId;
     const task = `probe-${this.#attempts}` as TaskId;
     const containerName = `orchestrate-${this.installation}-${attempt}`;
-    const { host, tree, commit } = this.#parts;
+    const { host } = this.#parts;
+    const { tree, commit } = options.on ?? this.#parts;
     const line = typeof command === 'string' ? command : 'true';
     const program =
       options.program ?? shellProgram(line, { task, attempt: 1, role: 'prober', title: 'Probe', description: 'Probe' });

@@ -36,6 +36,20 @@ it('drops transcripts of which no part was written to for 30 days', async () => 
   expect(await left()).toEqual(['live.1.log', 'live.1.log.1', 'notes.txt', 'recent.1.log']);
 });
 
+it('drops more of the oldest where all together are too large', async () => {
+  for (const [name, days] of Object.entries({
+    'oldest.1.log': 3,
+    'older.1.log': 2,
+    'older.1.log.1': 2,
+    'new.1.log': 1,
+  })) {
+    await write(name, days);
+  }
+  expect(await retainTranscripts(stateDir, NOW, 4)).toEqual([]);
+  expect(await retainTranscripts(stateDir, NOW, 2)).toEqual(['older.1', 'oldest.1']);
+  expect(await left()).toEqual(['new.1.log']);
+});
+
 it('has nothing to do where no agent ever ran', async () => {
   await rm(join(stateDir, 'transcripts'), { recursive: true });
   expect(await retainTranscripts(stateDir, NOW)).toEqual([]);

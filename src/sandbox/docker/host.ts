@@ -21,14 +21,15 @@ import type {
 import { engineFailure, isStatus } from './engine-errors.ts';
 import { ImageFitting } from './fitting.ts';
 import { type GatewayLink, removeGateway, startGateway } from './gateway-link.ts';
-import { ensureImages, type RunImages } from './images.ts';
+import { BUILT_IMAGES, ensureImages, type RunImages } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
 import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL, storeVolumeName } from './names.ts';
+import { dropOldVersions } from './old-versions.ts';
 import { requirePrograms } from './programs.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
 import { ensureStore, removeLeftAttempts, STORE_LIMITS, type StoreLimits, trimStore } from './store.ts';
-import { RUN_KINDS, sweep } from './sweep.ts';
+import { isSharedInUse, RUN_KINDS, sweep } from './sweep.ts';
 import { probeWorkspace } from './workspace-probe.ts';
 
 /** Layers stacked at most; a tree beyond that is laid out whole again. */
@@ -354,5 +355,14 @@ class DockerHost implements SandboxHost {
     ]);
     // What a coordinator asked for right before it was killed may have come to be after the first look.
     await sweepEarlierRuns(this.#options);
+    await this.#dropOldVersions().catch((error: Error) => onWarning(error.message));
+  }
+
+  async #dropOldVersions(): Promise<void> {
+    const { agent, sidecar, toolbox } = this.#prepared.images;
+    const { docker, installation } = this.#options;
+    const used = [agent.name, sidecar, toolbox];
+    if (await isSharedInUse(docker, installation)) return;
+    await dropOldVersions(docker, { images: BUILT_IMAGES, used, now: new Date() });
   }
 }

@@ -59,9 +59,13 @@ const CONTEXTS: Record<ImageName, ImageContext> = {
   },
 };
 
+/** What is built here, without tags. */
+export const BUILT_IMAGES: readonly string[] = Object.keys(CONTEXTS);
+
 export interface RunImages {
   readonly agent: AgentImage;
   readonly sidecar: string;
+  readonly toolbox: string;
   /** Name of the volume to mount at /opt/orchestrate. */
   readonly toolboxVolume: string;
 }
@@ -90,6 +94,7 @@ export async function ensureImages(
   return {
     agent: await readAgentImage(docker, agent, theirs === null),
     sidecar,
+    toolbox,
     toolboxVolume: await ensureToolboxVolume(docker, toolbox),
   };
 }

@@ -52,7 +52,7 @@ export async function sweep(docker: Docker, installation: string, options: Sweep
 }
 
 /** Runs of other repositories count on the shared images and volumes between two of their containers, too. */
-async function isSharedInUse(docker: Docker, installation: string): Promise<boolean> {
+export async function isSharedInUse(docker: Docker, installation: string): Promise<boolean> {
   const running = await docker.listContainers({ filters: { label: [LABEL] } });
   return running.some((container) => container.Labels[LABEL] !== installation);
 }

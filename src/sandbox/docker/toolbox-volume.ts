@@ -17,7 +17,7 @@ const LOOK_AGAIN_MS = 250;
 
 /** Makes sure of the volume for the toolbox image `image` (name:hash) and returns its name. One question when it is there. */
 export async function ensureToolboxVolume(docker: Docker, image: string): Promise<string> {
-  const volume = image.replace(':', '-');
+  const volume = volumeOf(image);
   const until = Date.now() + FILL_TIMEOUT_MS;
   while (!(await isFilled(docker, volume))) {
     if (Date.now() > until) {
@@ -29,6 +29,23 @@ export async function ensureToolboxVolume(docker: Docker, image: string): Promis
     if (!(await fill(docker, image, volume))) await wait(LOOK_AGAIN_MS);
   }
   return volume;
+}
+
+/** Removes what `ensureToolboxVolume` made of an image, where it did; false where a container mounts it. */
+export async function removeToolboxVolume(docker: Docker, image: string): Promise<boolean> {
+  const volume = volumeOf(image);
+  const users = await docker.listContainers({ all: true, filters: { volume: [volume] } });
+  if (users.some(({ Names: names }) => !names.includes(`/${holderOf(volume)}`))) return false;
+  for (const { Id } of users) {
+    await docker
+      .getContainer(Id)
+      .remove({ force: true })
+      .catch((error) => {
+        if (!isStatus(error, 404) && !isStatus(error, 409)) throw error;
+      });
+  }
+  await removeUnused(docker, volume);
+  return true;
 }
 
 async function isFilled(docker: Docker, volume: string): Promise<boolean> {
@@ -79,6 +96,10 @@ async function fill(docker: Docker, image: string, volume: string): Promise<bool
     if (isStatus(error, 409)) return false;
     throw error;
   }
+}
+
+function volumeOf(image: string): string {
+  return image.replace(':', '-');
 }
 
 function holderOf(volume: string): string {
