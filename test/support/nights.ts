@@ -46,9 +46,15 @@ export async function workNight(scratch: Scratch, night: Night): Promise<string[
           }),
       },
       {
-        ...{ maxAgents: 2, engine: commandEngine('command', night.command), includeDirty: false },
+        ...{
+          maxAgents: 2,
+          engine: commandEngine({ name: 'command', command: night.command }),
+          gateway: null,
+          includeDirty: false,
+        },
         ...{ history: night.history, signal: new AbortController().signal, pid: process.pid },
-        bounds: { limits: LIMITS, timeoutMs: 60_000, snapshotEveryMs: 60_000 },
+        engineNamed: (name) => Promise.reject(new Error(`nobody knows the engine ${name}`)),
+        bounds: { limits: LIMITS, timeoutMs: 60_000, idleTimeoutMs: 60_000, snapshotEveryMs: 60_000 },
       },
     );
     return warnings;

@@ -144,7 +144,7 @@ export class LocalToolbox implements Toolbox, AsyncDisposable {
   }
 
   async finish(): Promise<void> {
-    await this.#ask('finish', {});
+    await Promise.race([this.#ask('finish', {}), this.ended]);
   }
 
   /** Again on the next session when one is lost. */

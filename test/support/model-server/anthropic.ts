@@ -55,7 +55,8 @@ function head(n: number, body: Body): Body {
 }
 
 function endOf(turn: Turn): { stop_reason: StopReason; stop_sequence: null } {
-  const natural = (turn.tools ?? []).length > 0 ? 'tool_use' : 'end_turn';
+  const natural =
+    turn.compaction !== undefined ? 'compaction' : (turn.tools ?? []).length > 0 ? 'tool_use' : 'end_turn';
   return { stop_reason: turn.stop ?? natural, stop_sequence: null };
 }
 
@@ -72,6 +73,8 @@ function usageOf({ input, output, cacheRead, cacheWrite }: TurnUsage): Body {
 
 function blocksOf(turn: Turn, n: number): readonly Body[] {
   const blocks: Body[] = [];
+  if (turn.compaction !== undefined)
+    blocks.push({ type: 'compaction', content: turn.compaction, encrypted_content: null });
   if (turn.thinking !== undefined)
     blocks.push({ type: 'thinking', thinking: turn.thinking, signature: `signature-${n}` });
   const text = piecesOf(turn).join('');
@@ -85,11 +88,14 @@ function blocksOf(turn: Turn, n: number): readonly Body[] {
 
 function emptied(block: Body): Body {
   if (block.type === 'text') return { ...block, text: '' };
+  if (block.type === 'compaction') return { ...block, content: null };
   if (block.type === 'thinking') return { ...block, thinking: '', signature: '' };
   return { ...block, input: {} };
 }
 
 function deltasOf(block: Body, turn: Turn): readonly Body[] {
+  if (block.type === 'compaction')
+    return [{ type: 'compaction_delta', content: block.content, encrypted_content: null }];
   if (block.type === 'text') return piecesOf(turn).map((text) => ({ type: 'text_delta', text }));
   if (block.type === 'thinking') {
     return [

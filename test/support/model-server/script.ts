@@ -42,6 +42,7 @@ export type StopReason =
   | 'stop_sequence'
   | 'pause_turn'
   | 'refusal'
+  | 'compaction'
   | 'model_context_window_exceeded';
 
 /** Tokens; `input` counts what neither came from the cache nor went into it. */
@@ -65,7 +66,9 @@ export interface Turn {
   /** Several pieces: one event each. */
   readonly text?: string | readonly string[];
   readonly tools?: readonly ToolCall[];
-  /** Default: `tool_use` where there are calls, else `end_turn`. */
+  /** The summary that answers a request for one, and nothing else (Messages alone). */
+  readonly compaction?: string;
+  /** Default: `compaction` where there is one, `tool_use` where there are calls, else `end_turn`. */
   readonly stop?: StopReason;
   /** In place of what the server counts itself. */
   readonly usage?: Partial<TurnUsage>;
