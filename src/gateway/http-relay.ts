@@ -42,8 +42,10 @@ export interface Relayed {
   readonly host: string;
   /** The header of that name, in place of the client's; never passed back, in no encoding. Null: none is sent. */
   readonly authorization: string | null;
-  /** In `Location` and in documents. */
+  /** How URLs in `Location` are changed. */
   readonly links: readonly Replacement[];
+  /** And those in JSON and HTML. */
+  readonly linksInDocuments: boolean;
   /** Cuts it. */
   readonly signal: AbortSignal;
 }
@@ -58,7 +60,7 @@ export async function relayRequest(
   connection: Duplex,
   relayed: Relayed,
 ): Promise<{ readonly status: number; readonly bytesIn: number }> {
-  const { signal, authorization, links } = relayed;
+  const { signal, authorization, links, linksInDocuments } = relayed;
   const cut = () => connection.destroy();
   signal.addEventListener('abort', cut);
   try {
@@ -66,7 +68,7 @@ export async function relayRequest(
     const answer = await ask(connection, request, relayed);
     const status = answer.statusCode ?? 502;
     const type = answer.headers['content-type'] ?? '';
-    const relink = links.length > 0 && WITH_LINKS.test(type) && answer.headers['content-encoding'] === undefined;
+    const relink = linksInDocuments && WITH_LINKS.test(type) && answer.headers['content-encoding'] === undefined;
     const redactor = new Redactor(authorization === null ? [] : secretsOf(authorization));
     const changes = [...(relink ? [replacing(links)] : []), ...(authorization === null ? [] : [redactor.stream()])];
     const headers = keptOf(answer.rawHeaders)
@@ -95,7 +97,7 @@ export async function relayRequest(
 }
 
 function ask(connection: Duplex, request: IncomingMessage, relayed: Relayed): Promise<IncomingMessage> {
-  const { path, host, authorization, links } = relayed;
+  const { path, host, authorization, linksInDocuments } = relayed;
   const passedOn = PASSED_ON.flatMap((name) => {
     const value = request.headers[name];
     return typeof value === 'string' ? [[name, value]] : [];
@@ -108,7 +110,7 @@ function ask(connection: Duplex, request: IncomingMessage, relayed: Relayed): Pr
         ...Object.fromEntries(passedOn),
         ...(authorization === null ? {} : { authorization }),
         // What is to be changed on its way back must be readable.
-        ...(authorization === null && links.length === 0 ? {} : { 'accept-encoding': 'identity' }),
+        ...(authorization === null && !linksInDocuments ? {} : { 'accept-encoding': 'identity' }),
         host,
       },
       setHost: false,
