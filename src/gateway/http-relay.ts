@@ -31,6 +31,9 @@ const NOT_PASSED_BACK = new Set([
   ...['transfer-encoding', 'upgrade', 'set-cookie', 'set-cookie2', 'alt-svc', 'x-orchestrate-reason'],
 ]);
 
+/** A shorter password is in every package by chance. */
+const LEAST_SECRET = 8;
+
 /** Documents that tell clients where to go on. */
 const WITH_LINKS = /^(?:text\/html|application\/(?:[\w.+-]+\+)?(?:json|html))\b/i;
 
@@ -129,9 +132,9 @@ function ask(connection: Duplex, request: IncomingMessage, relayed: Relayed): Pr
 /** The header, the credentials in it and, of `Basic`, the password. */
 function secretsOf(authorization: string): readonly string[] {
   const [scheme = '', credentials = ''] = authorization.split(/ +(.*)/s);
-  if (scheme.toLowerCase() !== 'basic') return [authorization, credentials];
-  const pair = Buffer.from(credentials, 'base64').toString();
-  return [authorization, credentials, pair, pair.slice(pair.indexOf(':') + 1)];
+  const pair = scheme.toLowerCase() === 'basic' ? Buffer.from(credentials, 'base64').toString() : '';
+  const all = [authorization, credentials, pair, pair.slice(pair.indexOf(':') + 1)];
+  return all.filter((secret) => secret.length >= LEAST_SECRET);
 }
 
 /** Relative ones are made absolute, since the client would take them to be relative to us. */

@@ -44,7 +44,8 @@ export async function serveRead(
   const began = performance.now();
   const host = url === null ? shown(request.url ?? '') : placeOf(url.host, url.port);
   const method = shown(request.method ?? '');
-  const audit = { attempt: attempt.attempt, method, host, path: url?.path ?? null, bytesIn: 0, bytesOut: 0, ms: 0 };
+  const path = url === null ? null : shown(url.path);
+  const audit = { attempt: attempt.attempt, method, host, path, bytesIn: 0, bytesOut: 0, ms: 0 };
   const client = closing(response);
   const signal = AbortSignal.any([attempt.signal, client]);
   request.resume();

@@ -116,6 +116,7 @@ describe('CONNECT', () => {
     bench.allow = [{ host: 'rebind.example.org', ports: [sink.port], cidr: null, authorization: null }];
     const { status, body } = await refused(`rebind.example.org:${sink.port}`);
     expect({ status, reason: body.reason }).toEqual({ status: 403, reason: 'address-not-allowed' });
+    expect(JSON.stringify(body), 'tells where the name leads').not.toContain(addresses);
     expect(sink.connections).toBe(0);
   });
 
@@ -294,7 +295,9 @@ describe('CONNECT', () => {
     const { port } = gone;
     await gone[Symbol.asyncDispose]();
     bench.permit(HOST, port);
-    expect(await refused(`${HOST}:${port}`)).toMatchObject({ status: 502, body: { reason: 'upstream-unreachable' } });
+    const answer = await refused(`${HOST}:${port}`);
+    expect(answer).toMatchObject({ status: 502, body: { reason: 'upstream-unreachable' } });
+    expect(answer.body.message).toBe(`orchestrate gateway: ${HOST}:${port} cannot be reached (ECONNREFUSED)`);
     expect(bench.denied).toEqual([]);
   });
 

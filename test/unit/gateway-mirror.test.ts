@@ -304,6 +304,12 @@ describe('a private registry', () => {
     for (const word of words) expect(word).not.toContain(TOKEN);
   });
 
+  it('is not damaged where a password is too short to be told from text', async () => {
+    const authorization = `Basic ${Buffer.from('me:s').toString('base64')}`;
+    bench.allow = bench.allow.map((rule) => ({ ...rule, authorization }));
+    expect((await bench.ask(`${base}/tarball`)).body).toBe(`see https://${REGISTRY}:${registry.port}/thing`);
+  });
+
   it('is only read: nothing is published with the token', async () => {
     for (const method of ['PUT', 'POST', 'DELETE']) {
       expect((await bench.ask(`${base}/thing`, { method })).headers['x-orchestrate-reason']).toBe('path-not-allowed');
