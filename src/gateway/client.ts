@@ -8,6 +8,7 @@ import { CallFault, ProtocolError } from '../session/protocol.ts';
 import type { ModelApi } from '../types.ts';
 import { answerDials, type DialFor } from './client-dials.ts';
 import { attemptFetch } from './client-fetch.ts';
+import { HomeKeys } from './client-keys.ts';
 import { jsonLines, resultOf } from './client-lines.ts';
 import type { AttemptAccess, AttemptTotals, Configuration, GatewayEvent, KeyTrial } from './protocol.ts';
 
@@ -31,7 +32,7 @@ const RETRY_MOST_MS = 5_000;
  */
 export class GatewayClient implements AsyncDisposable {
   readonly #transport: GatewayTransport;
-  readonly #dial: DialFor;
+  readonly #keys: HomeKeys;
   readonly #open = new Map<string, AttemptAccess>();
   readonly #disposed = new AbortController();
   #configuration: Configuration | null = null;
@@ -41,13 +42,16 @@ export class GatewayClient implements AsyncDisposable {
   /** @param dial makes the connections that the gateway asks for */
   constructor(transport: GatewayTransport, dial: DialFor) {
     this.#transport = transport;
-    this.#dial = dial;
+    this.#keys = new HomeKeys(dial);
   }
 
-  /** Replaces what an earlier coordinator said; attempts stay. */
+  /**
+   * Replaces what an earlier coordinator said; attempts stay. Keys of services that this side dials are not told to the
+   * gateway: they are put in here.
+   */
   async configure(configuration: Configuration): Promise<void> {
-    this.#configuration = configuration;
-    await this.#ask('configure', { ...configuration });
+    this.#configuration = this.#keys.keep(configuration);
+    await this.#ask('configure', { ...this.#configuration });
   }
 
   /** Asks a service for something free of charge, with its key. */
@@ -167,12 +171,13 @@ export class GatewayClient implements AsyncDisposable {
 
   async #begin(): Promise<Caller> {
     const caller = new Caller(await this.#transport.open());
-    answerDials(caller, this.#dial);
+    answerDials(caller, (wanted) => this.#keys.dial(wanted));
     const { instance } = await caller.call('hello').result;
     if (instance !== this.#instance) {
+      // Attempts first: until it is configured the gateway tells strangers to come again, then it turns them away.
+      for (const access of this.#open.values()) await caller.call('open', { ...access }).result;
       const configuration = this.#configuration;
       if (configuration !== null) await caller.call('configure', { ...configuration }).result;
-      for (const access of this.#open.values()) await caller.call('open', { ...access }).result;
       this.#instance = String(instance);
     }
     return caller;

@@ -78,8 +78,15 @@ export async function open(
     return await dialer.dial({ host, port }, { tls: secure, ranges, via: now.via, signal });
   } catch (error) {
     if (!(error instanceof DialError)) throw error;
-    throw new Denial(place, error.code, error.message);
+    throw new Denial(place, error.code, `${place} ${faultOf(error)}`);
   }
+}
+
+/** Without the words of the error itself, which may name addresses and proxies of the user's network. */
+function faultOf({ code, cause }: DialError): string {
+  if (code === 'address-not-allowed') return 'stands for no address that this attempt may reach';
+  const known = cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? ` (${cause.code})` : '';
+  return `cannot be reached${known}`;
 }
 
 /** What a request ended with that did not end well; null: its client left. */

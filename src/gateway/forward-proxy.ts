@@ -16,7 +16,7 @@ import {
   shown,
 } from './egress.ts';
 import { closeAfter, closing, mustAgree, parseAbsolute, refuseConnect } from './proxy-request.ts';
-import { NO_LINKS, serveRead } from './read-request.ts';
+import { serveRead } from './read-request.ts';
 import { parseAuthority } from './rules.ts';
 import { tunnel } from './tunnel.ts';
 
@@ -42,7 +42,7 @@ export class ForwardProxy {
   /** Serves a request whose target is in absolute form. */
   request(request: IncomingMessage, response: ServerResponse, attempt: EgressAttempt): void {
     const url = parseAbsolute(request.url ?? '');
-    void serveRead(this.#parts, { request, response, attempt }, url, NO_LINKS);
+    void serveRead(this.#parts, { request, response, attempt }, url, null);
   }
 
   async #connect(request: IncomingMessage, socket: Duplex, head: Buffer, attempt: EgressAttempt): Promise<void> {
@@ -65,7 +65,7 @@ export class ForwardProxy {
         throw new Denial(host, 'sni-mismatch', 'the connection does not begin with TLS to the host that was asked for');
       }
       upstream.write(bytes);
-      const { up, down } = await tunnel(socket, upstream, { idleMs: TUNNEL_IDLE_MS, signal: attempt.signal });
+      const { up, down } = await tunnel(socket, upstream, { idleMs: TUNNEL_IDLE_MS, signal });
       const passed = { bytesOut: bytes.length + up, bytesIn: down, ms: elapsed(began) };
       this.#parts.onAudit({ ...audit, ...passed, status: 200, reason: null });
     } catch (error) {

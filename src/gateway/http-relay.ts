@@ -31,6 +31,9 @@ const NOT_PASSED_BACK = new Set([
   ...['transfer-encoding', 'upgrade', 'set-cookie', 'set-cookie2', 'alt-svc', 'x-orchestrate-reason'],
 ]);
 
+/** A shorter password is in every package by chance. */
+const LEAST_SECRET = 8;
+
 /** Documents that tell clients where to go on. */
 const WITH_LINKS = /^(?:text\/html|application\/(?:[\w.+-]+\+)?(?:json|html))\b/i;
 
@@ -42,8 +45,10 @@ export interface Relayed {
   readonly host: string;
   /** The header of that name, in place of the client's; never passed back, in no encoding. Null: none is sent. */
   readonly authorization: string | null;
-  /** In `Location` and in documents. */
+  /** How URLs in `Location` are changed. */
   readonly links: readonly Replacement[];
+  /** And those in JSON and HTML. */
+  readonly linksInDocuments: boolean;
   /** Cuts it. */
   readonly signal: AbortSignal;
 }
@@ -58,7 +63,7 @@ export async function relayRequest(
   connection: Duplex,
   relayed: Relayed,
 ): Promise<{ readonly status: number; readonly bytesIn: number }> {
-  const { signal, authorization, links } = relayed;
+  const { signal, authorization, links, linksInDocuments } = relayed;
   const cut = () => connection.destroy();
   signal.addEventListener('abort', cut);
   try {
@@ -66,7 +71,7 @@ export async function relayRequest(
     const answer = await ask(connection, request, relayed);
     const status = answer.statusCode ?? 502;
     const type = answer.headers['content-type'] ?? '';
-    const relink = links.length > 0 && WITH_LINKS.test(type) && answer.headers['content-encoding'] === undefined;
+    const relink = linksInDocuments && WITH_LINKS.test(type) && answer.headers['content-encoding'] === undefined;
     const redactor = new Redactor(authorization === null ? [] : secretsOf(authorization));
     const changes = [...(relink ? [replacing(links)] : []), ...(authorization === null ? [] : [redactor.stream()])];
     const headers = keptOf(answer.rawHeaders)
@@ -95,7 +100,7 @@ export async function relayRequest(
 }
 
 function ask(connection: Duplex, request: IncomingMessage, relayed: Relayed): Promise<IncomingMessage> {
-  const { path, host, authorization, links } = relayed;
+  const { path, host, authorization, linksInDocuments } = relayed;
   const passedOn = PASSED_ON.flatMap((name) => {
     const value = request.headers[name];
     return typeof value === 'string' ? [[name, value]] : [];
@@ -108,7 +113,7 @@ function ask(connection: Duplex, request: IncomingMessage, relayed: Relayed): Pr
         ...Object.fromEntries(passedOn),
         ...(authorization === null ? {} : { authorization }),
         // What is to be changed on its way back must be readable.
-        ...(authorization === null && links.length === 0 ? {} : { 'accept-encoding': 'identity' }),
+        ...(authorization === null && !linksInDocuments ? {} : { 'accept-encoding': 'identity' }),
         host,
       },
       setHost: false,
@@ -127,9 +132,9 @@ function ask(connection: Duplex, request: IncomingMessage, relayed: Relayed): Pr
 /** The header, the credentials in it and, of `Basic`, the password. */
 function secretsOf(authorization: string): readonly string[] {
   const [scheme = '', credentials = ''] = authorization.split(/ +(.*)/s);
-  if (scheme.toLowerCase() !== 'basic') return [authorization, credentials];
-  const pair = Buffer.from(credentials, 'base64').toString();
-  return [authorization, credentials, pair, pair.slice(pair.indexOf(':') + 1)];
+  const pair = scheme.toLowerCase() === 'basic' ? Buffer.from(credentials, 'base64').toString() : '';
+  const all = [authorization, credentials, pair, pair.slice(pair.indexOf(':') + 1)];
+  return all.filter((secret) => secret.length >= LEAST_SECRET);
 }
 
 /** Relative ones are made absolute, since the client would take them to be relative to us. */

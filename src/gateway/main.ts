@@ -26,8 +26,9 @@ process.on('uncaughtException', (error) => {
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(0));
 
 const gateway = new Gateway();
-await listen(createControlServer(gateway), controlSocket, 0o600);
+// The coordinator's last: once it is served, so are agents.
 await listen(createAgentsServer(gateway), agentsSocket, 0o666);
+await listen(createControlServer(gateway), controlSocket, 0o600);
 
 /** A socket that an earlier gateway left is removed; connecting to this one takes the right to write to it. */
 async function listen(server: Server, socket: string, mode: number): Promise<void> {

@@ -38,6 +38,12 @@ interface Line {
 
 /** Output that a request must be able to pay for at least, or it is not worth its input. */
 const LEAST_OUTPUT = 1_000;
+/** What the attempt may not do; all else that ends a request has an event of its own, or passes. */
+const DENIALS: ReadonlySet<Refusal['code']> = new Set([
+  ...(['path-not-allowed', 'api-not-allowed', 'model-not-allowed'] as const),
+  ...(['feature-not-allowed', 'too-large', 'unknown-price'] as const),
+]);
+
 let heldInAll = 0;
 
 /** Resolves when the answer was given in full. @throws Refusal before its head; anything else: it was cut */
@@ -57,7 +63,9 @@ export async function serveModel(gateway: Gateway, asked: Asked, sink: Sink): Pr
     if (reason instanceof Refusal) {
       line.status = reason.status;
       line.reason = reason.code;
-      gateway.denied(asked.attempt, { host: line.host, reason: reason.code, allowWith: null });
+      if (DENIALS.has(reason.code)) {
+        gateway.denied(asked.attempt, { host: line.host, reason: reason.code, allowWith: null });
+      }
     }
     throw reason;
   } finally {

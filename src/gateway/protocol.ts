@@ -42,6 +42,11 @@ export interface Upstream {
   /** Set on every request in place of whatever the sandbox sent; the value is the secret. */
   readonly auth: { readonly header: 'x-api-key' | 'authorization'; readonly value: string };
   readonly via: Via;
+  /**
+   * The coordinator, which makes the connections, ends TLS as well: the gateway sends plain HTTP with a stand-in for the
+   * key, which the coordinator replaces on the way. So no key leaves its machine.
+   */
+  readonly plain?: boolean;
   /** Added to each request's `anthropic-beta`: what the key itself needs (`oauth-2025-04-20` where it is an OAuth token). */
   readonly betas?: readonly string[];
 }

@@ -13,9 +13,8 @@ import {
   report,
   shown,
 } from './egress.ts';
-import { relayRequest } from './http-relay.ts';
+import { type Relayed, relayRequest } from './http-relay.ts';
 import { type AbsoluteTarget, closing, mustAgree, mustRead, refuse } from './proxy-request.ts';
-import type { Replacement } from './replace.ts';
 
 export interface Exchange {
   readonly request: IncomingMessage;
@@ -23,31 +22,37 @@ export interface Exchange {
   readonly attempt: EgressAttempt;
 }
 
-/** Links are left as they are: the client asks the proxy, and means the host itself. */
-export const NO_LINKS = null;
+/** How the links of a host are changed that the client knows by another name. */
+export interface Links {
+  /** @param name `host`, `host:port` */
+  readonly of: (name: string) => Relayed['links'];
+  /** Beside those in `Location`. */
+  readonly inDocuments: boolean;
+}
 
 /**
  * Answers in every case; never rejects.
  * @param url null: what was asked for is no URL
- * @param linksOf for a host (`host`, `host:port`) that the client knows by another name: how its links are changed
+ * @param links null: the client asks for the host by its own name
  */
 export async function serveRead(
   parts: EgressParts,
   { request, response, attempt }: Exchange,
   url: AbsoluteTarget | null,
-  linksOf: ((name: string) => readonly Replacement[]) | null,
+  links: Links | null,
 ): Promise<void> {
   const began = performance.now();
   const host = url === null ? shown(request.url ?? '') : placeOf(url.host, url.port);
   const method = shown(request.method ?? '');
-  const audit = { attempt: attempt.attempt, method, host, path: url?.path ?? null, bytesIn: 0, bytesOut: 0, ms: 0 };
+  const path = url === null ? null : shown(url.path);
+  const audit = { attempt: attempt.attempt, method, host, path, bytesIn: 0, bytesOut: 0, ms: 0 };
   const client = closing(response);
   const signal = AbortSignal.any([attempt.signal, client]);
   request.resume();
   try {
     if (url === null) throw new Denial(host, 'bad-request', 'the target is not a URL of a host and a path');
     const verdict = admit(attempt, url);
-    if (linksOf === null) mustAgree(request, verdict.host, url.port);
+    if (links === null) mustAgree(request, verdict.host, url.port);
     mustRead(request, host);
     const tls = url.scheme === 'https';
     const connection = await open(parts, { ...verdict, port: url.port, tls }, signal);
@@ -57,7 +62,8 @@ export async function serveRead(
       path: url.path,
       host: name,
       authorization: tls || verdict.inside ? verdict.authorization : null,
-      links: linksOf?.(name) ?? [],
+      links: links?.of(name) ?? [],
+      linksInDocuments: links?.inDocuments ?? false,
       signal,
     });
     parts.onAudit({ ...audit, bytesIn, ms: elapsed(began), status, reason: null });

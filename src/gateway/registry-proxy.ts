@@ -1,6 +1,8 @@
 /**
  * Private registries for clients that cannot be given a token: `/registry/<host>[:port]/…` at the gateway is
  * `https://<host>/…` with the rule's authorization. TLS ends here; links in metadata lead back here.
+ *
+ * Not for npm, whose lock files would keep such links: with `replace-registry-host=always` it finds the way back by itself.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -21,8 +23,11 @@ export class RegistryProxy {
 
   /** Serves a request whose path begins with {@link REGISTRY_PREFIX}. */
   request(request: IncomingMessage, response: ServerResponse, attempt: EgressAttempt): void {
-    const url = parseAbsolute(`https://${(request.url ?? '').slice(REGISTRY_PREFIX.length)}`);
-    void serveRead(this.#parts, { request, response, attempt }, url, linksOf);
+    // pip escapes the colon of a port.
+    const place = (request.url ?? '').slice(REGISTRY_PREFIX.length).replace(/^([^/%]*)%3a/i, '$1:');
+    const url = parseAbsolute(`https://${place}`);
+    const inDocuments = !/^npm\//.test(request.headers['user-agent'] ?? '');
+    void serveRead(this.#parts, { request, response, attempt }, url, { of: linksOf, inDocuments });
   }
 }
 

@@ -123,13 +123,7 @@ class Door {
 
   /** @throws Refusal */
   #admitted(request: IncomingMessage, token: string | null, status = 401): Attempt {
-    const { attempts } = this.#gateway;
-    const attempt = token === null ? null : attempts.find(token);
-    if (attempt === null || token === null) {
-      this.#auditStranger(request, status);
-      throw new Refusal(status, 'bad-token', 'the token is none of this gateway');
-    }
-    if (attempts.isStale(attempt, token)) throw new Refusal(status, 'revoked-token', 'the attempt is over');
+    const attempt = this.#known(request, { token, door: 'token', status });
     if (!this.connections.claim(request.socket, attempt)) {
       throw new Refusal(503, 'too-many', 'too many connections at one time');
     }
@@ -138,20 +132,34 @@ class Door {
 
   /** @throws Refusal */
   #toolboxOf(request: IncomingMessage): Attempt {
-    const { attempts } = this.#gateway;
     if (request.method !== 'GET' || request.url !== '/toolbox' || request.headers.upgrade !== SESSION_UPGRADE) {
       throw new Refusal(404, 'path-not-allowed', 'there is no such path here');
     }
     const token = bearerOf(request.headers.authorization);
-    const attempt = token === null ? null : attempts.find(token, 'toolboxToken');
-    if (attempt === null || token === null) {
-      this.#auditStranger(request, 401);
-      throw new Refusal(401, 'bad-token', 'the token is none of this gateway');
-    }
-    if (attempts.isStale(attempt, token, 'toolboxToken')) {
-      throw new Refusal(401, 'revoked-token', 'the attempt is over');
-    }
+    const attempt = this.#known(request, { token, door: 'toolboxToken', status: 401 });
+    // Whatever else the attempt has open: the toolbox is ours.
     this.connections.claim(request.socket, attempt);
+    return attempt;
+  }
+
+  /** @throws Refusal with `status` */
+  #known(
+    request: IncomingMessage,
+    {
+      token,
+      door,
+      status,
+    }: { readonly token: string | null; readonly door: 'token' | 'toolboxToken'; readonly status: number },
+  ): Attempt {
+    const { attempts, configuration } = this.#gateway;
+    const attempt = token === null ? null : attempts.find(token, door);
+    if (attempt === null || token === null) {
+      // A gateway that was started anew does not know its attempts yet.
+      if (configuration === null) throw new Refusal(503, 'not-configured', 'the gateway waits for its coordinator');
+      this.#auditStranger(request, status);
+      throw new Refusal(status, 'bad-token', 'the token is none of this gateway');
+    }
+    if (attempts.isStale(attempt, token, door)) throw new Refusal(status, 'revoked-token', 'the attempt is over');
     return attempt;
   }
 

@@ -53,7 +53,7 @@ export class UpstreamClient {
       dialer.dial(
         { host, port: this.#port },
         {
-          tls: protocol === 'https:' ? { servername: host, ca: extraCa } : null,
+          tls: protocol === 'https:' && !upstream.plain ? { servername: host, ca: extraCa } : null,
           // The user named this service: it may well be their own.
           ranges: 'any',
           via: upstream.via,

@@ -88,11 +88,13 @@ export class LocalGateway implements AsyncDisposable {
     readonly bridges: readonly ChildProcess[],
   ) {}
 
-  static async start(dial: DialFor = dialHere): Promise<LocalGateway> {
+  /** @param onTold gets every byte that the client sends to the gateway */
+  static async start(dial: DialFor = dialHere, onTold?: (bytes: Buffer) => void): Promise<LocalGateway> {
     const program = await compiledProgram('gateway', ['main.ts', 'bridge.ts']);
     const folder = await mkdtemp(path.join(tmpdir(), 'gateway-'));
     const bridges: ChildProcess[] = [];
-    const client = new GatewayClient({ open: async () => openBridge(program, folder, bridges) }, dial);
+    const open = async () => openBridge(program, folder, bridges, onTold);
+    const client = new GatewayClient({ open }, dial);
     const gateway = new LocalGateway(folder, program, serve(program, folder), client, bridges);
     void gateway.#follow();
     return gateway;
@@ -181,10 +183,21 @@ function isOf<T extends GatewayEvent['type']>(
   return event.type === type;
 }
 
-function openBridge(program: string, folder: string, bridges: ChildProcess[]): Duplex {
+function openBridge(
+  program: string,
+  folder: string,
+  bridges: ChildProcess[],
+  onTold: (bytes: Buffer) => void = () => {},
+): Duplex {
   const child = spawn(process.execPath, [path.join(program, 'bridge.js'), path.join(folder, 'c/control.sock')]);
   bridges.push(child);
-  return duplexOf(child);
+  const bridge = duplexOf(child);
+  const write = bridge._write.bind(bridge);
+  bridge._write = (chunk: Buffer, encoding, done) => {
+    onTold(chunk);
+    write(chunk, encoding, done);
+  };
+  return bridge;
 }
 
 function serve(program: string, folder: string): ChildProcess {

@@ -1,7 +1,7 @@
 // CONNECT through the forward proxy, against a client that tries everything to get out.
 import { once } from 'node:events';
 import tls from 'node:tls';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Certificate, makeCertificate } from '../support/certificates.ts';
 import { clientHello, inRecordsOf } from '../support/client-hellos.ts';
 import { EgressBench, Origin, readAll } from '../support/egress.ts';
@@ -116,6 +116,7 @@ describe('CONNECT', () => {
     bench.allow = [{ host: 'rebind.example.org', ports: [sink.port], cidr: null, authorization: null }];
     const { status, body } = await refused(`rebind.example.org:${sink.port}`);
     expect({ status, reason: body.reason }).toEqual({ status: 403, reason: 'address-not-allowed' });
+    expect(JSON.stringify(body), 'tells where the name leads').not.toContain(addresses);
     expect(sink.connections).toBe(0);
   });
 
@@ -182,6 +183,10 @@ describe('CONNECT', () => {
   });
 
   describe('once connected', () => {
+    afterEach(() => {
+      vi.useRealTimers();
+    });
+
     it('is cut when TLS names another host', async () => {
       const socket = await bench.tunnel(authority);
       const secure = tls.connect({ socket, servername: 'other.example.org', ca: certificate.cert });
@@ -263,6 +268,35 @@ describe('CONNECT', () => {
       expect(bench.denied).toEqual([]);
     });
 
+    it('waits for TLS no longer than ten seconds', async () => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      const socket = await bench.tunnel(authority);
+      const heard = readAll(socket);
+      const half = (await clientHello(HOST)).subarray(0, 100);
+      await new Promise((resolve) => socket.write(half, resolve));
+      vi.advanceTimersByTime(9_999);
+      expect(bench.denied).toEqual([]);
+      vi.advanceTimersByTime(1);
+      expect(await heard).toBe('');
+      expect(bench.denied[0]?.reason).toBe('sni-mismatch');
+      expect(origin.requests).toEqual([]);
+    });
+
+    it('is cut when nothing has been said for long', async () => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      const socket = await bench.tunnel(authority);
+      const secure = tls.connect({ socket, servername: HOST, ca: certificate.cert });
+      secure.write(`GET / HTTP/1.1\r\nHost: ${authority}\r\n\r\n`);
+      // With the answer whole, nothing is on its way any more.
+      for (let heard = ''; !heard.includes(`hello ${authority}`); ) heard += (await once(secure, 'data'))[0];
+      const closed = once(socket, 'close');
+      vi.advanceTimersByTime(299_999);
+      expect(bench.audit).toEqual([]);
+      vi.advanceTimersByTime(1);
+      await closed;
+      expect((await bench.audited(1))[0]).toMatchObject({ status: 200, host: authority });
+    });
+
     it('is cut when the attempt is revoked', async () => {
       const socket = await bench.tunnel(authority);
       const secure = tls.connect({ socket, servername: HOST, ca: certificate.cert });
@@ -294,7 +328,9 @@ describe('CONNECT', () => {
     const { port } = gone;
     await gone[Symbol.asyncDispose]();
     bench.permit(HOST, port);
-    expect(await refused(`${HOST}:${port}`)).toMatchObject({ status: 502, body: { reason: 'upstream-unreachable' } });
+    const answer = await refused(`${HOST}:${port}`);
+    expect(answer).toMatchObject({ status: 502, body: { reason: 'upstream-unreachable' } });
+    expect(answer.body.message).toBe(`orchestrate gateway: ${HOST}:${port} cannot be reached (ECONNREFUSED)`);
     expect(bench.denied).toEqual([]);
   });
 

@@ -115,13 +115,15 @@ describe('a session that is lost', () => {
   });
 });
 
-it('answers 503 before anybody configured it, and 401 before anybody was let in', async () => {
+it('tells everybody to come again until it is configured', async () => {
   await using fresh = await LocalGateway.start();
   const one = access('task.9');
   await fresh.client.open(one);
-  const reply = await fresh.ask({ token: one.token, body: QUESTION });
-  expect([reply.status, reply.headers['x-orchestrate-reason']]).toEqual([503, 'not-configured']);
-  expect((await fresh.ask({ token: agent.token, body: QUESTION })).status).toBe(401);
+  for (const { token } of [one, agent]) {
+    const reply = await fresh.ask({ token, body: QUESTION });
+    expect([reply.status, reply.headers['x-orchestrate-reason']]).toEqual([503, 'not-configured']);
+    expect(reply.headers['x-should-retry']).toBe('true');
+  }
 });
 
 it('says which call was wrong, never with what', async () => {
@@ -147,6 +149,28 @@ describe('connections that the coordinator makes', () => {
     });
     expect(JSON.parse(reply.body).content[0].text).toBe(text);
     expect(service.requests.at(-1)?.raw.length).toBeGreaterThan(3_000_000);
+  });
+
+  it('keep the key on its side: the gateway is told a stand-in, which the service never sees', async () => {
+    const told: Buffer[] = [];
+    await using other = await LocalGateway.start(undefined, (bytes) => told.push(bytes));
+    await other.client.configure(viaCoordinator());
+    await other.client.open(agent);
+    for (const [at, body] of [
+      ['/v1/messages', QUESTION],
+      ['/v1/responses', { model: MODEL, input: 'Hi' }],
+    ] as const) {
+      expect((await other.ask({ token: agent.token, path: at, body })).status).toBe(200);
+      expect(JSON.stringify(service.requests.at(-1)?.headers)).toContain(KEY);
+      expect(JSON.stringify(service.requests.at(-1)?.headers)).not.toContain('stand-in');
+    }
+    service.script = () => ({ status: 400, message: `what is ${KEY}?` });
+    expect((await other.ask({ token: agent.token, body: QUESTION })).body).toContain(
+      `what is ${'*'.repeat(KEY.length)}?`,
+    );
+    const all = Buffer.concat(told).toString('latin1');
+    expect(all).toContain('stand-in');
+    expect(all).not.toContain(KEY);
   });
 
   it('that are refused are an error that may be tried again', async () => {

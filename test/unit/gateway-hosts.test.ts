@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EgressRule } from '../../src/gateway/protocol.ts';
+import { parseAbsolute } from '../../src/gateway/proxy-request.ts';
 import { judge, looksLikeAddress, matches, normaliseHost, parseAuthority } from '../../src/gateway/rules.ts';
 
 const rule = (host: string, more: Partial<EgressRule> = {}): EgressRule => ({
@@ -172,5 +173,73 @@ describe('an authority', () => {
       const authority = parseAuthority(text, null);
       expect(authority === null || normaliseHost(authority.host) === null, text).toBe(true);
     }
+  });
+});
+
+describe('what is accepted', () => {
+  const piece = fc.constantFrom(
+    ...['registry.example.org', 'evil.example', '127.0.0.1', '2130706433', '[::1]', 'localhost', 'http://', 'https://'],
+    ...[
+      '@',
+      ':',
+      '/',
+      '\\',
+      '#',
+      '?',
+      '%',
+      '%2e',
+      '%40',
+      '.',
+      '..',
+      ':80',
+      ':443',
+      '0',
+      'x',
+      ' ',
+      '\t',
+      '\r\n',
+      '\0',
+      'é',
+      '。',
+    ],
+  );
+  const text = fc.array(piece, { maxLength: 7 }).map((pieces) => pieces.join(''));
+  const rules = ['registry.example.org', 'localhost'].map((host) => rule(host, { ports: [80, 443, 8080] }));
+
+  it('as a URL leads every other parser to the same host, port and path', () => {
+    let accepted = 0;
+    fc.assert(
+      fc.property(fc.constantFrom('http://', 'https://', 'HTTP://', ''), text, (scheme, rest) => {
+        const target = parseAbsolute(scheme + rest);
+        const verdict = target === null ? null : judge(rules, target.host, target.port);
+        if (target === null || verdict?.allowed !== true) return;
+        accepted += 1;
+        const url = new URL(scheme + rest);
+        expect(url.hostname.replace(/\.$/, '')).toBe(verdict.host);
+        expect(Number(url.port || target.defaultPort)).toBe(target.port);
+        expect(url.username + url.password + url.hash).toBe('');
+        expect(new URL(`http://x${target.path}`).pathname).toBe(url.pathname);
+      }),
+      { numRuns: 20_000 },
+    );
+    expect(accepted).toBeGreaterThan(20);
+  });
+
+  it('as an authority leads every other parser to the same host and port', () => {
+    let accepted = 0;
+    fc.assert(
+      fc.property(text, (written) => {
+        const authority = parseAuthority(written, null);
+        const verdict = authority === null ? null : judge(rules, authority.host, authority.port);
+        if (authority === null || verdict?.allowed !== true) return;
+        accepted += 1;
+        const url = new URL(`ftp://${written}`);
+        expect(url.hostname.replace(/\.$/, '')).toBe(verdict.host);
+        expect(Number(url.port)).toBe(authority.port);
+        expect(url.username + url.password + url.hash + url.pathname).toBe('/');
+      }),
+      { numRuns: 20_000 },
+    );
+    expect(accepted).toBeGreaterThan(5);
   });
 });

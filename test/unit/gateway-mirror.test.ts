@@ -270,6 +270,19 @@ describe('a private registry', () => {
     expect((await bench.ask(`${base}/elsewhere`)).headers.location).toBe('https://cdn.example.org/thing?sig=1');
   });
 
+  it('is found where the colon of its port is escaped', async () => {
+    expect((await bench.ask(`${base.replace(/:(\d+)$/, '%3A$1')}/thing`)).status).toBe(200);
+    expect((await bench.ask('/registry/evil.example%3A443/')).headers['x-orchestrate-reason']).toBe('host-not-allowed');
+  });
+
+  it("leaves npm's metadata as it is, for its lock files, and leads it back by redirects alone", async () => {
+    const headers = { 'user-agent': 'npm/11.0.0 node/v24.0.0 linux x64' };
+    expect((await bench.ask(`${base}/thing`, { headers })).body).toContain(
+      `https://${REGISTRY}:${registry.port}/thing/-/`,
+    );
+    expect((await bench.ask(`${base}/relative`, { headers })).headers.location).toBe(`${here}/thing`);
+  });
+
   it('gives packages as they are', async () => {
     expect((await bench.ask(`${base}/tarball`)).body).toBe(`see https://${REGISTRY}:${registry.port}/thing`);
     expect((await bench.ask(`${base}/zipped`)).headers['content-encoding']).toBe('gzip');
@@ -289,6 +302,12 @@ describe('a private registry', () => {
     }
     const words = body.split(/[ "]/).map((word) => Buffer.from(word, 'base64').toString('latin1'));
     for (const word of words) expect(word).not.toContain(TOKEN);
+  });
+
+  it('is not damaged where a password is too short to be told from text', async () => {
+    const authorization = `Basic ${Buffer.from('me:s').toString('base64')}`;
+    bench.allow = bench.allow.map((rule) => ({ ...rule, authorization }));
+    expect((await bench.ask(`${base}/tarball`)).body).toBe(`see https://${REGISTRY}:${registry.port}/thing`);
   });
 
   it('is only read: nothing is published with the token', async () => {
