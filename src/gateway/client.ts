@@ -10,6 +10,7 @@ import { answerDials, type DialFor } from './client-dials.ts';
 import { attemptFetch } from './client-fetch.ts';
 import { HomeKeys } from './client-keys.ts';
 import { jsonLines, resultOf } from './client-lines.ts';
+import { EarlierTotals } from './client-totals.ts';
 import type { AttemptAccess, AttemptTotals, Configuration, GatewayEvent, KeyTrial } from './protocol.ts';
 
 export type { DialFor } from './client-dials.ts';
@@ -28,12 +29,14 @@ const RETRY_MOST_MS = 5_000;
 /**
  * All calls may run side by side. They reject with an OrchestrateError: `environment` GATEWAY_LOST where the session broke
  * (the next call opens a new one), `failure` with the gateway's code where it says no. What was configured and opened is
- * said again to a gateway that was started anew.
+ * said again to a gateway that was started anew, with what attempts had used by then as far as this client was told:
+ * somebody should follow the events.
  */
 export class GatewayClient implements AsyncDisposable {
   readonly #transport: GatewayTransport;
   readonly #keys: HomeKeys;
   readonly #open = new Map<string, AttemptAccess>();
+  readonly #earlier = new EarlierTotals();
   readonly #disposed = new AbortController();
   #configuration: Configuration | null = null;
   #instance: string | null = null;
@@ -51,6 +54,7 @@ export class GatewayClient implements AsyncDisposable {
    */
   async configure(configuration: Configuration): Promise<void> {
     this.#configuration = this.#keys.keep(configuration);
+    this.#earlier.configured(configuration);
     await this.#ask('configure', { ...this.#configuration });
   }
 
@@ -62,18 +66,19 @@ export class GatewayClient implements AsyncDisposable {
   /** Lets an attempt in. Again for one that is open: its limits are replaced, its totals stay. */
   async open(access: AttemptAccess): Promise<void> {
     this.#open.set(access.attempt, access);
-    await this.#ask('open', { ...access });
+    await this.#ask('open', { ...this.#earlier.access(access) });
   }
 
   /** Its token is worth nothing from here on, and what it has under way is cut. */
   async revoke(attempt: string): Promise<AttemptTotals> {
+    const totals = await this.#ask<AttemptTotals>('revoke', { attempt });
     this.#open.delete(attempt);
-    return this.#ask<AttemptTotals>('revoke', { attempt });
+    return this.#earlier.totals(totals);
   }
 
-  /** Of every attempt since the gateway started, revoked or not. */
+  /** Of every attempt, revoked or not. */
   async totals(): Promise<readonly AttemptTotals[]> {
-    return (await this.#ask<{ attempts: AttemptTotals[] }>('totals')).attempts;
+    return this.#earlier.all((await this.#ask<{ attempts: AttemptTotals[] }>('totals')).attempts);
   }
 
   /**
@@ -93,7 +98,7 @@ export class GatewayClient implements AsyncDisposable {
         for await (const event of jsonLines<GatewayEvent>(session.call('events', { after: seen }), either)) {
           wait = RETRY_FIRST_MS;
           seen = event.seq;
-          yield event;
+          yield this.#earlier.event(event);
         }
       } catch {
         // Whatever keeps the session from being opened shows in the other calls as well: here it only takes time.
@@ -175,9 +180,14 @@ export class GatewayClient implements AsyncDisposable {
     const { instance } = await caller.call('hello').result;
     if (instance !== this.#instance) {
       // Attempts first: until it is configured the gateway tells strangers to come again, then it turns them away.
-      for (const access of this.#open.values()) await caller.call('open', { ...access }).result;
+      if (this.#instance !== null) this.#earlier.restarted();
+      for (const access of this.#open.values()) {
+        await caller.call('open', { ...this.#earlier.access(access) }).result;
+      }
       const configuration = this.#configuration;
-      if (configuration !== null) await caller.call('configure', { ...configuration }).result;
+      if (configuration !== null) {
+        await caller.call('configure', { ...this.#earlier.configuration(configuration) }).result;
+      }
       this.#instance = String(instance);
     }
     return caller;

@@ -50,8 +50,6 @@ export class Gateway {
   #configuration: Configuration | null = null;
   #upstreams: readonly UpstreamClient[] = [];
   #redactor = new Redactor([]);
-  /** What the coordinator said the run had spent before. */
-  #spentBefore = { usd: 0, tokens: 0 };
 
   configure(configuration: Configuration): void {
     const { upstreams, extraCa, caps, spent } = configuration;
@@ -61,9 +59,9 @@ export class Gateway {
     this.#redactor = new Redactor(upstreams.map(({ auth }) => auth.value.replace(/^Bearer /i, '')));
     const { run } = this.budget;
     run.caps = caps;
-    run.spent.usd += spent.usd - this.#spentBefore.usd;
-    run.spent.tokens += spent.tokens - this.#spentBefore.tokens;
-    this.#spentBefore = { ...spent };
+    // A coordinator that took over knows of what this gateway counted; adding it would count it twice.
+    run.spent.usd = Math.max(run.spent.usd, spent.usd);
+    run.spent.tokens = Math.max(run.spent.tokens, spent.tokens);
     this.budget.reconsider();
   }
 

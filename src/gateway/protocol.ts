@@ -69,7 +69,7 @@ export interface Configuration {
   readonly prices: Readonly<Record<string, Price>>;
   /** Of the whole run, all attempts together. */
   readonly caps: Caps;
-  /** What the run spent before. */
+  /** What the run has spent in all, as far as the coordinator knows; the gateway goes by this or its own count, whichever is more. */
   readonly spent: { readonly usd: number; readonly tokens: number };
 }
 

@@ -234,14 +234,21 @@ describe('the gateway', () => {
     expect((await gateway.client.revoke(free?.attempt ?? '')).usage).toMatchObject({ usd: null, inputTokens: 10 });
   });
 
-  it('counts what the run spent before this gateway', async () => {
-    service.script = () => ({ text: 'Hi', usage: { input: 10, output: 5 } });
-    const [agent] = await open(1, { usd: null, tokens: null });
-    const limits = { caps: { usd: null, tokens: 1_000_000 }, spent: { usd: 0, tokens: 999_900 } };
-    await gateway.client.configure(configuration(service.url, limits));
-    const refused = await gateway.ask({ token: agent?.token ?? '', body: question(1000) });
-    await gateway.client.configure(configuration(service.url));
-    expect(refused.headers['x-orchestrate-reason']).toBe('over-budget');
+  it('counts what the run spent elsewhere, and its own only once', async () => {
+    await using fresh = await LocalGateway.start();
+    const agent = access('task.1');
+    await fresh.client.open(agent);
+    service.script = () => ({ text: 'Hi', usage: { input: 100, output: 900 } });
+    const caps = { usd: null, tokens: 10_000 };
+    const ask = async () =>
+      (await fresh.ask({ token: agent.token, body: question(1000) })).headers['x-orchestrate-reason'];
+    await fresh.client.configure(configuration(service.url, { caps, spent: { usd: 0, tokens: 6_000 } }));
+    expect(await ask()).toBeUndefined();
+    // A coordinator that took over has heard of that request.
+    await fresh.client.configure(configuration(service.url, { caps, spent: { usd: 0, tokens: 7_000 } }));
+    expect(await ask()).toBeUndefined();
+    await fresh.client.configure(configuration(service.url, { caps, spent: { usd: 0, tokens: 9_900 } }));
+    expect(await ask()).toBe('over-budget');
   });
 
   it('counts a request that the agent gives up at once', async () => {

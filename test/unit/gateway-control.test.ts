@@ -2,13 +2,15 @@
 
 import { once } from 'node:events';
 import http from 'node:http';
-import { connect } from 'node:net';
+import https from 'node:https';
+import { type AddressInfo, connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import Anthropic from '@anthropic-ai/sdk';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AttemptAccess, Configuration, GatewayEvent } from '../../src/gateway/protocol.ts';
 import { CallFault } from '../../src/session/protocol.ts';
 import { type Handler, serve } from '../../src/session/serve.ts';
+import { makeCertificate } from '../support/certificates.ts';
 import { access, closed, configuration, KEY, LocalGateway, MODEL } from '../support/gateway.ts';
 import { Gate } from '../support/model-server/gate.ts';
 import { ModelServer } from '../support/model-server/server.ts';
@@ -107,11 +109,23 @@ describe('a session that is lost', () => {
     gate.open();
   });
 
-  it('is told to a gateway that was started anew', async () => {
-    await ask();
+  it('is told to a gateway that was started anew, with what was used before', async () => {
+    const limited = access('task.2', { caps: { usd: null, tokens: 10_000 } });
+    await gateway.client.open(limited);
+    service.script = () => ({ text: 'Hello.', usage: { input: 100, output: 8_000 } });
+    expect((await gateway.ask({ token: limited.token, body: { ...QUESTION, max_tokens: 9_000 } })).status).toBe(200);
+    await gateway.event('usage');
     await gateway.restart();
-    expect(await gateway.client.totals()).toMatchObject([{ attempt: agent.attempt }]);
-    expect((await ask()).status).toBe(200);
+    await gateway.client.configure(configuration(service.url));
+    const again = await gateway.ask({ token: limited.token, body: { ...QUESTION, max_tokens: 9_000 } });
+    expect(again.headers['x-orchestrate-reason']).toBe('over-budget');
+    service.script = () => ({ text: 'Hello.', usage: { input: 100, output: 20 } });
+    expect((await gateway.ask({ token: limited.token, body: QUESTION })).status).toBe(200);
+    const sum = { inputTokens: 200, outputTokens: 8_020 };
+    expect((await gateway.event('usage', ({ usage }) => usage.outputTokens === 20)).total).toMatchObject(sum);
+    const totals = await gateway.client.totals();
+    expect(totals.find(({ attempt }) => attempt === limited.attempt)).toMatchObject({ requests: 2, usage: sum });
+    expect(await gateway.client.revoke(limited.attempt)).toMatchObject({ requests: 2, usage: sum });
   });
 });
 
@@ -136,6 +150,32 @@ it('says which call was wrong, never with what', async () => {
   await expect(gateway.client.open({ ...agent, token: '' })).rejects.toMatchObject({ code: 'GATEWAY_BAD_CALL' });
   await expect(gateway.client.revoke('task.77')).rejects.toMatchObject({ code: 'ATTEMPT_UNKNOWN' });
 });
+
+it.each(['direct', 'coordinator'] as const)(
+  "asks a service over TLS, with an authority of the user's own (%s)",
+  async (via) => {
+    const { key, cert } = await makeCertificate('IP:127.0.0.1');
+    const keys: unknown[] = [];
+    const secure = https.createServer({ key, cert }, (request, response) => {
+      keys.push(request.headers['x-api-key']);
+      response.writeHead(400, { 'content-type': 'application/json' }).end('{}');
+    });
+    secure.listen(0, '127.0.0.1');
+    await once(secure, 'listening');
+    const { port } = secure.address() as AddressInfo;
+    const settings = configuration(`https://127.0.0.1:${port}`);
+    const upstreams = settings.upstreams.map((upstream) => ({ ...upstream, via }));
+    await gateway.client.configure({ ...settings, upstreams, extraCa: cert });
+    expect((await ask()).status).toBe(400);
+    expect(keys).toEqual([KEY]);
+    await gateway.client.configure({ ...settings, upstreams });
+    const stranger = await ask();
+    expect([stranger.status, stranger.headers['x-orchestrate-reason']]).toEqual([502, 'upstream-unreachable']);
+    expect(keys).toHaveLength(1);
+    secure.close();
+    secure.closeAllConnections();
+  },
+);
 
 describe('connections that the coordinator makes', () => {
   it('carry model requests both ways', async () => {
