@@ -58,9 +58,10 @@ async function sweepDocker(
   state: State,
   options: CleanupOptions & { readonly before: Date | null },
 ): Promise<Removal[]> {
-  const [{ connectEngine }, { sweep }] = await Promise.all([
+  const [{ connectEngine }, { sweep }, { liveGuests }] = await Promise.all([
     import('../../src/sandbox/docker/connect.ts'),
     import('../../src/sandbox/docker/sweep.ts'),
+    import('../../src/tasks/guests.ts'),
   ]);
   const run = liveRun(state);
   const unended = state.unendedAttempts().map((attempt) => attempt.id);
@@ -87,6 +88,7 @@ async function sweepDocker(
       ],
       dryRun: options.dryRun,
       liveRun: run?.id ?? null,
+      guests: () => liveGuests(state.directory),
       keepAttempts: unended,
       createdBefore: options.before,
     });

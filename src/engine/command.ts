@@ -10,6 +10,9 @@ const CONTEXT_FOLDER = '.orchestrate';
 const PROMPT_FILE = `${CONTEXT_FOLDER}/prompt.md`;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
+/** What every program in a sandbox has. */
+export const PLAIN_ENVIRONMENT: Readonly<Record<string, string>> = { HOME, PATH };
+
 /** A command engine; `name` is what `status` and commits show. */
 export function commandEngine(name: string, command: string): Engine {
   return {
@@ -40,8 +43,7 @@ export function shellProgram(command: string, assignment: Assignment): AgentProg
       ORCHESTRATE_ROLE: assignment.role,
       ORCHESTRATE_PROMPT_FILE: `${HOME}/${PROMPT_FILE}`,
       ORCHESTRATE_CONTEXT_DIR: `${HOME}/${CONTEXT_FOLDER}/context`,
-      HOME,
-      PATH,
+      ...PLAIN_ENVIRONMENT,
     },
     homeFiles: [
       { path: PROMPT_FILE, content: Buffer.from(promptOf(assignment)), mode: 0o644 },

@@ -21,9 +21,10 @@ import { engineFailure, isStatus } from './engine-errors.ts';
 import { ImageFitting } from './fitting.ts';
 import { ensureImages, type RunImages } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
-import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL, labels, storeVolumeName } from './names.ts';
+import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL } from './names.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
+import { ensureStore, leaveStore } from './store.ts';
 import { sweep } from './sweep.ts';
 import { probeWorkspace } from './workspace-probe.ts';
 
@@ -39,6 +40,10 @@ export interface DockerHostOptions {
   readonly image: string | null;
   /** Absolute path of a Dockerfile to build it from instead. */
   readonly dockerfile?: string | null | undefined;
+  /** Somebody beside the run that may be at work: tidies nothing, and what it lays out goes with it. */
+  readonly isGuest?: boolean | undefined;
+  /** Runs' ids of the guests that are alive: what they have stays. */
+  readonly guests?: (() => readonly string[]) | undefined;
   /** Attempts of an earlier run that are still to be adopted: what they left stays. */
   readonly keep: readonly AttemptId[];
   readonly objectFormat: 'sha1' | 'sha256';
@@ -59,19 +64,21 @@ export interface DockerHostOptions {
 export async function openDockerHost(options: DockerHostOptions): Promise<SandboxHost> {
   const { docker, installation, run } = options;
   try {
-    const [images, storeFolder, isolation] = await Promise.all([
+    const [images, store, isolation] = await Promise.all([
       ensureImages(docker, { image: options.image, dockerfile: options.dockerfile ?? null }, options.onProgress),
-      ensureStore(docker, installation),
+      ensureStore(docker, options),
       isolationOf(docker),
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
-      sweep(docker, installation, {
-        kinds: ['agent', 'keeper'],
-        dryRun: false,
-        liveRun: run,
-        keepAttempts: options.keep,
-      }),
+      options.isGuest === true
+        ? []
+        : sweep(docker, installation, {
+            kinds: ['agent', 'keeper'],
+            dryRun: false,
+            liveRun: run,
+            guests: options.guests,
+            keepAttempts: options.keep,
+          }),
     ]);
-    const storeVolume = storeVolumeName(installation);
     const keeper = await startKeeper(
       docker,
       {
@@ -79,7 +86,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
         run,
         name: keeperName(installation, run),
         image: images.sidecar,
-        storeVolume,
+        storeVolume: store.name,
         toolboxVolume: images.toolboxVolume,
       },
       (line) => options.onWarning(`keeper: ${line}`),
@@ -87,6 +94,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
     try {
       const client = new KeeperClient(keeper.transport);
       await removeLeftAttempts(client, options.keep);
+      const storeFolder = store.folder;
       const workspace =
         options.workspace ??
         (await probeWorkspace(docker, { installation, run, keeper: client, image: images.sidecar, storeFolder }));
@@ -96,15 +104,9 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
       throw cause;
     }
   } catch (cause) {
+    await leaveStore(docker, options).catch(() => {});
     throw engineFailure(`the Docker host ${options.name} could not be made ready`, cause);
   }
-}
-
-/** Creates the store where it is missing; gives its folder on the engine's host. */
-async function ensureStore(docker: Docker, installation: string): Promise<string> {
-  const name = storeVolumeName(installation);
-  await docker.createVolume({ Name: name, Labels: labels(installation, 'store') });
-  return (await docker.getVolume(name).inspect()).Mountpoint;
 }
 
 /** Workspaces of an earlier run that was cut off, but for the ones to be adopted. */
@@ -325,5 +327,6 @@ class DockerHost implements SandboxHost {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#keeper[Symbol.asyncDispose]().catch(() => {});
     await this.#prepared.keeper.remove();
+    await leaveStore(this.#options.docker, this.#options);
   }
 }
