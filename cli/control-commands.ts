@@ -2,6 +2,12 @@
 
 import type { Command } from 'commander';
 import { type Act, examples } from './command-parts.ts';
+import { type SettingFlags, settingFlags } from './setting-flags.ts';
+
+type ShellFlags = Pick<SettingFlags, 'base' | 'includeDirty' | 'image' | 'dockerfile'> & {
+  readonly patch?: string;
+  readonly trust?: true;
+};
 
 export function defineControlCommands(program: Command, act: Act): void {
   program
@@ -36,6 +42,39 @@ export function defineControlCommands(program: Command, act: Act): void {
     .action(async (flags: { readonly now?: true }) => {
       const { stop } = await import('./commands/stop.ts');
       await act((context) => stop(context, { now: flags.now ?? false }));
+    });
+  program
+    .command('shell')
+    .summary('a shell where the agents work')
+    .description(
+      'With a task: in the sandbox of its agent, which goes on working; what you change becomes part of its patch. ' +
+        'Without: in a fresh sandbox, isolated like an agent, on the base or on a patch; what you change is thrown away. ' +
+        'Where no terminal is, commands are read from the input. Ends with the exit code of the shell.',
+    )
+    .argument('[task]', 'a task whose agent is at work')
+    .option('--patch <patch>', 'lay out the tree of this patch')
+    .option('--base <ref>', 'lay out this (default: HEAD)')
+    .option('--include-dirty', 'lay out the uncommitted changes too')
+    .option('--image <image>', "instead of the agents' image")
+    .option('--dockerfile <file>', 'build the image from this; its folder is the context')
+    .option('--trust', "accept the repository's own orchestrate.yaml as it is now")
+    .addHelpText(
+      'after',
+      examples([
+        'shell',
+        'shell add-login',
+        'shell --patch add-login',
+        "echo 'npm test' | orchestrate shell --patch add-login",
+      ]),
+    )
+    .action(async (id: string | undefined, flags: ShellFlags) => {
+      const settings = settingFlags(flags);
+      const { checkFlags } = await import('../src/config/load.ts');
+      checkFlags(settings);
+      const { shell } = await import('./commands/shell.ts');
+      await act((context) =>
+        shell(context, id ?? null, { patch: flags.patch ?? null, settings, trust: flags.trust ?? false }),
+      );
     });
   program
     .command('retry')

@@ -10,7 +10,7 @@ export function attemptOf(state: State, typed: string): AttemptRecord {
   const task = state.resolveTask(beforeDot ?? typed);
   const attempts = state.attemptsOf(task);
   if (attempts.length === 0) {
-    throw usageError('NO_ATTEMPT', `${task} has not started, so it has no log`, { hint: `orchestrate task ${task}` });
+    throw usageError('NO_ATTEMPT', `${task} has not started`, { hint: `orchestrate task ${task}` });
   }
   const wanted = number === undefined ? attempts.at(-1) : attempts.find((attempt) => attempt.n === Number(number));
   if (wanted !== undefined) return wanted;

@@ -65,6 +65,14 @@ export interface StopOptions {
   readonly now: boolean;
 }
 
+export interface ShellOptions {
+  /** Lay out this patch's tree. */
+  readonly patch: string | null;
+  /** The flags that are settings, as typed; they have been checked. */
+  readonly settings: WrittenFlags;
+  readonly trust: boolean;
+}
+
 export interface RetryOptions {
   readonly fromSalvage: boolean;
 }

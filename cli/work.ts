@@ -58,15 +58,23 @@ export interface QueueWork {
 
 /** Opens what a run needs (lock, engine, host) and works the queue; for `run` and `demo`. */
 export async function workQueue(context: Context, work: QueueWork): Promise<RunSummary> {
-  const [{ runQueue }, { connectEngine }, { openDockerHost }, { agentName }, { acquireLock }, repository] =
-    await Promise.all([
-      import('../src/coordinator.ts'),
-      import('../src/sandbox/docker/connect.ts'),
-      import('../src/sandbox/docker/host.ts'),
-      import('../src/sandbox/docker/names.ts'),
-      import('../src/tasks/lock.ts'),
-      context.repository(),
-    ]);
+  const [
+    { runQueue },
+    { connectEngine },
+    { openDockerHost },
+    { agentName },
+    { acquireLock },
+    { liveGuests },
+    repository,
+  ] = await Promise.all([
+    import('../src/coordinator.ts'),
+    import('../src/sandbox/docker/connect.ts'),
+    import('../src/sandbox/docker/host.ts'),
+    import('../src/sandbox/docker/names.ts'),
+    import('../src/tasks/lock.ts'),
+    import('../src/tasks/guests.ts'),
+    context.repository(),
+  ]);
   const { state, settings } = work;
   const lock = acquireLock(state.directory, {
     pid: process.pid,
@@ -102,6 +110,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
             programs: work.engine.programs ?? [],
             workspace: settings.workspace,
             objectFormat: repository.objectFormat,
+            guests: () => liveGuests(state.directory),
             ...services,
           }),
       },

@@ -1,15 +1,12 @@
 /** One `orchestrate run`, read like a sentence: base → host → queue → sandbox → patch → end. */
 
-import type { Readable } from 'node:stream';
 import { ulid } from 'ulid';
 import type { Engine } from './engine/engine.ts';
 import { OrchestrateError } from './errors.ts';
 import type { EventBody, EventBus } from './events.ts';
 import { type Base, resolveBase } from './git/base.ts';
 import { nameSome } from './git/bytes.ts';
-import { rootCommit } from './git/commits.ts';
-import { type ShallowHistory, shallowHistory } from './git/history.ts';
-import { packOfTree } from './git/objects.ts';
+import { type Outgoing, outgoing } from './git/outgoing.ts';
 import { removeQuarantines } from './git/private-dir.ts';
 import type { Repository } from './git/repository.ts';
 import type { SandboxHost } from './sandbox/sandbox.ts';
@@ -32,16 +29,13 @@ import { dropOld } from './tasks/retention.ts';
 import { workQueue } from './tasks/scheduler.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './tasks/start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './tasks/start-tree.ts';
-import { type AttemptId, NO_USAGE, type ObjectId, type RunId, type TaskId } from './types.ts';
+import { type AttemptId, NO_USAGE, type RunId, type TaskId } from './types.ts';
 
 /** What a host asks of the coordinator while it is used. */
-export interface HostServices {
+export interface HostServices extends Outgoing {
   readonly run: RunId;
   /** Attempts of an earlier run that are still to be adopted: what they left stays. */
   readonly keep: readonly AttemptId[];
-  packOf(tree: ObjectId, without: ObjectId | null): Promise<{ commit: ObjectId; pack: Readable }>;
-  readonly history: number;
-  historyOf(commit: ObjectId): Promise<ShallowHistory>;
   onProgress(line: string): void;
   onWarning(line: string): void;
 }
@@ -156,16 +150,9 @@ function hostServices(parts: CoordinatorParts, run: RunId, history: number): Hos
       .unendedAttempts()
       .filter((attempt) => attempt.baseTree !== null)
       .map((attempt) => attempt.id),
-    history,
-    historyOf: (commit) => shallowHistory(repository, commit, history),
+    ...outgoing(repository, history),
     onProgress: (line) => parts.onProgress(line),
     onWarning: (message) => bus.emit({ type: 'warning', message }),
-    // Without a history the agent's own repository has one commit, the same for the same tree.
-    async packOf(tree, without) {
-      const commit = await rootCommit(repository, tree);
-      const pack = packOfTree(repository, tree, { commit, ...(without === null ? {} : { without }) });
-      return { commit, pack };
-    },
   };
 }
 

@@ -63,9 +63,10 @@ async function sweepDocker(
   state: State,
   options: CleanupOptions & { readonly before: Date | null },
 ): Promise<Removal[]> {
-  const [{ connectEngine }, { RUN_KINDS, sweep }] = await Promise.all([
+  const [{ connectEngine }, { RUN_KINDS, sweep }, { liveGuests }] = await Promise.all([
     import('../../src/sandbox/docker/connect.ts'),
     import('../../src/sandbox/docker/sweep.ts'),
+    import('../../src/tasks/guests.ts'),
   ]);
   const run = liveRun(state);
   const unended = state.unendedAttempts().map((attempt) => attempt.id);
@@ -85,6 +86,7 @@ async function sweepDocker(
       kinds: [...RUN_KINDS, ...(wantsCaches && mayTakeStore ? (['store', 'cache'] as const) : [])],
       dryRun: options.dryRun,
       liveRun: run?.id ?? null,
+      guests: () => liveGuests(state.directory),
       keepAttempts: unended,
       createdBefore: options.before,
     });

@@ -12,6 +12,9 @@ export const CONTEXT_FOLDER = '.orchestrate';
 const PROMPT_FILE = `${CONTEXT_FOLDER}/prompt.md`;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
+/** What every program in a sandbox has. */
+export const PLAIN_ENVIRONMENT: Readonly<Record<string, string>> = { HOME, PATH };
+
 export interface CommandOptions {
   /** What `status` and commits show. */
   readonly name: string;
@@ -89,8 +92,7 @@ export function contextOf(assignment: Assignment): Pick<AgentProgram, 'env' | 'h
       ORCHESTRATE_ROLE: assignment.role,
       ORCHESTRATE_PROMPT_FILE: `${HOME}/${PROMPT_FILE}`,
       ORCHESTRATE_CONTEXT_DIR: `${HOME}/${CONTEXT_FOLDER}/context`,
-      HOME,
-      PATH,
+      ...PLAIN_ENVIRONMENT,
     },
     homeFiles: [
       { path: PROMPT_FILE, content: Buffer.from(promptOf(assignment)), mode: 0o644 },

@@ -23,12 +23,12 @@ import { ImageFitting } from './fitting.ts';
 import { type GatewayLink, removeGateway, startGateway } from './gateway-link.ts';
 import { BUILT_IMAGES, ensureImages, type RunImages } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
-import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL, storeVolumeName } from './names.ts';
+import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL } from './names.ts';
 import { dropOldVersions } from './old-versions.ts';
 import { requirePrograms } from './programs.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
-import { ensureStore, removeLeftAttempts, STORE_LIMITS, type StoreLimits, trimStore } from './store.ts';
+import { ensureStore, leaveStore, removeLeftAttempts, STORE_LIMITS, type StoreLimits, trimStore } from './store.ts';
 import { isSharedInUse, RUN_KINDS, sweep } from './sweep.ts';
 import { probeWorkspace } from './workspace-probe.ts';
 
@@ -46,6 +46,10 @@ export interface DockerHostOptions {
   readonly dockerfile?: string | null | undefined;
   /** What that image must hold, by name; not given: nothing. */
   readonly programs?: readonly string[];
+  /** Somebody beside the run that may be at work: tidies nothing, and what it lays out goes with it. */
+  readonly isGuest?: boolean | undefined;
+  /** Runs' ids of the guests that are alive: what they have stays. */
+  readonly guests?: (() => readonly string[]) | undefined;
   /** Attempts of an earlier run that are still to be adopted: what they left stays. */
   readonly keep: readonly AttemptId[];
   readonly objectFormat: 'sha1' | 'sha256';
@@ -68,15 +72,14 @@ export interface DockerHostOptions {
 export async function openDockerHost(options: DockerHostOptions): Promise<SandboxHost> {
   const { docker, installation, run } = options;
   try {
-    const [images, storeFolder, isolation] = await Promise.all([
+    const [images, store, isolation] = await Promise.all([
       ensureImages(docker, { image: options.image, dockerfile: options.dockerfile ?? null }, options.onProgress),
-      ensureStore(docker, installation),
+      ensureStore(docker, options),
       isolationOf(docker),
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
       sweepEarlierRuns(options),
     ]);
     await requirePrograms(docker, { image: images.agent, programs: options.programs ?? [], installation, run });
-    const storeVolume = storeVolumeName(installation);
     const keeper = await startKeeper(
       docker,
       {
@@ -84,7 +87,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
         run,
         name: keeperName(installation, run),
         image: images.sidecar,
-        storeVolume,
+        storeVolume: store.name,
         toolboxVolume: images.toolboxVolume,
       },
       (line) => options.onWarning(`keeper: ${line}`),
@@ -92,6 +95,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
     try {
       const client = new KeeperClient(keeper.transport);
       await removeLeftAttempts(client, options.keep);
+      const storeFolder = store.folder;
       const workspace =
         options.workspace ??
         (await probeWorkspace(docker, { installation, run, keeper: client, image: images.sidecar, storeFolder }));
@@ -101,14 +105,17 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
       throw cause;
     }
   } catch (cause) {
+    await leaveStore(docker, options).catch(() => {});
     throw engineFailure(`the Docker host ${options.name} could not be made ready`, cause);
   }
 }
 
-async function sweepEarlierRuns({ docker, installation, run, keep }: DockerHostOptions): Promise<void> {
+async function sweepEarlierRuns(options: DockerHostOptions): Promise<void> {
+  const { docker, installation, run, keep, guests } = options;
+  if (options.isGuest === true) return;
   // The gateway stays for the agents that are adopted.
   const kinds = keep.length > 0 ? RUN_KINDS.filter((kind) => kind !== 'gateway') : RUN_KINDS;
-  await sweep(docker, installation, { kinds, dryRun: false, liveRun: run, keepAttempts: keep });
+  await sweep(docker, installation, { kinds, dryRun: false, liveRun: run, guests, keepAttempts: keep });
 }
 
 async function isolationOf(docker: Docker): Promise<IsolationLevel> {
@@ -346,16 +353,17 @@ class DockerHost implements SandboxHost {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const { storeLimits = STORE_LIMITS, onWarning } = this.#options;
-    await trimStore(this.#keeper, [...this.#used], storeLimits).catch((error: Error) => onWarning(error.message));
+    const { docker, installation, isGuest, storeLimits = STORE_LIMITS, onWarning } = this.#options;
+    const warn = (error: Error): void => onWarning(error.message);
+    if (isGuest !== true) await trimStore(this.#keeper, [...this.#used], storeLimits).catch(warn);
     await this.#keeper[Symbol.asyncDispose]().catch(() => {});
-    await Promise.all([
-      this.#prepared.keeper.remove(),
-      removeGateway(this.#options.docker, this.#options.installation),
-    ]);
+    await this.#prepared.keeper.remove();
+    await leaveStore(docker, this.#options);
+    if (isGuest === true) return;
+    await removeGateway(docker, installation);
     // What a coordinator asked for right before it was killed may have come to be after the first look.
     await sweepEarlierRuns(this.#options);
-    await this.#dropOldVersions().catch((error: Error) => onWarning(error.message));
+    await this.#dropOldVersions().catch(warn);
   }
 
   async #dropOldVersions(): Promise<void> {

@@ -28,6 +28,11 @@ export function storeVolumeName(installation: string): string {
   return `orchestrate-${installation}-store`;
 }
 
+/** A guest lays out its tree in a store of its own: two keepers cannot share one. It goes with the guest's keeper. */
+export function guestStoreName(installation: string, guest: string): string {
+  return `orchestrate-${installation}-store-${guest.toLowerCase()}`;
+}
+
 export function keeperName(installation: string, run: string): string {
   return `orchestrate-${installation}-keeper-${run.toLowerCase()}`;
 }

@@ -14,7 +14,7 @@ export const AGENT_UID = 61_000;
 const GATEWAY_UID = 61_001;
 export const AGENT_USER = `${AGENT_UID}:${AGENT_UID}`;
 export const AGENT_HOME = '/home/agent';
-const WORKSPACE = '/workspace';
+export const WORKSPACE = '/workspace';
 export const TOOLBOX_MOUNT = '/opt/orchestrate';
 export const STORE_MOUNT = '/store';
 /** Every folder that a sandbox has from us. */

@@ -1,9 +1,10 @@
-/** The volume with trees and attempts' work, one per repository and engine: made, tidied, kept within bounds. */
+/** The volume with trees and attempts: the repository's own, or one that a guest has for itself, because two keepers cannot share one. */
 
 import type Docker from 'dockerode';
 import type { KeeperClient } from '../../keeper/client.ts';
 import type { ObjectId } from '../../types.ts';
-import { labels, storeVolumeName } from './names.ts';
+import { isStatus } from './engine-errors.ts';
+import { guestStoreName, labels, RUN_LABEL, storeVolumeName } from './names.ts';
 
 /** How much of a disk the layers of trees may take; what a run uses stays whatever that is. */
 export interface StoreLimits {
@@ -16,11 +17,40 @@ export interface StoreLimits {
 /** About a hundred nights of a repository of 200 MB, or its last two where it has 10 GB. */
 export const STORE_LIMITS: StoreLimits = { bytes: 20 * 1024 ** 3, partOfDisk: 0.2, layers: 200 };
 
-/** Creates the store where it is missing; gives its folder on the engine's host. */
-export async function ensureStore(docker: Docker, installation: string): Promise<string> {
-  const name = storeVolumeName(installation);
-  await docker.createVolume({ Name: name, Labels: labels(installation, 'store') });
-  return (await docker.getVolume(name).inspect()).Mountpoint;
+export interface StoreOwner {
+  readonly installation: string;
+  readonly run: string;
+  readonly isGuest?: boolean | undefined;
+}
+
+export interface Store {
+  readonly name: string;
+  /** Where it lies on the engine's host. */
+  readonly folder: string;
+}
+
+/** Creates the store where it is missing. */
+export async function ensureStore(docker: Docker, owner: StoreOwner): Promise<Store> {
+  const name = nameOf(owner);
+  const { installation, run } = owner;
+  await docker.createVolume({
+    Name: name,
+    // A guest's is of the keeper's kind, so that it is swept with what else a killed guest left.
+    Labels:
+      owner.isGuest === true ? labels(installation, 'keeper', { [RUN_LABEL]: run }) : labels(installation, 'store'),
+  });
+  return { name, folder: (await docker.getVolume(name).inspect()).Mountpoint };
+}
+
+/** Takes a guest's store away; any other stays, for the next run. */
+export async function leaveStore(docker: Docker, owner: StoreOwner): Promise<void> {
+  if (owner.isGuest !== true) return;
+  await docker
+    .getVolume(nameOf(owner))
+    .remove()
+    .catch((error) => {
+      if (!isStatus(error, 404)) throw error;
+    });
 }
 
 /** Workspaces of an earlier run that was cut off, but for the ones to be adopted. */
@@ -33,4 +63,8 @@ export async function trimStore(keeper: KeeperClient, used: readonly ObjectId[],
   const { bytes, freeBytes } = await keeper.usage();
   const maxBytes = Math.floor(Math.min(limits.bytes, (bytes + freeBytes) * limits.partOfDisk));
   await keeper.trim({ used, maxBytes, maxLayers: limits.layers });
+}
+
+function nameOf({ installation, run, isGuest }: StoreOwner): string {
+  return isGuest === true ? guestStoreName(installation, run) : storeVolumeName(installation);
 }

@@ -14,6 +14,8 @@ export interface SweepOptions {
   readonly dryRun: boolean;
   /** Objects of this run stay: it is at work. */
   readonly liveRun?: string | null;
+  /** Objects of these stay, too: shells of people. Asked once what is there was listed, so that none is overlooked. */
+  readonly guests?: (() => readonly string[]) | undefined;
   /** Objects of these attempts stay: their work is still to be collected. */
   readonly keepAttempts?: readonly string[];
   /** Only what was created before; not given: whatever its age. */
@@ -27,6 +29,7 @@ export interface Swept {
 }
 
 interface Found extends Swept {
+  readonly run: string | undefined;
   remove(): Promise<unknown>;
 }
 
@@ -42,7 +45,11 @@ export async function sweep(docker: Docker, installation: string, options: Sweep
     for (const find of [findContainers, findVolumes, findImages]) {
       for (const owner of owners) {
         const found = await find(docker, { ...options, owner });
-        for (const object of found) if (options.dryRun || (await removed(object))) swept.push(nameOf(object));
+        const guests = options.guests?.() ?? [];
+        for (const object of found) {
+          if (guests.includes(object.run ?? '')) continue;
+          if (options.dryRun || (await removed(object))) swept.push(nameOf(object));
+        }
       }
     }
     return swept;
@@ -71,6 +78,7 @@ async function findContainers(docker: Docker, search: Search): Promise<Found[]> 
       type: 'container',
       name: container.Names[0]?.replace(/^\//, '') ?? container.Id,
       kind: container.Labels[KIND_LABEL] ?? '',
+      run: container.Labels[RUN_LABEL],
       remove: () => docker.getContainer(container.Id).remove({ force: true, v: true }),
     }));
 }
@@ -83,6 +91,7 @@ async function findVolumes(docker: Docker, search: Search): Promise<Found[]> {
       type: 'volume',
       name: volume.Name,
       kind: volume.Labels[KIND_LABEL] ?? '',
+      run: volume.Labels[RUN_LABEL],
       remove: () => docker.getVolume(volume.Name).remove(),
     }));
 }
@@ -97,6 +106,7 @@ async function findImages(docker: Docker, search: Search): Promise<Found[]> {
       type: 'image',
       name: image.RepoTags?.[0] ?? image.Id,
       kind: 'cache',
+      run: undefined,
       remove: () => docker.getImage(image.RepoTags?.[0] ?? image.Id).remove(),
     }));
 }
