@@ -30,6 +30,7 @@ export async function visitSandbox<Result>(visit: Visit, use: () => Promise<Resu
   const created = await host.create({
     ...{ attempt, task, containerName, tree: start.tree, commit: start.commit },
     ...{ argv: IDLE_PROGRAM, env: PLAIN_ENVIRONMENT, homeFiles: [], limits, timeoutMs: VISIT_TIMEOUT_MS },
+    ...{ hasGateway: false, toolboxToken: null },
   });
   try {
     const running = await created.start();
