@@ -17,15 +17,17 @@ const PROGRAM = path.join(import.meta.dirname, 'toolbox-program.ts');
 const TOKEN = 'a'.repeat(64);
 const TINI = '/usr/bin/tini';
 
-/** The gateway's end of the toolbox's connection, for tests that speak the protocol themselves. */
-class GatewayEnd implements AsyncDisposable {
+/** The gateway's end of a toolbox's connection: tells it what to do, again on the next session when one is lost. */
+export class GatewayEnd implements Toolbox, AsyncDisposable {
   readonly #server: Server;
   readonly #waiting = new Set<() => void>();
   #caller: Caller | null = null;
   /** Upgrades so far. */
   connections = 0;
-  /** Heads of requests that were not let in. */
-  readonly refused: string[] = [];
+  #refused: () => void = () => {};
+  readonly #refusal = new Promise<void>((resolve) => {
+    this.#refused = resolve;
+  });
 
   private constructor(
     readonly socket: string,
@@ -38,7 +40,7 @@ class GatewayEnd implements AsyncDisposable {
         request.headers.upgrade === 'orchestrate-session' &&
         request.headers.authorization === `Bearer ${token}`;
       if (!isOurs) {
-        this.refused.push(`${request.method} ${request.url}`);
+        this.#refused();
         socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
         return;
       }
@@ -63,12 +65,46 @@ class GatewayEnd implements AsyncDisposable {
     this.#waiting.clear();
   }
 
+  /** Resolves when somebody was not let in. */
+  refusal(): Promise<void> {
+    return this.#refusal;
+  }
+
   /** The session to the toolbox, as soon as there is one. */
   async session(): Promise<Caller> {
     while (this.#caller === null || this.#caller.isClosed) {
       await new Promise<void>((resolve) => this.#waiting.add(resolve));
     }
     return this.#caller;
+  }
+
+  async call({ n, tool, input, timeoutMs }: ToolCall, signal?: AbortSignal): Promise<ToolAnswer> {
+    const { text, isError } = await this.#ask('call', { n, tool, input, timeoutMs }, signal);
+    return { text: String(text), isError: isError === true };
+  }
+
+  async acknowledge(n: number): Promise<void> {
+    await this.#ask('acknowledge', { n });
+  }
+
+  async finish(): Promise<void> {
+    await this.#ask('finish', {});
+  }
+
+  async #ask(
+    method: string,
+    params: Readonly<Record<string, unknown>>,
+    signal?: AbortSignal,
+  ): Promise<Readonly<Record<string, unknown>>> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const session = await this.session();
+      try {
+        return await session.call(method, params).result;
+      } catch (error) {
+        if (!(error instanceof CallFault && error.code === 'SESSION_LOST')) throw error;
+      }
+    }
   }
 
   /** As when the gateway or the relay behind it is killed. */
@@ -132,34 +168,16 @@ export class LocalToolbox implements Toolbox, AsyncDisposable {
     return path.join(this.folder, 'workspace', ...parts);
   }
 
-  async call({ n, tool, input, timeoutMs }: ToolCall, signal?: AbortSignal): Promise<ToolAnswer> {
-    const { text, isError } = await this.#ask('call', { n, tool, input, timeoutMs }, signal);
-    return { text: String(text), isError: isError === true };
+  call(call: ToolCall, signal?: AbortSignal): Promise<ToolAnswer> {
+    return this.gateway.call(call, signal);
   }
 
-  async acknowledge(n: number): Promise<void> {
-    await this.#ask('acknowledge', { n });
+  acknowledge(n: number): Promise<void> {
+    return this.gateway.acknowledge(n);
   }
 
   async finish(): Promise<void> {
-    await Promise.race([this.#ask('finish', {}), this.ended]);
-  }
-
-  /** Again on the next session when one is lost. */
-  async #ask(
-    method: string,
-    params: Readonly<Record<string, unknown>>,
-    signal?: AbortSignal,
-  ): Promise<Readonly<Record<string, unknown>>> {
-    for (;;) {
-      signal?.throwIfAborted();
-      const session = await this.gateway.session();
-      try {
-        return await session.call(method, params).result;
-      } catch (error) {
-        if (!(error instanceof CallFault && error.code === 'SESSION_LOST')) throw error;
-      }
-    }
+    await Promise.race([this.gateway.finish(), this.ended]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
