@@ -5,8 +5,17 @@ import { apiEngine } from '../../src/engine/api/api-engine.ts';
 import { assignment, fetchOf, PaperToolbox, TestAgent } from '../support/api-agent.ts';
 import { Gate } from '../support/model-server/gate.ts';
 import { inputCost } from '../support/model-server/prompt-cache.ts';
-import { items, type ModelRequest, perConversation, type Script, type Turn } from '../support/model-server/script.ts';
+import {
+  answersSoFar,
+  items,
+  type ModelRequest,
+  perConversation,
+  type Script,
+  type Turn,
+} from '../support/model-server/script.ts';
 import { ModelServer } from '../support/model-server/server.ts';
+
+const THINKING_MS = 500;
 
 const bash = (command: string): Turn => ({ tools: [{ name: 'bash', input: { command } }] });
 const finish = (summary = 'all done'): Turn => ({ tools: [{ name: 'finish', input: { summary } }] });
@@ -286,7 +295,13 @@ describe('prompts', () => {
   });
 
   it('of twenty agents at once cost at least four times less than of twenty that share nothing', async () => {
-    const script = perConversation([bash('ls'), finish()]);
+    // A model takes its time before it begins: whoever does not wait for the first answer has asked by then.
+    const script: Script = (request) => {
+      if (answersSoFar(request) > 0) return finish();
+      const gate = new Gate();
+      setTimeout(() => gate.open(), THINKING_MS);
+      return { ...bash('ls'), gate };
+    };
     const guidance = 'A rule of this repository that everybody follows. '.repeat(1_600);
     const costOfRun = async (engineOf: (agent: number) => ReturnType<typeof apiEngine>) => {
       await using service = await ModelServer.start({ script });
