@@ -266,6 +266,17 @@ it('asks again for an answer that broke off, and does nothing twice', async () =
   expect(toolbox.calls.map(({ n }) => n)).toEqual([1]);
 });
 
+it('counts a reminder once, although the request that carried it broke off', async () => {
+  const verdict = await drive([
+    { text: 'I think so.' },
+    { text: 'Oh', trouble: { afterEvents: 2, how: 'cut' } },
+    bash('one'),
+    finish('done now'),
+  ]);
+  expect(verdict).toEqual({ done: true, summary: 'done now' });
+  expect(lastMessage(server.modelRequests[2])).toContain('called no tool');
+});
+
 describe('prompts', () => {
   it('begin with the same bytes for all agents of a run, without anything of a task in them', async () => {
     const engine = apiEngine({ guidance: 'Use tabs.' });

@@ -24,7 +24,7 @@ import { failed, isPassing, refusal, verdictOf } from './verdicts.ts';
 const REQUEST_TIMEOUT_MS = 24 * 3_600_000;
 const MAX_RETRIES = 2;
 /** Requests in a row that broke off; each waits twice as long as the one before. */
-const MAX_TROUBLES = 5;
+const MAX_TROUBLES = 8;
 const MAX_CUT_OFF = 3;
 /** Of the runner's compaction. */
 const COMPACTION_BETA = 'compact-2026-09-04';
@@ -39,6 +39,8 @@ export class ConversationLoop {
   readonly #tools: Tools;
   readonly #start: StaggeredStart;
   #conversation: Conversation;
+  /** What was to be asked with the request that broke off; null where that is not worked out yet. */
+  #next: readonly BetaMessageParam[] | null = null;
   #troubles = 0;
 
   private constructor(
@@ -94,11 +96,12 @@ export class ConversationLoop {
   /** Until a verdict, or until a request breaks off. */
   async #ask(): Promise<EngineVerdict> {
     const runner = this.#runner();
-    if (this.#conversation.stop !== null) {
+    if (this.#next === null && this.#conversation.stop !== null) {
       const next = await this.#after(runner, null);
       if ('verdict' in next) return next.verdict;
-      setMessages(runner, next.messages);
+      this.#next = next.messages;
     }
+    if (this.#next !== null) setMessages(runner, this.#next);
     const start = this.#conversation.turns === 0 ? await this.#start.enter(this.#work.signal) : null;
     try {
       for await (const stream of runner) {
@@ -112,6 +115,7 @@ export class ConversationLoop {
         if (contextTokens(message.usage) > this.#options.compactAtTokens) runner.compactBeforeNextTurn();
         const next = await this.#after(runner, message);
         if ('verdict' in next) return next.verdict;
+        this.#next = next.messages;
         setMessages(runner, next.messages);
       }
     } finally {
@@ -170,6 +174,7 @@ export class ConversationLoop {
       nextCall: nextCall + Object.keys(calls).length,
       turns: turns + 1,
     };
+    this.#next = null;
     await save(this.#work.folder, this.#conversation);
     if (nextCall > 1) await this.#work.toolbox.acknowledge(nextCall - 1);
   }
