@@ -5,12 +5,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ToolboxConfig } from '../../src/toolbox/config.ts';
-import type { ToolAnswer } from '../../src/toolbox/toolbox.ts';
+import type { ToolAnswer, Toolbox } from '../../src/toolbox/toolbox.ts';
 import { type Alteration, type LiveSandbox, SandboxBench } from '../support/sandbox.ts';
 import { GatewayEnd } from '../support/toolbox.ts';
 
 const TOKEN = 'c'.repeat(64);
 const MOUNT = '/run/orchestrate';
+const never = new AbortController().signal;
 const CONFIG = 'ORCHESTRATE_TOOLBOX=';
 
 let bench: SandboxBench;
@@ -23,12 +24,14 @@ afterAll(async () => {
 
 let folder: string;
 let gateway: GatewayEnd;
+let toolbox: Toolbox;
 let sandbox: LiveSandbox;
 let n: number;
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'gateway-'));
   await chmod(folder, 0o755);
   gateway = await GatewayEnd.listen(path.join(folder, 'gateway.sock'), TOKEN);
+  toolbox = gateway.toolbox();
   await chmod(gateway.socket, 0o666);
   sandbox = await bench.start('true', { alter: servingTools(folder), limits: { pids: 200 } });
   n = 0;
@@ -54,7 +57,12 @@ function servingTools(source: string): Alteration {
 
 function bash(command: string, timeoutMs = 60_000): Promise<ToolAnswer> {
   n += 1;
-  return gateway.call({ n, tool: 'bash', input: { command }, timeoutMs });
+  return toolbox.call({ n, tool: 'bash', input: { command }, timeoutMs }, never);
+}
+
+function edit(input: Readonly<Record<string, unknown>>): Promise<ToolAnswer> {
+  n += 1;
+  return toolbox.call({ n, tool: 'edit', input, timeoutMs: 60_000 }, never);
 }
 
 const said = async (command: string) => (await bash(command)).text;
@@ -62,12 +70,8 @@ const said = async (command: string) => (await bash(command)).text;
 describe('in a sandbox', () => {
   it('tools run as the agent, in its workspace, and the patch is what they left', async () => {
     expect(await said('id -u; pwd; cat README.md')).toBe('61000\n/workspace\n# Sample\n');
-    n += 1;
-    await gateway.call({
-      ...{ n, tool: 'edit', timeoutMs: 60_000 },
-      input: { command: 'str_replace', path: '/workspace/README.md', old_str: 'Sample', new_str: 'Changed' },
-    });
-    await gateway.finish().catch(() => {});
+    await edit({ command: 'str_replace', path: '/workspace/README.md', old_str: 'Sample', new_str: 'Changed' });
+    void toolbox.finish().catch(() => {});
     const { exitCode, changed } = await sandbox.end();
     expect([exitCode, changed]).toEqual([0, ['README.md']]);
   });
@@ -80,11 +84,7 @@ describe('in a sandbox', () => {
     expect(text).toContain('HOME=');
     expect(text).toContain('Permission denied');
     expect(text).not.toContain(TOKEN);
-    n += 1;
-    const viewed = await gateway.call({
-      ...{ n, tool: 'edit', timeoutMs: 60_000 },
-      input: { command: 'view', path: '/proc/1/environ' },
-    });
+    const viewed = await edit({ command: 'view', path: '/proc/1/environ' });
     expect(viewed).toMatchObject({ isError: true, text: expect.stringContaining('may not be accessed') });
   });
 

@@ -10,6 +10,7 @@ import { Markers } from '../../src/toolbox/tools/markers.ts';
 import { GatewayEnd, LocalToolbox } from '../support/toolbox.ts';
 
 const LONG_MS = 60_000;
+const never = new AbortController().signal;
 
 const bash = (toolbox: LocalToolbox, n: number, command: string) =>
   toolbox.call({ n, tool: 'bash', input: { command }, timeoutMs: LONG_MS });
@@ -66,7 +67,7 @@ describe('the toolbox', () => {
     }
     await using gateway = await GatewayEnd.listen(toolbox.gateway.socket, toolbox.gateway.token);
     const input = { command: 'echo "$x"' };
-    expect((await gateway.call({ n: 2, tool: 'bash', input, timeoutMs: LONG_MS })).text).toBe('1\n');
+    expect((await gateway.toolbox().call({ n: 2, tool: 'bash', input, timeoutMs: LONG_MS }, never)).text).toBe('1\n');
   });
 
   it('refuses numbers out of order, and those it was told to forget', async () => {
