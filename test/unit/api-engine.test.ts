@@ -149,7 +149,10 @@ describe('a conversation', () => {
     );
     expect(verdict.done).toBe(true);
     const [, asked, after] = server.modelRequests;
-    expect(asked?.body.compaction).toEqual({ type: 'summarize' });
+    expect(asked?.body.compaction).toEqual({
+      type: 'summarize',
+      instructions: expect.stringContaining('word for word'),
+    });
     expect(items(after?.body.messages)).toHaveLength(1);
     expect(lastMessage(after)).toContain('so far: one');
     expect(toolbox.calls.map(({ n }) => n)).toEqual([1, 2]);

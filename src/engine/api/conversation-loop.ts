@@ -13,7 +13,7 @@ import type { BetaMessage, BetaMessageParam } from '@anthropic-ai/sdk/resources/
 import type { Assignment, Drive, EngineVerdict } from '../engine.ts';
 import { priceOf } from '../prices.ts';
 import type { ApiOptions } from './api-engine.ts';
-import { CUT_OFF, firstMessage, NUDGE, systemPrompt } from './prompt.ts';
+import { CUT_OFF, firstMessage, NUDGE, SUMMARISE, systemPrompt } from './prompt.ts';
 import { type Conversation, load, newConversation, save } from './saved.ts';
 import type { StaggeredStart, Start } from './staggered-start.ts';
 import { numberCalls, Tools } from './tools.ts';
@@ -28,6 +28,7 @@ const MAX_TROUBLES = 8;
 const MAX_CUT_OFF = 3;
 /** Of the runner's compaction. */
 const COMPACTION_BETA = 'compact-2026-09-04';
+const COMPACTION = { type: 'summarize', instructions: SUMMARISE } as const;
 
 type Runner = BetaToolRunner<true>;
 type Next = { readonly verdict: EngineVerdict } | { readonly messages: readonly BetaMessageParam[] };
@@ -112,7 +113,7 @@ export class ConversationLoop {
         // The runner puts it in the place of what it sums up, before the next request.
         if (message.content.some(({ type }) => type === 'compaction')) continue;
         await this.#keep(runner.params.messages, message);
-        if (contextTokens(message.usage) > this.#options.compactAtTokens) runner.compactBeforeNextTurn();
+        if (contextTokens(message.usage) > this.#options.compactAtTokens) runner.compactBeforeNextTurn(COMPACTION);
         const next = await this.#after(runner, message);
         if ('verdict' in next) return next.verdict;
         this.#next = next.messages;
@@ -228,7 +229,7 @@ export class ConversationLoop {
     if (cutOff >= MAX_CUT_OFF) {
       return { verdict: failed(`${cutOff + 1} answers of the model in a row were cut off (${stop})`) };
     }
-    if (stop === 'model_context_window_exceeded') runner.compactBeforeNextTurn();
+    if (stop === 'model_context_window_exceeded') runner.compactBeforeNextTurn(COMPACTION);
     this.#conversation = { ...this.#conversation, cutOff: cutOff + 1 };
     // Half a call and half a thought would be refused.
     const said = textOf(messages.at(-1)) || '[cut off]';
