@@ -12,7 +12,7 @@ import { ToolProcess } from './tool-process.ts';
 /** What process 1 does for the tools. */
 export interface Surroundings {
   /** The tools' process is gone with its sub-reaper. */
-  onLost(exitCode: number | null): void;
+  onLost(): void;
   /** The agent is done. */
   onFinished(): void;
 }

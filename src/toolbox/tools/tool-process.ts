@@ -21,7 +21,7 @@ export interface ToolProcessOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   /** It ended, and with it whatever kept the agent's other processes together. */
-  onLost(exitCode: number | null): void;
+  onLost(): void;
 }
 
 interface Running {
@@ -62,7 +62,10 @@ export class ToolProcess {
       }
       if (typeof ended === 'string') return lost(ended);
       if (ended instanceof Error) {
-        if (running.caller.isClosed) return lost(await running.gone);
+        if (running.caller.isClosed) {
+          this.#drop(running);
+          return lost(await running.gone);
+        }
         return { text: `the tool failed: ${ended.message}`, isError: true };
       }
       return { text: String(ended.text), isError: ended.isError === true };
@@ -114,7 +117,7 @@ export class ToolProcess {
     const gone = new Promise<string>((resolve) => {
       child.once('exit', (code, signal) => {
         if (this.#running?.child === child) this.#drop(this.#running);
-        this.#options.onLost(code);
+        this.#options.onLost();
         resolve(signal === null ? `they ended with exit code ${code}` : `they were ended by ${signal}`);
       });
     });
