@@ -23,26 +23,29 @@ export interface Thinking {
  */
 export async function thinkingOf(context: Context, settings: Settings): Promise<Thinking> {
   const keys = await keysOf(context, await context.repository());
-  const engine = await engineOf(context, settings, keys);
+  const chosen = settings.engine ?? { name: await chosenByKeys(context, keys), definition: null };
+  const engine = await engineNamed(context, settings, chosen.name, chosen.definition);
   const gateway = await gatewayOf(context, { settings, engine, keys });
   return { engine, gateway };
-}
-
-async function engineOf(context: Context, settings: Settings, keys: Keys): Promise<Engine> {
-  const chosen = settings.engine ?? { name: await chosenByKeys(context, keys), definition: null };
-  if (chosen.definition !== null) return commandOf(context, chosen.name, chosen.definition);
-  return engineNamed(context, settings, chosen.name);
 }
 
 /**
  * A built-in engine, else a command of the settings. For an attempt that is taken over any other name will do: its
  * program runs already, and how that ended is read alike for all commands.
  */
-export async function engineNamed(context: Context, settings: Settings, name: string): Promise<Engine> {
+export async function engineNamed(
+  context: Context,
+  settings: Settings,
+  name: string,
+  definition: EngineDefinition | null = null,
+): Promise<Engine> {
   const { model } = settings;
+  if (definition !== null) return commandOf(context, name, definition);
   switch (name) {
     case 'demo':
       return (await import('../src/engine/demo.ts')).demoEngine;
+    case 'api':
+      return apiOf(context, settings);
     case 'claude': {
       const { claudeEngine } = await import('../src/engine/claude.ts');
       return claudeEngine({ model, effort: null, maxTurns: null, rolePrompt: () => null });
@@ -54,6 +57,24 @@ export async function engineNamed(context: Context, settings: Settings, name: st
     default:
       return commandOf(context, name, settings.engines[name] ?? { command: '' });
   }
+}
+
+/** What all its agents share is the same bytes for each: the base's own instructions, never an agent's version of them. */
+async function apiOf(context: Context, settings: Settings): Promise<Engine> {
+  const [{ apiEngine }, { guidanceOf }, repository, state] = await Promise.all([
+    import('../src/engine/api/api-engine.ts'),
+    import('../src/git/guidance.ts'),
+    context.repository(),
+    context.state(),
+  ]);
+  return apiEngine({
+    ...(settings.model === null ? {} : { model: settings.model }),
+    guidance: await guidanceOf(repository, settings.base ?? 'HEAD'),
+    notes: {
+      share: async ({ text }) => state.addNote(text),
+      read: async () => state.notes().map((note) => note.text),
+    },
+  });
 }
 
 /** Where there is no key either, the demo is offered on a terminal; it never runs unasked. */

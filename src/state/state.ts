@@ -12,6 +12,7 @@ import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
 import { directFoundations, foundationsOf } from './foundations.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
+import { addNote, type Note, newestNotes } from './notes.ts';
 import * as patches from './patches.ts';
 import type { AttemptEnd, AttemptRecord, NewTask, PatchRecord, RunRecord, TaskRecord, TaskSummary } from './records.ts';
 import { addRequest, type Request, takeRequests } from './requests.ts';
@@ -280,6 +281,16 @@ export class State {
   /** A merged patch was taken back by hand and merged anew. False when it is not merged. */
   mergedAgain(id: AttemptId, merge: patches.PatchMerge): boolean {
     return patches.mergedAgain(this.#database, id, merge);
+  }
+
+  /** Keeps what one agent wants others to know; the same text is kept once. */
+  addNote(text: string): void {
+    addNote(this.#database, text);
+  }
+
+  /** The newest ones, oldest first. */
+  notes(): Note[] {
+    return newestNotes(this.#database);
   }
 
   /** Keeps a lifecycle event; what agents print, their tool calls and their usage are not kept here. */

@@ -282,7 +282,7 @@ async function drive(
   const write = transcriptWriter(transcriptFile(repository.stateDir, attempt.id));
   try {
     return await session.drive({
-      toolbox: gateway.toolboxOf(attempt.id),
+      toolbox: gateway.toolboxOf(attempt.id, signal),
       fetch: gateway.fetchAs(attempt.id),
       folder: conversationFolder(repository.stateDir, attempt.id),
       signal,

@@ -15,9 +15,9 @@ import {
   type GatewayEvent,
 } from '../gateway/protocol.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
+import { type AskToolbox, remoteToolbox } from '../toolbox/remote-toolbox.ts';
 import type { Toolbox } from '../toolbox/toolbox.ts';
 import type { AttemptId, Caps, ModelApi, Usage } from '../types.ts';
-import { ToolboxLink } from './toolbox-link.ts';
 
 /** A shorter wait is not worth holding containers still for, milliseconds. */
 const WORTH_PAUSING_MS = 2_000;
@@ -134,9 +134,10 @@ export class RunGateway implements AsyncDisposable {
     return this.#token('toolbox', attempt);
   }
 
-  /** The tools in the attempt's sandbox. */
-  toolboxOf(attempt: AttemptId): Toolbox {
-    return new ToolboxLink(this.#client, attempt);
+  /** The tools in the attempt's sandbox, until that is gone. */
+  toolboxOf(attempt: AttemptId, gone: AbortSignal): Toolbox {
+    const ask: AskToolbox = (method, params, signal) => this.#client.toolbox(attempt, { method, params }, signal);
+    return remoteToolbox(ask, gone);
   }
 
   /** What makes ordinary programs use the forward proxy, where any host is allowed. */

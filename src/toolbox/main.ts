@@ -1,7 +1,8 @@
 /**
  * PID 1 of a sandbox. Starts the agent below a sub-reaper, or serves tools to one that thinks elsewhere; passes SIGTERM on,
- * and ends everything at the attempt's deadline even when the coordinator is gone. Nothing inside the container can stop, kill or read this process.
- * Started by the toolbox volume's own Node binary; imports node built-ins only, to start fast and run in any image.
+ * and ends everything at the attempt's deadline even when the coordinator is gone. Nothing inside the container can stop,
+ * kill or read this process. Started by the toolbox volume's own Node binary; imports nothing but node built-ins and what
+ * lies beside it, to start fast and run in any image.
  */
 
 import { spawn } from 'node:child_process';
@@ -69,7 +70,7 @@ function startAgent(config: ToolboxConfig, relay: Relay, { exit }: Ending): () =
 }
 
 function startTools(config: ToolboxConfig, tools: ToolsConfig, { exit, isEnding }: Ending): () => number | undefined {
-  const { pid } = serveTools(config, tools, {
+  return serveTools(config, tools, {
     onLost: () => {
       if (isEnding()) exit(128 + constants.signals.SIGTERM);
       // What was below the sub-reaper is nobody's child any more.
@@ -77,7 +78,6 @@ function startTools(config: ToolboxConfig, tools: ToolsConfig, { exit, isEnding 
     },
     onFinished: () => exit(0),
   });
-  return pid;
 }
 
 /** The kernel's OOM killer should take the agent's processes, never this one. */

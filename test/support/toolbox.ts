@@ -2,30 +2,33 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, link, mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { copyFile, link, mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { Caller } from '../../src/session/caller.ts';
-import { CallFault } from '../../src/session/protocol.ts';
 import type { ToolboxConfig } from '../../src/toolbox/config.ts';
+import { remoteToolbox } from '../../src/toolbox/remote-toolbox.ts';
 import type { ToolAnswer, Toolbox, ToolCall } from '../../src/toolbox/toolbox.ts';
 
 const PROGRAM = path.join(import.meta.dirname, 'toolbox-program.ts');
 const TOKEN = 'a'.repeat(64);
-const TINI = '/usr/bin/tini';
+/** Where systems have a sub-reaper; without one what a killed shell leaves goes to the system's own first process. */
+const REAPERS = ['/usr/bin/tini', '/usr/bin/docker-init', '/usr/libexec/docker/docker-init'];
 
-/** The gateway's end of the toolbox's connection, for tests that speak the protocol themselves. */
-class GatewayEnd implements AsyncDisposable {
+/** The gateway's end of a toolbox's connection. */
+export class GatewayEnd implements AsyncDisposable {
   readonly #server: Server;
   readonly #waiting = new Set<() => void>();
   #caller: Caller | null = null;
   /** Upgrades so far. */
   connections = 0;
-  /** Heads of requests that were not let in. */
-  readonly refused: string[] = [];
+  #refused: () => void = () => {};
+  readonly #refusal = new Promise<void>((resolve) => {
+    this.#refused = resolve;
+  });
 
   private constructor(
     readonly socket: string,
@@ -38,7 +41,7 @@ class GatewayEnd implements AsyncDisposable {
         request.headers.upgrade === 'orchestrate-session' &&
         request.headers.authorization === `Bearer ${token}`;
       if (!isOurs) {
-        this.refused.push(`${request.method} ${request.url}`);
+        this.#refused();
         socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
         return;
       }
@@ -63,12 +66,22 @@ class GatewayEnd implements AsyncDisposable {
     this.#waiting.clear();
   }
 
+  /** Resolves when somebody was not let in. */
+  refusal(): Promise<void> {
+    return this.#refusal;
+  }
+
   /** The session to the toolbox, as soon as there is one. */
   async session(): Promise<Caller> {
     while (this.#caller === null || this.#caller.isClosed) {
       await new Promise<void>((resolve) => this.#waiting.add(resolve));
     }
     return this.#caller;
+  }
+
+  /** The toolbox that has dialled in, or dials in later. */
+  toolbox(gone: AbortSignal = new AbortController().signal): Toolbox {
+    return remoteToolbox(async (method, params) => (await this.session()).call(method, params).result, gone);
   }
 
   /** As when the gateway or the relay behind it is killed. */
@@ -87,6 +100,8 @@ class GatewayEnd implements AsyncDisposable {
 /** A sandbox reduced to its toolbox: a workspace and a home in a temporary folder, all gone with it. */
 export class LocalToolbox implements Toolbox, AsyncDisposable {
   readonly #child: ChildProcess;
+  readonly #toolbox: Toolbox;
+  readonly #never = new AbortController().signal;
   readonly ended: Promise<number | null>;
 
   private constructor(
@@ -95,7 +110,10 @@ export class LocalToolbox implements Toolbox, AsyncDisposable {
     child: ChildProcess,
   ) {
     this.#child = child;
+    const gone = new AbortController();
+    this.#toolbox = gateway.toolbox(gone.signal);
     this.ended = new Promise((resolve) => child.once('exit', resolve));
+    void this.ended.then(() => gone.abort(new Error('the toolbox has ended')));
   }
 
   static async start(options: { readonly path?: string } = {}): Promise<LocalToolbox> {
@@ -103,7 +121,7 @@ export class LocalToolbox implements Toolbox, AsyncDisposable {
     for (const name of ['bin', 'home', 'workspace']) await mkdir(path.join(folder, name));
     const node = path.join(folder, 'bin/node');
     await link(process.execPath, node).catch(() => copyFile(process.execPath, node));
-    await copyFile(TINI, path.join(folder, 'bin/tini'));
+    await layReaper(path.join(folder, 'bin/tini'));
     const socket = path.join(folder, 'gateway.sock');
     const gateway = await GatewayEnd.listen(socket, TOKEN);
     const config: ToolboxConfig = {
@@ -134,34 +152,16 @@ export class LocalToolbox implements Toolbox, AsyncDisposable {
     return path.join(this.folder, 'workspace', ...parts);
   }
 
-  async call({ n, tool, input, timeoutMs }: ToolCall, signal?: AbortSignal): Promise<ToolAnswer> {
-    const { text, isError } = await this.#ask('call', { n, tool, input, timeoutMs }, signal);
-    return { text: String(text), isError: isError === true };
+  call(call: ToolCall, signal = this.#never): Promise<ToolAnswer> {
+    return this.#toolbox.call(call, signal);
   }
 
-  async acknowledge(n: number): Promise<void> {
-    await this.#ask('acknowledge', { n });
+  acknowledge(n: number): Promise<void> {
+    return this.#toolbox.acknowledge(n);
   }
 
-  async finish(): Promise<void> {
-    await Promise.race([this.#ask('finish', {}), this.ended]);
-  }
-
-  /** Again on the next session when one is lost. */
-  async #ask(
-    method: string,
-    params: Readonly<Record<string, unknown>>,
-    signal?: AbortSignal,
-  ): Promise<Readonly<Record<string, unknown>>> {
-    for (;;) {
-      signal?.throwIfAborted();
-      const session = await this.gateway.session();
-      try {
-        return await session.call(method, params).result;
-      } catch (error) {
-        if (!(error instanceof CallFault && error.code === 'SESSION_LOST')) throw error;
-      }
-    }
+  finish(): Promise<void> {
+    return this.#toolbox.finish();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -170,4 +170,15 @@ export class LocalToolbox implements Toolbox, AsyncDisposable {
     await this.gateway[Symbol.asyncDispose]();
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+async function layReaper(file: string): Promise<void> {
+  for (const reaper of REAPERS) {
+    try {
+      return await copyFile(reaper, file);
+    } catch {
+      // Not here.
+    }
+  }
+  await writeFile(file, '#!/bin/sh\nshift 2\nexec "$@"\n', { mode: 0o755 });
 }

@@ -5,8 +5,17 @@ import { apiEngine } from '../../src/engine/api/api-engine.ts';
 import { assignment, fetchOf, PaperToolbox, TestAgent } from '../support/api-agent.ts';
 import { Gate } from '../support/model-server/gate.ts';
 import { inputCost } from '../support/model-server/prompt-cache.ts';
-import { items, type ModelRequest, perConversation, type Script, type Turn } from '../support/model-server/script.ts';
+import {
+  answersSoFar,
+  items,
+  type ModelRequest,
+  perConversation,
+  type Script,
+  type Turn,
+} from '../support/model-server/script.ts';
 import { ModelServer } from '../support/model-server/server.ts';
+
+const THINKING_MS = 500;
 
 const bash = (command: string): Turn => ({ tools: [{ name: 'bash', input: { command } }] });
 const finish = (summary = 'all done'): Turn => ({ tools: [{ name: 'finish', input: { summary } }] });
@@ -140,7 +149,10 @@ describe('a conversation', () => {
     );
     expect(verdict.done).toBe(true);
     const [, asked, after] = server.modelRequests;
-    expect(asked?.body.compaction).toEqual({ type: 'summarize' });
+    expect(asked?.body.compaction).toEqual({
+      type: 'summarize',
+      instructions: expect.stringContaining('word for word'),
+    });
     expect(items(after?.body.messages)).toHaveLength(1);
     expect(lastMessage(after)).toContain('so far: one');
     expect(toolbox.calls.map(({ n }) => n)).toEqual([1, 2]);
@@ -257,6 +269,17 @@ it('asks again for an answer that broke off, and does nothing twice', async () =
   expect(toolbox.calls.map(({ n }) => n)).toEqual([1]);
 });
 
+it('counts a reminder once, although the request that carried it broke off', async () => {
+  const verdict = await drive([
+    { text: 'I think so.' },
+    { text: 'Oh', trouble: { afterEvents: 2, how: 'cut' } },
+    bash('one'),
+    finish('done now'),
+  ]);
+  expect(verdict).toEqual({ done: true, summary: 'done now' });
+  expect(lastMessage(server.modelRequests[2])).toContain('called no tool');
+});
+
 describe('prompts', () => {
   it('begin with the same bytes for all agents of a run, without anything of a task in them', async () => {
     const engine = apiEngine({ guidance: 'Use tabs.' });
@@ -286,7 +309,13 @@ describe('prompts', () => {
   });
 
   it('of twenty agents at once cost at least four times less than of twenty that share nothing', async () => {
-    const script = perConversation([bash('ls'), finish()]);
+    // A model takes its time before it begins: whoever does not wait for the first answer has asked by then.
+    const script: Script = (request) => {
+      if (answersSoFar(request) > 0) return finish();
+      const gate = new Gate();
+      setTimeout(() => gate.open(), THINKING_MS);
+      return { ...bash('ls'), gate };
+    };
     const guidance = 'A rule of this repository that everybody follows. '.repeat(1_600);
     const costOfRun = async (engineOf: (agent: number) => ReturnType<typeof apiEngine>) => {
       await using service = await ModelServer.start({ script });

@@ -80,6 +80,7 @@ describe('the shell', () => {
     const traced = await bash('set -x; echo traced');
     expect(traced.text).toContain('+ echo traced\ntraced');
     expect(await said('set +x; stty -echo')).toContain('[exit code 1]');
+    expect(await said('set -u; unset PWD; echo bare')).toBe('bare\n');
   });
 
   it('is restarted on demand, with everything that ran in it ended', async () => {

@@ -7,9 +7,10 @@ import { describe, expect, it } from 'vitest';
 import type { ToolAnswer } from '../../src/toolbox/toolbox.ts';
 import { Ledger } from '../../src/toolbox/tools/ledger.ts';
 import { Markers } from '../../src/toolbox/tools/markers.ts';
-import { LocalToolbox } from '../support/toolbox.ts';
+import { GatewayEnd, LocalToolbox } from '../support/toolbox.ts';
 
 const LONG_MS = 60_000;
+const never = new AbortController().signal;
 
 const bash = (toolbox: LocalToolbox, n: number, command: string) =>
   toolbox.call({ n, tool: 'bash', input: { command }, timeoutMs: LONG_MS });
@@ -53,6 +54,20 @@ describe('the toolbox', () => {
     expect(await other).toEqual(await answer);
     expect(await bash(toolbox, 2, 'echo again')).toEqual(await answer);
     expect(await readFile(toolbox.inWorkspace('count'), 'utf8')).toBe('x\n');
+  });
+
+  it('dials until it is let in, and again when the gateway has been away', async () => {
+    await using toolbox = await LocalToolbox.start();
+    await bash(toolbox, 1, 'x=1');
+    await toolbox.gateway[Symbol.asyncDispose]();
+    {
+      await using strange = await GatewayEnd.listen(toolbox.gateway.socket, 'b'.repeat(64));
+      await strange.refusal();
+      expect(strange.connections).toBe(0);
+    }
+    await using gateway = await GatewayEnd.listen(toolbox.gateway.socket, toolbox.gateway.token);
+    const input = { command: 'echo "$x"' };
+    expect((await gateway.toolbox().call({ n: 2, tool: 'bash', input, timeoutMs: LONG_MS }, never)).text).toBe('1\n');
   });
 
   it('refuses numbers out of order, and those it was told to forget', async () => {

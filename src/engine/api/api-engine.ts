@@ -4,8 +4,6 @@ import type { Access, AgentSession, Assignment, Drive, Engine, EngineVerdict } f
 import { NO_NOTES, type Notes } from './notes.ts';
 import { StaggeredStart } from './staggered-start.ts';
 
-export const DEFAULT_MODEL = 'claude-sonnet-5-5';
-
 export interface ApiOptions {
   readonly model: string;
   /** How much the model puts into an answer; null: the model's own default. Not every model takes it. */
@@ -28,7 +26,7 @@ export interface ApiOptions {
 }
 
 const DEFAULTS: ApiOptions = {
-  model: DEFAULT_MODEL,
+  model: 'claude-sonnet-5-5',
   effort: null,
   thinking: null,
   maxTurns: 250,

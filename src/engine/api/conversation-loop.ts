@@ -13,7 +13,7 @@ import type { BetaMessage, BetaMessageParam } from '@anthropic-ai/sdk/resources/
 import type { Assignment, Drive, EngineVerdict } from '../engine.ts';
 import { priceOf } from '../prices.ts';
 import type { ApiOptions } from './api-engine.ts';
-import { CUT_OFF, firstMessage, NUDGE, systemPrompt } from './prompt.ts';
+import { CUT_OFF, firstMessage, NUDGE, SUMMARISE, systemPrompt } from './prompt.ts';
 import { type Conversation, load, newConversation, save } from './saved.ts';
 import type { StaggeredStart, Start } from './staggered-start.ts';
 import { numberCalls, Tools } from './tools.ts';
@@ -24,10 +24,11 @@ import { failed, isPassing, refusal, verdictOf } from './verdicts.ts';
 const REQUEST_TIMEOUT_MS = 24 * 3_600_000;
 const MAX_RETRIES = 2;
 /** Requests in a row that broke off; each waits twice as long as the one before. */
-const MAX_TROUBLES = 5;
+const MAX_TROUBLES = 8;
 const MAX_CUT_OFF = 3;
 /** Of the runner's compaction. */
 const COMPACTION_BETA = 'compact-2026-09-04';
+const COMPACTION = { type: 'summarize', instructions: SUMMARISE } as const;
 
 type Runner = BetaToolRunner<true>;
 type Next = { readonly verdict: EngineVerdict } | { readonly messages: readonly BetaMessageParam[] };
@@ -39,6 +40,8 @@ export class ConversationLoop {
   readonly #tools: Tools;
   readonly #start: StaggeredStart;
   #conversation: Conversation;
+  /** What was to be asked with the request that broke off; null where that is not worked out yet. */
+  #next: readonly BetaMessageParam[] | null = null;
   #troubles = 0;
 
   private constructor(
@@ -94,11 +97,12 @@ export class ConversationLoop {
   /** Until a verdict, or until a request breaks off. */
   async #ask(): Promise<EngineVerdict> {
     const runner = this.#runner();
-    if (this.#conversation.stop !== null) {
+    if (this.#next === null && this.#conversation.stop !== null) {
       const next = await this.#after(runner, null);
       if ('verdict' in next) return next.verdict;
-      setMessages(runner, next.messages);
+      this.#next = next.messages;
     }
+    if (this.#next !== null) setMessages(runner, this.#next);
     const start = this.#conversation.turns === 0 ? await this.#start.enter(this.#work.signal) : null;
     try {
       for await (const stream of runner) {
@@ -109,9 +113,10 @@ export class ConversationLoop {
         // The runner puts it in the place of what it sums up, before the next request.
         if (message.content.some(({ type }) => type === 'compaction')) continue;
         await this.#keep(runner.params.messages, message);
-        if (contextTokens(message.usage) > this.#options.compactAtTokens) runner.compactBeforeNextTurn();
+        if (contextTokens(message.usage) > this.#options.compactAtTokens) runner.compactBeforeNextTurn(COMPACTION);
         const next = await this.#after(runner, message);
         if ('verdict' in next) return next.verdict;
+        this.#next = next.messages;
         setMessages(runner, next.messages);
       }
     } finally {
@@ -170,6 +175,7 @@ export class ConversationLoop {
       nextCall: nextCall + Object.keys(calls).length,
       turns: turns + 1,
     };
+    this.#next = null;
     await save(this.#work.folder, this.#conversation);
     if (nextCall > 1) await this.#work.toolbox.acknowledge(nextCall - 1);
   }
@@ -223,7 +229,7 @@ export class ConversationLoop {
     if (cutOff >= MAX_CUT_OFF) {
       return { verdict: failed(`${cutOff + 1} answers of the model in a row were cut off (${stop})`) };
     }
-    if (stop === 'model_context_window_exceeded') runner.compactBeforeNextTurn();
+    if (stop === 'model_context_window_exceeded') runner.compactBeforeNextTurn(COMPACTION);
     this.#conversation = { ...this.#conversation, cutOff: cutOff + 1 };
     // Half a call and half a thought would be refused.
     const said = textOf(messages.at(-1)) || '[cut off]';

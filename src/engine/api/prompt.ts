@@ -51,3 +51,6 @@ export const NUDGE =
 /** For a turn that was cut off by the limit of its length. */
 export const CUT_OFF =
   'Your last message was longer than a message may be and was cut off; nothing that it called was done. Go on in smaller steps.';
+
+/** For the summary that takes the place of a conversation that has become long: the task itself is in what it replaces. */
+export const SUMMARISE = `Sum up the conversation so far, so that the work can go on from your summary alone. Give, in this order: the role and the task word for word; what was found out about the code and how it is built and tested; what was changed, file by file, and why; what was tried and did not work; the state of the tests; what is left to do, the next step first. Do not call tools.`;

@@ -11,44 +11,29 @@ const HANDSHAKE_MS = 10_000;
 const FIRST_WAIT_MS = 50;
 const LONGEST_WAIT_MS = 5_000;
 
-/** Serves `handlers` to whoever is behind the gateway, again and again; resolves when the signal is aborted. */
+/** Serves `handlers` to whoever is behind the gateway, again and again, for ever. */
 export async function serveGateway(
   { socket, token }: ToolsConfig,
   handlers: Readonly<Record<string, Handler>>,
-  signal: AbortSignal,
-): Promise<void> {
+): Promise<never> {
   let waitMs = FIRST_WAIT_MS;
-  while (!signal.aborted) {
+  for (;;) {
     try {
-      const connection = await dial(socket, token, signal);
+      const connection = await dial(socket, token);
       waitMs = FIRST_WAIT_MS;
-      await serveConnection(connection, handlers, signal);
+      await serve(connection, connection, handlers);
+      connection.destroy();
     } catch {
       // The gateway is away or does not know us yet: whoever waits for us there sees it.
     }
     // Spread, so that the sandboxes of a run do not come back all at once.
-    await wait(waitMs * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => {});
+    await wait(waitMs * (0.5 + Math.random() / 2));
     waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
   }
 }
 
-async function serveConnection(
-  connection: Duplex,
-  handlers: Readonly<Record<string, Handler>>,
-  signal: AbortSignal,
-): Promise<void> {
-  const close = () => connection.destroy();
-  signal.addEventListener('abort', close);
-  try {
-    await serve(connection, connection, handlers);
-  } finally {
-    signal.removeEventListener('abort', close);
-    connection.destroy();
-  }
-}
-
 /** `GET /toolbox` with the token, upgraded to a session. */
-async function dial(socketPath: string, token: string, signal: AbortSignal): Promise<Duplex> {
+async function dial(socketPath: string, token: string): Promise<Duplex> {
   const asked = request({
     socketPath,
     method: 'GET',
@@ -59,7 +44,7 @@ async function dial(socketPath: string, token: string, signal: AbortSignal): Pro
       connection: 'Upgrade',
       upgrade: 'orchestrate-session',
     },
-    signal: AbortSignal.any([signal, AbortSignal.timeout(HANDSHAKE_MS)]),
+    signal: AbortSignal.timeout(HANDSHAKE_MS),
   });
   asked.end();
   asked.once('response', (response) => {

@@ -1,8 +1,8 @@
 /** Finds our markers in a shell's output: `RS nonce words… RS`, where RS is the control character 0x1e. */
 
 const RS = 0x1e;
-/** A marker ends with a path. */
-const MAX_MARKER = 4096 + 200;
+/** Bytes: a marker ends with a path, which may be longer than the kernel takes in one piece. */
+const MAX_MARKER = 1 << 16;
 
 export class Markers {
   readonly #begin: Buffer;

@@ -5,9 +5,9 @@
 
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { printable, withoutMiddle } from './printable.ts';
+import { printable } from './printable.ts';
 
-/** Bytes, and afterwards characters, of an answer: half of it from the beginning, half from the end. */
+/** Bytes of an answer: half of it from the beginning, half from the end. */
 const MAX_ANSWER = 100_000;
 const HALF = MAX_ANSWER / 2;
 const MAX_FILE = 64 * 1024 * 1024;
@@ -81,16 +81,8 @@ export class Output {
     this.#trim();
     if (this.#kept !== null && 'descriptor' in this.#kept) closeSync(this.#kept.descriptor);
     const left = this.#total - this.#headBytes - this.#tailBytes;
-    const head = printable(Buffer.concat(this.#head));
-    const tail = printable(Buffer.concat(this.#tail));
-    const text =
-      left === 0 ? printable(Buffer.concat([...this.#head, ...this.#tail])) : `${head}\n${this.#gap(left)}\n${tail}`;
-    // Control characters take more room than the bytes they stand for.
-    return withoutMiddle(
-      text,
-      2 * MAX_ANSWER,
-      (missing) => `[… ${missing} characters of unprintable output left out …]`,
-    );
+    if (left === 0) return printable(Buffer.concat([...this.#head, ...this.#tail]));
+    return `${printable(Buffer.concat(this.#head))}\n${this.#gap(left)}\n${printable(Buffer.concat(this.#tail))}`;
   }
 
   #gap(left: number): string {

@@ -12,17 +12,24 @@ import { ToolProcess } from './tool-process.ts';
 /** What process 1 does for the tools. */
 export interface Surroundings {
   /** The tools' process is gone with its sub-reaper. */
-  onLost(exitCode: number | null): void;
+  onLost(): void;
   /** The agent is done. */
   onFinished(): void;
 }
 
-/** @returns the process id of the sub-reaper of the moment, and what ends the service */
+/**
+ * Serves, on the connection to the gateway (src/session/):
+ * - `call` {@link ToolCall} → {@link ToolAnswer}; fails with TOOL_BAD_CALL, and as {@link Ledger.call} says.
+ * - `acknowledge` {n} → {}: the answers up to and with `n` can be forgotten.
+ * - `finish` {} → {}, then process 1 ends with exit code 0, and everything with it.
+ *
+ * @returns the process id of the sub-reaper of the moment
+ */
 export function serveTools(
   { env, cwd }: Pick<ToolboxConfig, 'env' | 'cwd'>,
   tools: ToolsConfig,
   { onLost, onFinished }: Surroundings,
-): { readonly pid: () => number | undefined; stop(): void } {
+): () => number | undefined {
   const program = path.join(import.meta.dirname, `program${path.extname(import.meta.filename)}`);
   const work = new ToolProcess({
     argv: [
@@ -48,11 +55,10 @@ export function serveTools(
       setImmediate(onFinished);
     },
   };
-  const stopped = new AbortController();
-  void serveGateway(tools, handlers, stopped.signal);
+  void serveGateway(tools, handlers);
   // Now rather than with the first call, which waits for it otherwise.
   void work.start();
-  return { pid: () => work.pid, stop: () => stopped.abort() };
+  return () => work.pid;
 }
 
 function parseCall(params: Readonly<Record<string, unknown>>): ToolCall {

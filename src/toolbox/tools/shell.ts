@@ -63,7 +63,7 @@ export class Shell {
     // `command` before `eval`: a syntax error would end a POSIX shell otherwise.
     this.#child.stdin?.write(
       `{ command eval '${quoted}'; } </dev/null >&8 2>&8 8>&-\n` +
-        `{ command printf '\\036%s done %s %s %s\\036' ${this.#nonce} ${this.#command} "$?" "$PWD" >&8; } 2>/dev/null\n`,
+        `{ command printf '\\036%s done %s %s %s\\036' ${this.#nonce} ${this.#command} "$?" "\${PWD-}" >&8; } 2>/dev/null\n`,
     );
     return end;
   }

@@ -10,7 +10,7 @@ import { Caller } from '../../session/caller.ts';
 import type { ToolAnswer, ToolCall } from '../toolbox.ts';
 
 /** What a tool may take beyond its own time-out to end what it started and say so. */
-const WIND_UP_MS = 20_000;
+const WIND_UP_MS = 10_000;
 /** Processes that were killed are still being taken away: the next one may not find room at once. */
 const START_TRIES = 5;
 const TRY_AGAIN_MS = 200;
@@ -21,7 +21,7 @@ export interface ToolProcessOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   /** It ended, and with it whatever kept the agent's other processes together. */
-  onLost(exitCode: number | null): void;
+  onLost(): void;
 }
 
 interface Running {
@@ -61,7 +61,13 @@ export class ToolProcess {
         return lost('they did not answer in time');
       }
       if (typeof ended === 'string') return lost(ended);
-      if (ended instanceof Error) return lost(running.caller.isClosed ? await running.gone : ended.message);
+      if (ended instanceof Error) {
+        if (running.caller.isClosed) {
+          this.#drop(running);
+          return lost(await running.gone);
+        }
+        return { text: `the tool failed: ${ended.message}`, isError: true };
+      }
       return { text: String(ended.text), isError: ended.isError === true };
     } finally {
       timer.abort();
@@ -92,7 +98,13 @@ export class ToolProcess {
   async #spawn(): Promise<Running | string> {
     const { argv, env, cwd } = this.#options;
     const [program, ...args] = argv;
-    const child = spawn(program, args, { cwd, env: { ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
+    let child: ChildProcess;
+    try {
+      child = spawn(program, args, { cwd, env: { ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
+    } catch (error) {
+      // What the system seldom refuses for, such as memory, is thrown.
+      return String(error);
+    }
     const failed = await new Promise<string | null>((resolve) => {
       child.once('spawn', () => resolve(null));
       child.once('error', (error) => resolve(error.message));
@@ -105,7 +117,7 @@ export class ToolProcess {
     const gone = new Promise<string>((resolve) => {
       child.once('exit', (code, signal) => {
         if (this.#running?.child === child) this.#drop(this.#running);
-        this.#options.onLost(code);
+        this.#options.onLost();
         resolve(signal === null ? `they ended with exit code ${code}` : `they were ended by ${signal}`);
       });
     });
