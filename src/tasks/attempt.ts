@@ -1,5 +1,6 @@
 /** One attempt from start to end: sandbox, agent, patch, record. Whatever happens, its end is written down. */
 
+import { mkdir } from 'node:fs/promises';
 import type { Access, AgentEvent, AgentSession, Engine, EngineVerdict } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
@@ -280,11 +281,13 @@ async function drive(
   const { session } = agent;
   if (session.drive === undefined || gateway === null) return null;
   const write = transcriptWriter(transcriptFile(repository.stateDir, attempt.id));
+  const folder = conversationFolder(repository.stateDir, attempt.id);
   try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     return await session.drive({
       toolbox: gateway.toolboxOf(attempt.id, signal),
       fetch: gateway.fetchAs(attempt.id),
-      folder: conversationFolder(repository.stateDir, attempt.id),
+      folder,
       signal,
       emit: (event) => {
         write(event);
@@ -293,8 +296,7 @@ async function drive(
     });
   } catch (error) {
     if (signal.aborted) return { done: false, reason: 'the sandbox ended before the agent was done' };
-    if (!(error instanceof OrchestrateError)) throw error;
-    return { done: false, reason: error.message };
+    return { done: false, reason: error instanceof Error ? error.message : String(error) };
   } finally {
     running.stop().catch(() => {});
   }
