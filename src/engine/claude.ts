@@ -86,6 +86,8 @@ function claudeProgram(options: ClaudeOptions, assignment: Assignment, access: A
       // Without it the settings in a repository could name another base URL and token.
       CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST: '1',
       CLAUDE_CONFIG_DIR: `${HOME}/${CONTEXT_FOLDER}/claude`,
+      // It would begin every prompt with a mark of the task: agents could not share what is the same in all of them.
+      CLAUDE_CODE_ATTRIBUTION_HEADER: '0',
       CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
       CLAUDE_CODE_DISABLE_AUTO_MEMORY: '1',
       DISABLE_AUTOUPDATER: '1',

@@ -9,6 +9,7 @@ import path from 'node:path';
 import type { AgentEvent, Engine, EngineVerdict } from '../../src/engine/engine.ts';
 import { GATEWAY_PORT } from '../../src/gateway/protocol.ts';
 import type { TaskId } from '../../src/types.ts';
+import { PromptCache } from './model-server/prompt-cache.ts';
 import type { ModelRequest, Script } from './model-server/script.ts';
 import { ModelServer } from './model-server/server.ts';
 import { type Alteration, SandboxBench, TOOLBOX_NODE } from './sandbox.ts';
@@ -46,12 +47,12 @@ export class CliBench implements AsyncDisposable {
     return new CliBench(await SandboxBench.open({ files, programs: ['claude', 'codex'] }), folder);
   }
 
-  /** Runs one task to its end. */
-  async run(engine: Engine, description: string, script: Script): Promise<CliEnd> {
+  /** Runs one task to its end. `cache`: what the model service remembers of others. */
+  async run(engine: Engine, description: string, script: Script, cache = new PromptCache()): Promise<CliEnd> {
     this.#runs += 1;
     const name = `${this.#runs}.sock`;
     const socket = path.join(this.#folder, name);
-    await using server = await ModelServer.start({ script, key: TOKEN, listen: { socket } });
+    await using server = await ModelServer.start({ script, key: TOKEN, cache, listen: { socket } });
     await chmod(socket, 0o777);
     const task = `cli-${this.#runs}` as TaskId;
     const session = engine.begin(
