@@ -11,6 +11,7 @@ import {
   cliProgram,
   cliSession,
   homeFile,
+  NOTHING_DONE,
   PATIENCE_MS,
   Recent,
   reasonOf,
@@ -152,6 +153,7 @@ class ClaudeReader implements CliReader {
   /** One message is told several times, piece by piece. */
   readonly #messages = new Recent();
   #used: Usage = NO_USAGE;
+  #isWorking = false;
   #result: ResultEvent | null = null;
 
   read(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {
@@ -163,16 +165,16 @@ class ClaudeReader implements CliReader {
 
   verdict(): EngineVerdict | null {
     if (this.#result === null) return null;
-    const { is_error: isError, result } = this.#result;
-    return isError
-      ? { done: false, reason: failureOf(this.#result) }
-      : { done: true, summary: summaryOf(result ?? '') };
+    if (this.#result.is_error) return { done: false, reason: failureOf(this.#result) };
+    if (!this.#isWorking) return { done: false, reason: NOTHING_DONE };
+    return { done: true, summary: summaryOf(this.#result.result ?? '') };
   }
 
   #assistant(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {
     const parsed = Assistant.safeParse(value);
     if (!parsed.success) return [];
     const { id, content, usage } = parsed.data.message;
+    if (content.length > 0) this.#isWorking = true;
     const events = content.flatMap(contentEvents);
     if (usage === null || usage === undefined || !this.#messages.isNew(id)) return events;
     this.#used = sum([

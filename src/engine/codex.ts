@@ -11,6 +11,7 @@ import {
   cliProgram,
   cliSession,
   homeFile,
+  NOTHING_DONE,
   PATIENCE_MS,
   Recent,
   reasonOf,
@@ -146,7 +147,7 @@ class CodexReader implements CliReader {
   #completed(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {
     this.#end = this.#isWorking
       ? { done: true, summary: summaryOf(this.#lastMessage) }
-      : { done: false, reason: 'the model ended its turn without saying or doing anything' };
+      : { done: false, reason: NOTHING_DONE };
     const usage = Completed.safeParse(value).data?.usage;
     if (usage === null || usage === undefined) return [];
     const cached = usage.cached_input_tokens ?? 0;

@@ -106,8 +106,8 @@ describe.each(ENGINES)('the $name engine', ({ name, engine, tool, notes }) => {
 
   it('finds in the cache what agents with other tasks began with', async () => {
     const cache = new PromptCache();
-    const first = await bench.run(engine, 'Write the tests of the parser.', obedient, cache);
-    const second = await bench.run(engine, 'Explain the settings in the README.', obedient, cache);
+    const first = await bench.run(engine, 'Write the tests of the parser.', obedient, { cache });
+    const second = await bench.run(engine, 'Explain the settings in the README.', obedient, { cache });
     const [written, read] = [usageOf(first), usageOf(second)];
     const all = read.inputTokens + read.cacheReadTokens + read.cacheWriteTokens;
     expect(written.cacheReadTokens).toBe(0);
@@ -126,6 +126,12 @@ describe.each(ENGINES)('the $name engine', ({ name, engine, tool, notes }) => {
     const end = await bench.run(engine, long, obedient);
     expect(end.verdict, end.output).toMatchObject({ done: true });
     expect(askedFor(end.requests[0])).toContain('THE-END');
+  });
+
+  it('takes a task that looks like a command of the program for a task', async () => {
+    const end = await bench.run(engine, '/clear the cache', obedient, { title: '/clear the cache' });
+    expect(end.verdict, end.output).toEqual({ done: true, summary: 'Nothing was to be done.' });
+    expect(askedFor(end.requests[0])).toContain('/clear the cache');
   });
 
   it('goes on after the service failed and a stream broke', async () => {

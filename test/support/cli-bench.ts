@@ -19,6 +19,12 @@ const TOKEN = 'sk-test-cli-bench';
 const MOUNT = '/mnt/model';
 const FORWARDER = path.resolve(import.meta.dirname, 'forward.mjs');
 
+export interface CliRun {
+  readonly title?: string;
+  /** What the model service remembers of other agents. */
+  readonly cache?: PromptCache;
+}
+
 export interface CliEnd {
   readonly exitCode: number;
   readonly verdict: EngineVerdict;
@@ -47,8 +53,9 @@ export class CliBench implements AsyncDisposable {
     return new CliBench(await SandboxBench.open({ files, programs: ['claude', 'codex'] }), folder);
   }
 
-  /** Runs one task to its end. `cache`: what the model service remembers of others. */
-  async run(engine: Engine, description: string, script: Script, cache = new PromptCache()): Promise<CliEnd> {
+  /** Runs one task to its end. */
+  async run(engine: Engine, description: string, script: Script, options: CliRun = {}): Promise<CliEnd> {
+    const { title = 'A task', cache = new PromptCache() } = options;
     this.#runs += 1;
     const name = `${this.#runs}.sock`;
     const socket = path.join(this.#folder, name);
@@ -56,7 +63,7 @@ export class CliBench implements AsyncDisposable {
     await chmod(socket, 0o777);
     const task = `cli-${this.#runs}` as TaskId;
     const session = engine.begin(
-      { task, attempt: 1, role: 'test-engineer', title: 'A task', description },
+      { task, attempt: 1, role: 'test-engineer', title, description },
       { url: `http://127.0.0.1:${GATEWAY_PORT}`, token: TOKEN },
     );
     const { argv, env, homeFiles } = session.program;
