@@ -11,6 +11,7 @@ import {
   cliProgram,
   cliSession,
   homeFile,
+  MAX_ID,
   NOTHING_DONE,
   PATIENCE_MS,
   Recent,
@@ -106,7 +107,7 @@ const tokens = z.number().nullish().default(0);
 
 const Assistant = z.object({
   message: z.object({
-    id: z.string(),
+    id: z.string().max(MAX_ID),
     content: z.array(z.looseObject({ type: z.string() })),
     usage: z
       .object({

@@ -26,6 +26,9 @@ export const NOTHING_DONE = 'the model ended its turn without saying or doing an
 /** How long a program waits for an answer: the gateway holds requests until a rate limit ends, which may take a night. */
 export const PATIENCE_MS = 24 * 3_600_000;
 
+/** Longer ids are not the program's: those that are remembered must not add up. */
+export const MAX_ID = 200;
+
 const MAX_SUMMARY = 8000;
 const MAX_DETAIL = 200;
 const MAX_REASON = 400;

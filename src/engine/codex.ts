@@ -11,6 +11,7 @@ import {
   cliProgram,
   cliSession,
   homeFile,
+  MAX_ID,
   NOTHING_DONE,
   PATIENCE_MS,
   Recent,
@@ -85,7 +86,7 @@ function toml(text: string): string {
 
 const tokens = z.number().nullish().default(0);
 
-const Item = z.object({ item: z.looseObject({ id: z.string(), type: z.string() }) });
+const Item = z.object({ item: z.looseObject({ id: z.string().max(MAX_ID), type: z.string() }) });
 type ItemFields = z.infer<typeof Item>['item'];
 
 const Completed = z.object({

@@ -100,6 +100,11 @@ describe('a transcript', () => {
     expect(reading.verdict).toMatchObject({ done: false });
   });
 
+  it('with ids that are remembered and far too long: the events are passed over', () => {
+    const message = { id: 'x'.repeat(201), content: [{ type: 'text', text: 'Hi.' }], usage: {} };
+    expect(readText(engine, `${JSON.stringify({ type: 'assistant', message })}\n`, 0).events).toEqual([]);
+  });
+
   it('takes the last result, even one whose line was not ended', () => {
     const result = (fields: object): string => JSON.stringify({ type: 'result', subtype: 'success', ...fields });
     const lines = [
