@@ -11,6 +11,8 @@ import {
   cliProgram,
   cliSession,
   homeFile,
+  MAX_ID,
+  NOTHING_DONE,
   PATIENCE_MS,
   Recent,
   reasonOf,
@@ -86,6 +88,8 @@ function claudeProgram(options: ClaudeOptions, assignment: Assignment, access: A
       // Without it the settings in a repository could name another base URL and token.
       CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST: '1',
       CLAUDE_CONFIG_DIR: `${HOME}/${CONTEXT_FOLDER}/claude`,
+      // It would begin every prompt with a mark of the task: agents could not share what is the same in all of them.
+      CLAUDE_CODE_ATTRIBUTION_HEADER: '0',
       CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
       CLAUDE_CODE_DISABLE_AUTO_MEMORY: '1',
       DISABLE_AUTOUPDATER: '1',
@@ -103,7 +107,7 @@ const tokens = z.number().nullish().default(0);
 
 const Assistant = z.object({
   message: z.object({
-    id: z.string(),
+    id: z.string().max(MAX_ID),
     content: z.array(z.looseObject({ type: z.string() })),
     usage: z
       .object({
@@ -150,6 +154,7 @@ class ClaudeReader implements CliReader {
   /** One message is told several times, piece by piece. */
   readonly #messages = new Recent();
   #used: Usage = NO_USAGE;
+  #isWorking = false;
   #result: ResultEvent | null = null;
 
   read(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {
@@ -161,16 +166,16 @@ class ClaudeReader implements CliReader {
 
   verdict(): EngineVerdict | null {
     if (this.#result === null) return null;
-    const { is_error: isError, result } = this.#result;
-    return isError
-      ? { done: false, reason: failureOf(this.#result) }
-      : { done: true, summary: summaryOf(result ?? '') };
+    if (this.#result.is_error) return { done: false, reason: failureOf(this.#result) };
+    if (!this.#isWorking) return { done: false, reason: NOTHING_DONE };
+    return { done: true, summary: summaryOf(this.#result.result ?? '') };
   }
 
   #assistant(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {
     const parsed = Assistant.safeParse(value);
     if (!parsed.success) return [];
     const { id, content, usage } = parsed.data.message;
+    if (content.length > 0) this.#isWorking = true;
     const events = content.flatMap(contentEvents);
     if (usage === null || usage === undefined || !this.#messages.isNew(id)) return events;
     this.#used = sum([

@@ -7,7 +7,7 @@ import { StringDecoder } from 'node:string_decoder';
 import { usageError } from '../errors.ts';
 import type { HomeFile, OutputChunk } from '../sandbox/sandbox.ts';
 import type { Usage } from '../types.ts';
-import { CONTEXT_FOLDER, contextOf, exitReason, HOME } from './command.ts';
+import { CONTEXT_FOLDER, contextOf, exitReason, HOME, promptOf } from './command.ts';
 import type { Access, AgentEvent, AgentProgram, AgentSession, Assignment, EngineVerdict } from './engine.ts';
 import { JsonLines, type Line } from './json-lines.ts';
 
@@ -20,8 +20,14 @@ export interface CliOptions {
   rolePrompt(role: string): string | null;
 }
 
+/** Why an end without an error is not enough. */
+export const NOTHING_DONE = 'the model ended its turn without saying or doing anything';
+
 /** How long a program waits for an answer: the gateway holds requests until a rate limit ends, which may take a night. */
 export const PATIENCE_MS = 24 * 3_600_000;
+
+/** Longer ids are not the program's: those that are remembered must not add up. */
+export const MAX_ID = 200;
 
 const MAX_SUMMARY = 8000;
 const MAX_DETAIL = 200;
@@ -38,14 +44,15 @@ export interface CliStart {
 
 /**
  * The program with the prompt as its standard input: an argument holds 128 KiB at most. A shell opens the file, since
- * nothing else in a sandbox does.
+ * nothing else in a sandbox does. An empty line comes first: `/clear the cache` is a task here and no command of the program.
  */
 export function cliProgram(assignment: Assignment, { argv, env, homeFiles }: CliStart): AgentProgram {
   const context = contextOf(assignment);
+  const input = homeFile('input.md', `\n${promptOf(assignment)}`);
   return {
-    argv: ['/bin/sh', '-c', 'exec "$@" <"$ORCHESTRATE_PROMPT_FILE"', 'sh', ...argv],
+    argv: ['/bin/sh', '-c', 'exec "$@" <"$0"', input.at, ...argv],
     env: { ...context.env, TMPDIR: '/tmp', ...env },
-    homeFiles: [...context.homeFiles, ...homeFiles],
+    homeFiles: [...context.homeFiles, input, ...homeFiles],
   };
 }
 

@@ -11,6 +11,8 @@ import {
   cliProgram,
   cliSession,
   homeFile,
+  MAX_ID,
+  NOTHING_DONE,
   PATIENCE_MS,
   Recent,
   reasonOf,
@@ -84,7 +86,7 @@ function toml(text: string): string {
 
 const tokens = z.number().nullish().default(0);
 
-const Item = z.object({ item: z.looseObject({ id: z.string(), type: z.string() }) });
+const Item = z.object({ item: z.looseObject({ id: z.string().max(MAX_ID), type: z.string() }) });
 type ItemFields = z.infer<typeof Item>['item'];
 
 const Completed = z.object({
@@ -146,7 +148,7 @@ class CodexReader implements CliReader {
   #completed(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {
     this.#end = this.#isWorking
       ? { done: true, summary: summaryOf(this.#lastMessage) }
-      : { done: false, reason: 'the model ended its turn without saying or doing anything' };
+      : { done: false, reason: NOTHING_DONE };
     const usage = Completed.safeParse(value).data?.usage;
     if (usage === null || usage === undefined) return [];
     const cached = usage.cached_input_tokens ?? 0;

@@ -113,7 +113,8 @@ export function exitReason(program: string, exitCode: number): string {
   return `${program} ended with exit code ${exitCode}`;
 }
 
-function promptOf(assignment: Assignment): string {
+/** The task as the agent is told it: its title as a heading, unless the description begins with it. */
+export function promptOf(assignment: Assignment): string {
   const { title, description } = assignment;
   return description.startsWith(title) ? `${description}\n` : `# ${title}\n\n${description}\n`;
 }

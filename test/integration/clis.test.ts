@@ -5,9 +5,11 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { claudeEngine } from '../../src/engine/claude.ts';
 import { codexEngine } from '../../src/engine/codex.ts';
+import { NO_USAGE, type Usage } from '../../src/types.ts';
 import { CliBench, type CliEnd } from '../support/cli-bench.ts';
 import { TestImages } from '../support/images.ts';
 import { obedient } from '../support/model-server/obedient.ts';
+import { PromptCache } from '../support/model-server/prompt-cache.ts';
 import { type Body, items, type ModelRequest, type Script } from '../support/model-server/script.ts';
 import { FIXTURES, SandboxBench } from '../support/sandbox.ts';
 
@@ -67,6 +69,11 @@ function said(end: CliEnd): string {
   return end.events.map((event) => (event.type === 'text' ? event.text : '')).join('');
 }
 
+function usageOf(end: CliEnd): Usage {
+  const told = end.events.flatMap((event) => (event.type === 'usage' ? [event.usage] : []));
+  return told.at(-1) ?? NO_USAGE;
+}
+
 function askedFor(request: ModelRequest | undefined): string {
   return JSON.stringify(request?.body);
 }
@@ -97,12 +104,21 @@ describe.each(ENGINES)('the $name engine', ({ name, engine, tool, notes }) => {
     expect(asked).not.toMatch(/"(name|type)":"(web_?search|web_?fetch)/i);
   });
 
+  it('finds in the cache what agents with other tasks began with', async () => {
+    const cache = new PromptCache();
+    const first = await bench.run(engine, 'Write the tests of the parser.', obedient, { cache });
+    const second = await bench.run(engine, 'Explain the settings in the README.', obedient, { cache });
+    const [written, read] = [usageOf(first), usageOf(second)];
+    const all = read.inputTokens + read.cacheReadTokens + read.cacheWriteTokens;
+    expect(written.cacheReadTokens).toBe(0);
+    expect(read.cacheReadTokens / all).toBeGreaterThan(0.5);
+  });
+
   it('counts what it used, as the service told it', async () => {
     const usage = { input: 100, output: 20, cacheRead: 30, cacheWrite: 0 };
     const script: Script = (request) => ({ ...obedient(request), usage });
     const end = await bench.run(engine, TASK, script);
-    const last = end.events.filter((event) => event.type === 'usage').at(-1);
-    expect(last?.usage).toMatchObject({ inputTokens: 200, outputTokens: 40, cacheReadTokens: 60 });
+    expect(usageOf(end)).toMatchObject({ inputTokens: 200, outputTokens: 40, cacheReadTokens: 60 });
   });
 
   it('takes a prompt that no argument could hold', async () => {
@@ -110,6 +126,12 @@ describe.each(ENGINES)('the $name engine', ({ name, engine, tool, notes }) => {
     const end = await bench.run(engine, long, obedient);
     expect(end.verdict, end.output).toMatchObject({ done: true });
     expect(askedFor(end.requests[0])).toContain('THE-END');
+  });
+
+  it('takes a task that looks like a command of the program for a task', async () => {
+    const end = await bench.run(engine, '/clear the cache', obedient, { title: '/clear the cache' });
+    expect(end.verdict, end.output).toEqual({ done: true, summary: 'Nothing was to be done.' });
+    expect(askedFor(end.requests[0])).toContain('/clear the cache');
   });
 
   it('goes on after the service failed and a stream broke', async () => {

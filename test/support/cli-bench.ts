@@ -9,6 +9,7 @@ import path from 'node:path';
 import type { AgentEvent, Engine, EngineVerdict } from '../../src/engine/engine.ts';
 import { GATEWAY_PORT } from '../../src/gateway/protocol.ts';
 import type { TaskId } from '../../src/types.ts';
+import { PromptCache } from './model-server/prompt-cache.ts';
 import type { ModelRequest, Script } from './model-server/script.ts';
 import { ModelServer } from './model-server/server.ts';
 import { type Alteration, SandboxBench, TOOLBOX_NODE } from './sandbox.ts';
@@ -17,6 +18,12 @@ import { type Alteration, SandboxBench, TOOLBOX_NODE } from './sandbox.ts';
 const TOKEN = 'sk-test-cli-bench';
 const MOUNT = '/mnt/model';
 const FORWARDER = path.resolve(import.meta.dirname, 'forward.mjs');
+
+export interface CliRun {
+  readonly title?: string;
+  /** What the model service remembers of other agents. */
+  readonly cache?: PromptCache;
+}
 
 export interface CliEnd {
   readonly exitCode: number;
@@ -47,15 +54,16 @@ export class CliBench implements AsyncDisposable {
   }
 
   /** Runs one task to its end. */
-  async run(engine: Engine, description: string, script: Script): Promise<CliEnd> {
+  async run(engine: Engine, description: string, script: Script, options: CliRun = {}): Promise<CliEnd> {
+    const { title = 'A task', cache = new PromptCache() } = options;
     this.#runs += 1;
     const name = `${this.#runs}.sock`;
     const socket = path.join(this.#folder, name);
-    await using server = await ModelServer.start({ script, key: TOKEN, listen: { socket } });
+    await using server = await ModelServer.start({ script, key: TOKEN, cache, listen: { socket } });
     await chmod(socket, 0o777);
     const task = `cli-${this.#runs}` as TaskId;
     const session = engine.begin(
-      { task, attempt: 1, role: 'test-engineer', title: 'A task', description },
+      { task, attempt: 1, role: 'test-engineer', title, description },
       { url: `http://127.0.0.1:${GATEWAY_PORT}`, token: TOKEN },
     );
     const { argv, env, homeFiles } = session.program;

@@ -7,13 +7,16 @@ import { ACCESS, ASSIGNMENT, readRecorded, readText, sessionOf, textOf } from '.
 const OPTIONS = { model: null, effort: null, maxTurns: null, rolePrompt: () => null };
 const engine = claudeEngine(OPTIONS);
 
+const SAID = JSON.stringify({ type: 'assistant', message: { id: 'm', content: [{ type: 'text', text: 'Hi.' }] } });
+
 describe('the program', () => {
   it('reads the prompt from a file and has the token of the attempt in place of a key', () => {
     const { argv, env, homeFiles } = sessionOf(engine).program;
-    expect(argv.slice(0, 5)).toEqual(['/bin/sh', '-c', 'exec "$@" <"$ORCHESTRATE_PROMPT_FILE"', 'sh', 'claude']);
+    const input = '/home/agent/.orchestrate/input.md';
+    expect(argv.slice(0, 5)).toEqual(['/bin/sh', '-c', 'exec "$@" <"$0"', input, 'claude']);
     expect(argv.join(' ')).not.toContain(ASSIGNMENT.description);
+    expect(homeFiles.find(({ path }) => input.endsWith(path))?.content.toString()).toBe('\nAdd a file.\n');
     expect(env).toMatchObject({ ANTHROPIC_BASE_URL: ACCESS.url, ANTHROPIC_AUTH_TOKEN: ACCESS.token });
-    expect(homeFiles.map(({ path }) => path)).toEqual(['.orchestrate/prompt.md', '.orchestrate/context/task.md']);
   });
 
   it('gets model, effort, turns and the role as they were chosen', () => {
@@ -65,6 +68,11 @@ describe('a transcript', () => {
     expect(verdict).toEqual({ done: false, reason: expect.stringMatching(reason) });
   });
 
+  it('of a model that said and did nothing is not done, though it ends well', async () => {
+    const reason = 'the model ended its turn without saying or doing anything';
+    expect((await readRecorded(engine, 'claude-empty', 0)).verdict).toEqual({ done: false, reason });
+  });
+
   it('without a result is not done, whatever the exit code', async () => {
     const why = async (exitCode: number): Promise<unknown> => readText(engine, 'Hello.\n', exitCode).verdict;
     expect(await why(0)).toEqual({ done: false, reason: 'claude ended without a result' });
@@ -92,10 +100,19 @@ describe('a transcript', () => {
     expect(reading.verdict).toMatchObject({ done: false });
   });
 
+  it('with ids that are remembered and far too long: the events are passed over', () => {
+    const message = { id: 'x'.repeat(201), content: [{ type: 'text', text: 'Hi.' }], usage: {} };
+    expect(readText(engine, `${JSON.stringify({ type: 'assistant', message })}\n`, 0).events).toEqual([]);
+  });
+
   it('takes the last result, even one whose line was not ended', () => {
     const result = (fields: object): string => JSON.stringify({ type: 'result', subtype: 'success', ...fields });
-    const text = `${result({ is_error: true, result: 'API Error: 500' })}\n${result({ is_error: false, result: 'Fine.' })}`;
-    expect(readText(engine, text, 0).verdict).toEqual({ done: true, summary: 'Fine.' });
+    const lines = [
+      SAID,
+      result({ is_error: true, result: 'API Error: 500' }),
+      result({ is_error: false, result: 'Fine.' }),
+    ];
+    expect(readText(engine, lines.join('\n'), 0).verdict).toEqual({ done: true, summary: 'Fine.' });
   });
 
   it('keeps summaries and details short', () => {

@@ -25,6 +25,8 @@ export interface ModelServerOptions {
   readonly script: Script;
   /** The only key that is let in, as `x-api-key` or Bearer; not given: any, or none. */
   readonly key?: string;
+  /** To be shared by servers that stand for one service; default: an empty one. */
+  readonly cache?: PromptCache;
   /** Default: a free port of 127.0.0.1. */
   readonly listen?: { readonly socket: string } | { readonly port: number };
 }
@@ -32,7 +34,7 @@ export interface ModelServerOptions {
 export class ModelServer implements AsyncDisposable {
   /** Of all that was asked, in the order it came. */
   readonly requests: ReceivedRequest[] = [];
-  readonly cache = new PromptCache();
+  readonly cache: PromptCache;
   readonly #server: Server;
   readonly #options: ModelServerOptions;
   readonly #waiting: { isWanted(request: ReceivedRequest): boolean; found(request: ReceivedRequest): void }[] = [];
@@ -43,6 +45,7 @@ export class ModelServer implements AsyncDisposable {
   private constructor(options: ModelServerOptions) {
     this.#options = options;
     this.script = options.script;
+    this.cache = options.cache ?? new PromptCache();
     this.#server = createServer((request, response) => {
       this.#serve(request, response).catch((error: Error) => {
         // A script that throws: said to the client, since the test that waits for it cannot see it.
