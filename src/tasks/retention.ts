@@ -1,7 +1,7 @@
 /** Transcripts on disk: where they are, and when they go. One that grew long has earlier parts, `<attempt>.log.<n>`. */
 
 import { readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { AttemptId } from '../types.ts';
 
 /** How long transcripts are kept without being asked for. */
@@ -12,6 +12,14 @@ const NAME = /^(.+)\.log(?:\.\d+)?$/;
 /** The newest part of an attempt's transcript; it need not exist. */
 export function transcriptFile(stateDir: string, attempt: AttemptId): string {
   return join(folderOf(stateDir), `${attempt}.log`);
+}
+
+/** Numbers of the earlier parts of a transcript that are still there, `<file>.<number>`, ascending. */
+export async function earlierParts(file: string): Promise<number[]> {
+  const prefix = `${basename(file)}.`;
+  const names = await readdir(dirname(file)).catch(() => []);
+  const numbers = names.filter((name) => name.startsWith(prefix)).map((name) => Number(name.slice(prefix.length)));
+  return numbers.filter((number) => Number.isSafeInteger(number)).sort((a, b) => a - b);
 }
 
 /**
