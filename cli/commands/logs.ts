@@ -1,13 +1,13 @@
 /** `logs`: the transcript of an attempt, sanitised or raw, to its present end or on until the attempt ends. */
 
 import { once } from 'node:events';
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { failure } from '../../src/errors.ts';
 import type { AttemptRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
-import { transcriptFile } from '../../src/tasks/retention.ts';
+import { earlierParts, transcriptFile } from '../../src/tasks/retention.ts';
 import type { Context } from '../context.ts';
 import { attemptOf, someState } from '../find.ts';
 import { liveRun } from '../live-run.ts';
@@ -47,32 +47,55 @@ async function* transcript(
   following: AbortSignal | null,
 ): AsyncGenerator<Buffer> {
   const path = transcriptFile(state.directory, attempt.id);
-  // A transcript that grew long was begun anew; the part before is still there.
-  let file = await openIfThere(`${path}.1`);
+  let part: Part | null = null;
   try {
-    if (file !== null) yield* rest(file);
-    await file?.close();
-    file = null;
     for (;;) {
       // Asked before the last read, so that what was written until the end is not missed.
       const isOver = following === null || following.aborted || hasEnded(state, attempt);
-      file ??= await openIfThere(path);
-      if (file !== null) yield* rest(file);
-      if (file !== null && !(await isAt(path, file))) {
-        yield* rest(file);
-        await file.close();
-        file = null;
+      if (part !== null) yield* rest(part.file);
+      const next = await nextPart(path, part);
+      if (next !== null) {
+        // Nothing is written to a part any more once there is a next one.
+        if (part !== null) yield* rest(part.file);
+        const gone = next.n - (part?.n ?? 0) - 1;
+        if (gone > 0) yield Buffer.from(`\n… ${gone} earlier parts of the transcript were not kept …\n`);
+        await part?.file.close();
+        part = next;
         continue;
       }
       if (isOver) break;
       await sleep(POLL_MS, undefined, { signal: following }).catch(() => {});
     }
-    if (file === null && attempt.state === 'ended' && attempt.startedAt !== null) {
+    if (part === null && attempt.state === 'ended' && attempt.startedAt !== null) {
       throw failure('NO_TRANSCRIPT', `the transcript of ${attempt.id} is gone`, {
         hint: '`orchestrate cleanup` removes old ones',
       });
     }
   } finally {
+    await part?.file.close();
+  }
+}
+
+interface Part {
+  readonly file: FileHandle;
+  /** Its number, from 1. */
+  readonly n: number;
+}
+
+/** The part that comes after another one (null: the first that is there), where there is one by now. */
+async function nextPart(path: string, after: Part | null): Promise<Part | null> {
+  for (;;) {
+    const earlier = await earlierParts(path);
+    const newest = (earlier.at(-1) ?? 0) + 1;
+    const n = earlier.find((each) => each > (after?.n ?? 0)) ?? newest;
+    const file = await openIfThere(n === newest ? path : `${path}.${n}`);
+    // Where another part was begun between the two looks, it is not certain which one was opened.
+    if ((await earlierParts(path)).at(-1) === earlier.at(-1)) {
+      if (file === null) return null;
+      if (n !== after?.n || (await file.stat()).ino !== (await after.file.stat()).ino) return { file, n };
+      await file.close();
+      return null;
+    }
     await file?.close();
   }
 }
@@ -83,12 +106,6 @@ async function* rest(file: FileHandle): AsyncGenerator<Buffer> {
     if (bytesRead === 0) return;
     yield buffer.subarray(0, bytesRead);
   }
-}
-
-/** Whether it is still this file that grows. */
-async function isAt(path: string, file: FileHandle): Promise<boolean> {
-  const [now, opened] = await Promise.all([stat(path).catch(() => null), file.stat()]);
-  return now === null || now.ino === opened.ino;
 }
 
 function hasEnded(state: State, attempt: AttemptRecord): boolean {

@@ -4,7 +4,7 @@
  */
 
 import { readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { collectGarbage } from '../git/objects.ts';
 import type { Repository } from '../git/repository.ts';
 import type { State } from '../state/state.ts';
@@ -34,6 +34,14 @@ export function transcriptFile(stateDir: string, attempt: AttemptId): string {
 /** Where an attempt's conversation with the model is kept, for a coordinator that goes on with it; goes with its transcript. */
 export function conversationFolder(stateDir: string, attempt: AttemptId): string {
   return join(stateDir, 'conversations', attempt);
+}
+
+/** Numbers of the earlier parts of a transcript that are still there, `<file>.<number>`, ascending. */
+export async function earlierParts(file: string): Promise<number[]> {
+  const prefix = `${basename(file)}.`;
+  const names = await readdir(dirname(file)).catch(() => []);
+  const numbers = names.filter((name) => name.startsWith(prefix)).map((name) => Number(name.slice(prefix.length)));
+  return numbers.filter((number) => Number.isSafeInteger(number)).sort((a, b) => a - b);
 }
 
 /**

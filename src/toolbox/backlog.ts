@@ -27,6 +27,8 @@ export const PACE: Pace = {
   bytesPerSecond: { whole: 8 * 1024 ** 2, later: 1024 ** 2 },
 };
 
+/** Of what is dropped in between, few large gaps say more than many small ones. */
+const LEAST_WAIT_MS = { whole: 1, later: 250 };
 /** What a piece costs beyond its bytes: a backlog of tiny ones is bounded too. */
 const PIECE_COST = 64;
 
@@ -88,11 +90,13 @@ export class Backlog {
   /** Milliseconds until the pace allows another frame. */
   waitMs(now: number): number {
     const { burstBytes } = this.#pace;
-    const bytesPerSecond = this.#pace.bytesPerSecond[this.#mayDrop ? 'later' : 'whole'];
+    const phase = this.#mayDrop ? 'later' : 'whole';
+    const bytesPerSecond = this.#pace.bytesPerSecond[phase];
     const earned = ((now - this.#allowedAt) / 1000) * bytesPerSecond;
     this.#allowance = Math.min(this.#allowance + earned, burstBytes);
     this.#allowedAt = now;
-    return Math.max(0, Math.ceil((-this.#allowance / bytesPerSecond) * 1000));
+    const debtMs = Math.ceil((-this.#allowance / bytesPerSecond) * 1000);
+    return debtMs <= 0 ? 0 : Math.max(debtMs, LEAST_WAIT_MS[phase]);
   }
 
   /** The next frame whatever the pace. */

@@ -17,8 +17,8 @@ const STDOUT = 1;
 const PIPE_BYTES = 1024 ** 2;
 /** Handed to the kernel at once. */
 const BATCH_BYTES = 64 * 1024;
-/** After that, an engine that takes no output any more is not waited for. */
-const FINISH_MS = 3000;
+/** After that, an engine that takes no output any more is not waited for; many that print at once share its pace. */
+const FINISH_MS = 30_000;
 
 interface Pipe {
   readonly stream: OutputStream;
@@ -59,7 +59,7 @@ export class Relay {
     this.#add('stderr', Buffer.from(`orchestrate: ${line}\n`));
   }
 
-  /** Passes on what is still there, the pace notwithstanding, and nothing after it. Takes at most three seconds. */
+  /** Passes on what is still there, the pace notwithstanding, and nothing after it. Takes at most 30 seconds. */
   finish(): Promise<void> {
     this.#isFinishing = true;
     for (const { stream, reader, source } of this.#pipes) {

@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readdir, readFile, rename } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -303,6 +303,18 @@ describe('logs', () => {
     await played.end(attempt, { outcome: 'no-changes', taskState: 'succeeded' });
     expect((await following).stdout).toBe('first\nsecond\nthird\nlast');
     expect(await scratch.must(['logs', 'live'])).toBe('first\nsecond\nthird\nlast');
+  });
+
+  it('join the parts in their order, and say which are gone', async () => {
+    await scratch.must(['submit', 'Long']);
+    await using played = await PlayedRun.begin(scratch);
+    const attempt = await played.start();
+    await writeTranscript(scratch, attempt, 'newest\n');
+    const file = path.join(scratch.repository, '.git/orchestrate/transcripts', `${attempt}.log`);
+    for (const part of [9, 10, 11]) await writeFile(`${file}.${part}`, `part ${part}\n`);
+    await played.end(attempt, { outcome: 'no-changes', taskState: 'succeeded' });
+    const gone = '\n… 8 earlier parts of the transcript were not kept …\n';
+    expect(await scratch.must(['logs', 'long'])).toBe(`${gone}part 9\npart 10\npart 11\nnewest`);
   });
 
   it('-f says that nobody works on the attempt', async () => {

@@ -6,7 +6,7 @@ import path from 'node:path';
 import Docker from 'dockerode';
 import { execa, type Options } from 'execa';
 
-const CLI = path.resolve(import.meta.dirname, '../../dist/cli/main.js');
+export const CLI = path.resolve(import.meta.dirname, '../../dist/cli/main.js');
 
 export interface Answer {
   readonly exitCode: number;

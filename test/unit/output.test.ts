@@ -204,8 +204,13 @@ describe('an agent’s output', () => {
     expect(await textOf(log)).toBe('abcdefghijkl');
   });
 
+  it('that has no end says so', async () => {
+    const log = logOf({ followed: all.slice(0, 2), kept: all.slice(0, 3) });
+    expect(await textOf(log)).toBe('abcdef\n… the sandbox was killed; what it printed last may be missing …\n');
+  });
+
   it('has what PID 1 said in need once, though the log is read twice', async () => {
     const log = logOf({ followed: [...all.slice(0, 2), 'out of '], kept: [...all.slice(0, 2), 'out of memory'] });
-    expect(await textOf(log)).toBe('abcdout of memory');
+    expect(await textOf(log)).toMatch(/^abcdout of memory\n/);
   });
 });

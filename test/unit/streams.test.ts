@@ -64,6 +64,13 @@ describe('the multiplexed log stream', () => {
     expect(index).toBe(150_000);
   });
 
+  it('does not take for output what the engine says in between', () => {
+    const said = frame({ stream: 'stdout', data: Buffer.from('Error grabbing logs') });
+    said[0] = 3;
+    const bytes = Buffer.concat([frame({ stream: 'stdout', data: Buffer.from('a') }), said, said]);
+    expect(joined(new FrameSplitter().feed(bytes))).toEqual([{ stream: 'stdout', data: Buffer.from('a') }]);
+  });
+
   it('reads no more from the engine than the consumer takes', async () => {
     const source = new PassThrough({ highWaterMark: 1024 });
     const chunk = frame({ stream: 'stdout', data: Buffer.alloc(1000) });

@@ -29,9 +29,11 @@ export async function* agentOutput(log: ContainerLog): AsyncGenerator<OutputChun
     if (splice.isWhole) return;
     const goesOn = await log.isRunning();
     for await (const kept of entriesOf(log.read(false))) yield* splice.take(kept);
-    if (splice.isWhole || !goesOn) return;
+    if (splice.isWhole) return;
+    if (!goesOn) break;
     await log.pause();
   }
+  yield note('the sandbox was killed; what it printed last may be missing');
 }
 
 /** A frame of the toolbox, or what is none: PID 1's own last words, counted apart. */
@@ -61,7 +63,7 @@ class Splice {
     const missing = entry.at - this.#next + (entry.kind === 'dropped' ? entry.count : 0);
     if (missing > 0) {
       this.#next += missing;
-      yield { stream: 'stdout', data: Buffer.from(`\n… ${missing} bytes of output were not kept …\n`) };
+      yield note(`${missing} bytes of output were not kept`);
     }
     if (entry.kind === 'end') this.isWhole = true;
     else if (entry.kind === 'bytes' && entry.at + entry.data.length > this.#next) {
@@ -70,6 +72,11 @@ class Splice {
       yield { stream: entry.stream, data };
     }
   }
+}
+
+/** A line of ours in between. */
+function note(text: string): OutputChunk {
+  return { stream: 'stdout', data: Buffer.from(`\n… ${text} …\n`) };
 }
 
 async function* entriesOf(pieces: AsyncIterable<OutputChunk>): AsyncGenerator<Entry> {

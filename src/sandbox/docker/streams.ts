@@ -8,6 +8,8 @@ import type { OutputChunk } from '../sandbox.ts';
 
 const HEADER_BYTES = 8;
 const STDERR = 2;
+/** What the engine itself has to say, as that it could not decode an entry while it was being written. */
+const SYSTEM = 3;
 
 /**
  * Splits raw bytes into frames. Feeding is incremental: a frame larger than what has arrived is passed on in pieces,
@@ -15,10 +17,10 @@ const STDERR = 2;
  */
 export class FrameSplitter {
   #header = Buffer.alloc(0);
-  #stream: OutputChunk['stream'] = 'stdout';
+  #stream: OutputChunk['stream'] | null = 'stdout';
   #left = 0;
 
-  /** The pieces of output that `bytes` brings; the engine's stdin echo (stream 0) counts as stdout. */
+  /** The pieces of output that `bytes` brings; the engine's stdin echo (stream 0) counts as stdout, its own words do not. */
   *feed(bytes: Buffer): Generator<OutputChunk> {
     let rest = bytes;
     while (rest.length > 0) {
@@ -27,7 +29,8 @@ export class FrameSplitter {
         this.#header = Buffer.concat([this.#header, rest.subarray(0, wanted)]);
         rest = rest.subarray(wanted);
         if (this.#header.length < HEADER_BYTES) return;
-        this.#stream = this.#header[0] === STDERR ? 'stderr' : 'stdout';
+        const kind = this.#header[0];
+        this.#stream = kind === SYSTEM ? null : kind === STDERR ? 'stderr' : 'stdout';
         this.#left = this.#header.readUInt32BE(4);
         this.#header = Buffer.alloc(0);
         continue;
@@ -35,7 +38,7 @@ export class FrameSplitter {
       const data = rest.subarray(0, this.#left);
       this.#left -= data.length;
       rest = rest.subarray(data.length);
-      yield { stream: this.#stream, data };
+      if (this.#stream !== null) yield { stream: this.#stream, data };
     }
   }
 }

@@ -1,0 +1,163 @@
+// Sixteen agents that print without end: the coordinator stays small and listens, disks stay bounded, and the end of what
+// each of them printed is there.
+
+import { createHash } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CLI, Scratch } from '../support/scratch.ts';
+
+const MIB = 1024 ** 2;
+const IS_LONG = process.env.ORCHESTRATE_ENDURANCE === 'long';
+/** Each agent prints so many blocks of one MiB. */
+const BLOCKS = (IS_LONG ? 10 : 1) * 1024;
+const NOISY = Array.from({ length: 15 }, (_, n) => `noisy-${n + 1}`);
+const PROMISED_TAIL = 10 * MIB;
+const PART_BYTES = 64 * MIB;
+const MAX_RSS_KB = 300_000;
+const TIMEOUT_MS = IS_LONG ? 3_600_000 : 300_000;
+
+/** Prints blocks that differ in the number they begin with: `count` of them, or for ever. */
+function program(count: number | null): string {
+  const blocks = count === null ? 'itertools.count()' : `range(${count})`;
+  return [
+    'cat > /tmp/program.py <<END',
+    'import itertools, os',
+    "block = bytearray(b''.join(b'%015d\\n' % n for n in range(65536)))",
+    `for n in ${blocks}:`,
+    "  block[:15] = b'block %09d' % n",
+    '  os.write(1, block)',
+    'END',
+    count === null ? 'exec python3 /tmp/program.py' : 'python3 /tmp/program.py; touch done',
+  ].join('\n');
+}
+
+function block(n: number): Buffer {
+  const lines = Array.from({ length: 65_536 }, (_, line) => `${String(line).padStart(15, '0')}\n`);
+  lines[0] = `block ${String(n).padStart(9, '0')}\n`;
+  return Buffer.from(lines.join(''));
+}
+
+const digest = (bytes: Buffer): string => createHash('sha1').update(bytes).digest('hex');
+
+/** The most memory that a process has had, kilobytes, read until it ends. */
+async function peakMemory(pid: number | undefined): Promise<number> {
+  let peak = 0;
+  for (;;) {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+    const now = Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? Number.NaN);
+    if (Number.isNaN(now)) return peak;
+    peak = now;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+describe('with sixteen noisy agents', () => {
+  let scratch: Scratch;
+  let coordinatorKb: number;
+  let followerKb: number;
+  let followed: Buffer;
+  let killed: { readonly whileRunning: number };
+
+  beforeAll(async () => {
+    scratch = await Scratch.create();
+    for (const title of [...NOISY, 'endless']) {
+      const script = program(title === 'endless' ? null : BLOCKS);
+      await scratch.must(['submit', `\`\`\`sh\n${script}\n\`\`\`\n`, '--title', title]);
+    }
+    const running = begin('run', '--engine', 'demo', '--max-agents', '16', '--memory', '256m', '--timeout', '1h');
+    const coordinator = peakMemory(running.pid);
+    await transcribed('noisy-1', 1);
+    const following = begin('logs', '-f', '--raw', 'noisy-1');
+    const follower = peakMemory(following.pid);
+    await transcribed('endless', 2 * PROMISED_TAIL);
+    await scratch.must(['kill', 'endless']);
+    const { counts } = await scratch.json<{ counts: { running: number } }>(['status']);
+    killed = { whileRunning: counts.running };
+    const { stdout } = await following;
+    followed = Buffer.from(stdout);
+    expect((await running).exitCode).toBe(0);
+    coordinatorKb = await coordinator;
+    followerKb = await follower;
+  }, TIMEOUT_MS);
+  afterAll(() => scratch?.[Symbol.asyncDispose]());
+
+  function begin(...args: string[]) {
+    return execa(process.execPath, [CLI, ...args], {
+      cwd: scratch.repository,
+      env: scratch.env,
+      extendEnv: false,
+      stdin: 'ignore',
+      reject: false,
+      encoding: 'buffer',
+      maxBuffer: Number.POSITIVE_INFINITY,
+      stripFinalNewline: false,
+    });
+  }
+
+  const transcripts = (): string => path.join(scratch.repository, '.git/orchestrate/transcripts');
+
+  /** Waits until so much of an agent's output has been written down. */
+  async function transcribed(title: string, bytes: number): Promise<void> {
+    for (;;) {
+      const file = await stat(path.join(transcripts(), `${title}.1.log`)).catch(() => null);
+      if (file !== null && file.size >= bytes) return;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  it('the coordinator stays below 300 MB, and so does who follows a transcript', () => {
+    expect(coordinatorKb).toBeLessThan(MAX_RSS_KB);
+    expect(followerKb).toBeLessThan(MAX_RSS_KB);
+    expect(coordinatorKb).toBeGreaterThan(0);
+  });
+
+  it('one is ended from another terminal while the others go on', async () => {
+    const told = await scratch.json<{ status: string; attempts: { outcome: string }[] }>(['task', 'endless']);
+    expect(told).toMatchObject({ status: 'cancelled', attempts: [{ outcome: 'killed' }] });
+    expect(killed.whileRunning).toBeGreaterThan(0);
+  });
+
+  it('the last 10 MB of each are in its transcript exactly', { timeout: TIMEOUT_MS }, async () => {
+    const end = Buffer.concat(Array.from({ length: 10 }, (_, n) => block(BLOCKS - 10 + n)));
+    for (const title of NOISY) {
+      const kept = await scratch.bytes(['logs', '--raw', title]);
+      expect({ title, tail: digest(kept.subarray(-PROMISED_TAIL)) }).toEqual({ title, tail: digest(end) });
+    }
+    expect(digest(followed.subarray(-PROMISED_TAIL))).toBe(digest(end));
+  });
+
+  it('of the one that was ended, the last 10 MB are there without a gap', async () => {
+    const kept = (await scratch.bytes(['logs', '--raw', 'endless'])).subarray(-PROMISED_TAIL);
+    const first = kept.indexOf('block ');
+    const numbers = [...kept.toString('latin1').matchAll(/block (\d{9})\n/g)].map(([, number]) => Number(number));
+    const whole = Buffer.concat(numbers.map(block));
+    expect(digest(kept.subarray(first))).toBe(digest(whole.subarray(0, kept.length - first)));
+    expect(numbers).toEqual(numbers.map((_, n) => (numbers[0] ?? 0) + n));
+  });
+
+  it('each says how much of its output was not kept', async () => {
+    for (const title of NOISY) {
+      const kept = (await scratch.bytes(['logs', '--raw', title])).toString('latin1');
+      const told = [...kept.matchAll(/\n\u00e2\u0080\u00a6 (\d+) bytes of output were not kept \u00e2\u0080\u00a6\n/g)];
+      const missing = told.reduce((sum, [, count]) => sum + Number(count), 0);
+      const marks = told.reduce((sum, [mark]) => sum + mark.length, 0);
+      // Parts of a longer transcript that went as it grew are told by their number.
+      const isWhole = !kept.includes('earlier parts of the transcript were not kept');
+      if (isWhole) expect(kept.length - marks + missing).toBe(BLOCKS * MIB);
+    }
+  });
+
+  it('their transcripts hold at most two parts of 64 MiB', async () => {
+    const sizes = new Map<string, number[]>();
+    for (const name of await readdir(transcripts())) {
+      const { size } = await stat(path.join(transcripts(), name));
+      const title = name.replace(/\.1\.log.*$/, '');
+      sizes.set(title, [...(sizes.get(title) ?? []), size]);
+    }
+    expect([...sizes.keys()].sort()).toEqual([...NOISY, 'endless'].sort());
+    expect(Math.max(...[...sizes.values()].map((parts) => parts.length))).toBe(2);
+    expect(Math.max(...[...sizes.values()].flat())).toBeLessThan(PART_BYTES + MIB);
+  });
+});
