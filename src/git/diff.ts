@@ -1,6 +1,7 @@
 /** Differences of two trees, rendered in the private git directory: no attribute or setting of anybody hides a line. */
 
 import type { Readable } from 'node:stream';
+import { failure } from '../errors.ts';
 import type { ObjectId, PatchSize } from '../types.ts';
 import { printablePath, splitNul } from './bytes.ts';
 import { type GitEnvironment, git, gitStream } from './git.ts';
@@ -42,6 +43,62 @@ export async function diffSize(repo: Repository, from: ObjectId, to: ObjectId): 
     size.deletions += Number(deleted) || 0;
     // A rename has an empty path here, and its two paths follow.
     if (path === '') at += 2;
+  }
+  return size;
+}
+
+/**
+ * Size and patch at the cost of one look for renames. The patch is null when it has more than `maxBytes`; nobody waits for
+ * the rest of it then.
+ */
+export async function sizedPatch(
+  repo: Repository,
+  trees: { readonly from: ObjectId; readonly to: ObjectId },
+  maxBytes: number,
+): Promise<{ readonly size: PatchSize; readonly patch: Buffer | null }> {
+  const { from, to } = trees;
+  if (from === to) return { size: { files: 0, insertions: 0, deletions: 0 }, patch: Buffer.alloc(0) };
+  const [command = '', ...args] = patchArguments(from, to);
+  const output = gitStream(async () => ({
+    where: await privateGit(repo),
+    args: [command, '--numstat', ...args],
+    input: '',
+  }));
+  let head: Buffer | null = null;
+  let chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of output as AsyncIterable<Buffer>) {
+    let rest = chunk;
+    if (head === null) {
+      const atSeam = chunks.at(-1)?.at(-1) === NEWLINE && chunk[0] === NEWLINE;
+      const end = atSeam ? 0 : chunk.indexOf(END_OF_NUMBERS);
+      if (end >= 0) {
+        head = Buffer.concat([...chunks, chunk.subarray(0, end)]);
+        chunks = [];
+        rest = chunk.subarray(atSeam ? 1 : end + END_OF_NUMBERS.length);
+      }
+    }
+    chunks.push(rest);
+    if (head === null) continue;
+    length += rest.length;
+    if (length > maxBytes) return { size: sizeOf(head), patch: null };
+  }
+  if (head === null) throw failure('GIT_FAILED', 'git diff-tree did not count what differs.');
+  return { size: sizeOf(head), patch: Buffer.concat(chunks) };
+}
+
+const NEWLINE = 0x0a;
+/** An empty line: names with newlines are quoted. */
+const END_OF_NUMBERS = Buffer.from('\n\n');
+
+/** A line of `--numstat` for each file: two numbers (`-` for binary files), and its names. */
+function sizeOf(numbers: Buffer): PatchSize {
+  const lines = numbers.toString('latin1').split('\n').filter(Boolean);
+  const size = { files: lines.length, insertions: 0, deletions: 0 };
+  for (const line of lines) {
+    const [added, deleted] = line.split('\t', 2);
+    size.insertions += Number(added) || 0;
+    size.deletions += Number(deleted) || 0;
   }
   return size;
 }

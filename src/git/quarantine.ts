@@ -24,6 +24,8 @@ export type TreeChange =
       readonly size: number;
       readonly content: AsyncIterable<Buffer>;
     }
+  /** A file whose content the base has, at whatever path. */
+  | { readonly path: Buffer; readonly kind: 'known'; readonly mode: '100644' | '100755'; readonly id: ObjectId }
   | { readonly path: Buffer; readonly kind: 'symlink'; readonly target: Buffer };
 
 export interface QuarantinedTree extends AsyncDisposable {
@@ -34,6 +36,8 @@ export interface QuarantinedTree extends AsyncDisposable {
 
 /** Larger blobs are streamed by git instead of being held in its memory. */
 const STREAMED_ABOVE = 'core.bigFileThreshold=16m';
+/** As git writes loose objects; the best compression of a pack takes three times as long. */
+const QUICKLY = 'pack.compression=1';
 /** Fewer objects than this become loose ones, as with a fetch (transfer.unpackLimit). */
 const LOOSE_BELOW = 100;
 const FLUSHED = ['core.fsync=committed', 'core.fsyncMethod=batch'];
@@ -69,7 +73,7 @@ async function importInto(
   changes: AsyncIterable<TreeChange>,
 ): Promise<ObjectId> {
   const args = ['fast-import', '--quiet', '--done', '--date-format=raw', '--depth=0'];
-  const process = startGit(where, args, { config: [STREAMED_ABOVE, 'fastimport.unpackLimit=0'] });
+  const process = startGit(where, args, { config: [STREAMED_ABOVE, QUICKLY, 'fastimport.unpackLimit=0'] });
   const answer = readAll(process);
   const problem = await pipeline(inBatches(commands(base, changes)), process.stdin).catch((error: unknown) => error);
   if (problem !== undefined && !isBrokenPipe(problem)) {
@@ -99,11 +103,12 @@ async function* commands(base: ObjectId | null, changes: AsyncIterable<TreeChang
   yield Buffer.from('commit refs/heads/result\ncommitter orchestrate <orchestrate@localhost> 0 +0000\ndata 0\n');
   if (base !== null) yield Buffer.from(`M 040000 ${base} ""\n`);
   for await (const change of changes) {
-    if (!isSafePath(change.path, change.kind)) {
+    if (!isSafePath(change.path, change.kind === 'known' ? 'file' : change.kind)) {
       throw failure('UNSAFE_PATH', `No checkout may have a file called ${printablePath(change.path)}.`);
     }
     const path = quotePath(change.path);
     if (change.kind === 'delete') yield Buffer.from(`D ${path}\n`);
+    else if (change.kind === 'known') yield Buffer.from(`M ${change.mode} ${change.id} ${path}\n`);
     else if (change.kind === 'symlink') {
       yield Buffer.from(`M 120000 inline ${path}\ndata ${change.target.length}\n`);
       yield change.target;

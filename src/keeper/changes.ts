@@ -22,6 +22,8 @@ export interface Candidate {
 
 export interface Listing {
   readonly deletes: readonly BytePath[];
+  /** What the base has at the deleted paths. */
+  readonly deleted: readonly TreeEntry[];
   readonly candidates: readonly Candidate[];
   readonly flags: readonly Flag[];
   /** Ignored files and folders, a folder counting once. */
@@ -81,6 +83,7 @@ export async function listChanges(upper: string, options: ListOptions): Promise<
 
 class Walk implements Listing {
   readonly deletes: BytePath[] = [];
+  readonly deleted: TreeEntry[] = [];
   readonly candidates: Candidate[] = [];
   readonly flags: Flag[] = [];
   ignored = 0;
@@ -197,7 +200,9 @@ class Walk implements Listing {
   }
 
   #delete(known: TreeEntry | undefined, path: BytePath): void {
-    if (known !== undefined) this.deletes.push(path);
+    if (known === undefined) return;
+    this.deletes.push(path);
+    this.deleted.push(known);
   }
 
   #leaveOutDotGit(folder: Folder, { name, stat }: FoundEntry): void {

@@ -4,10 +4,18 @@ import { createHash } from 'node:crypto';
 import type { Outbound } from '../session/streams.ts';
 import type { Flag } from '../types.ts';
 import { breathe, type Candidate, type Listing, type ListOptions, listChanges } from './changes.ts';
-import { ReadRoot } from './files.ts';
+import { ReadRoot, SMALL } from './files.ts';
 import { type BytePath, pathBytes, printable } from './names.ts';
 import { RECORD, RecordWriter } from './records.ts';
-import { hashObject, type ObjectFormat, resultingTree, SYMLINK_MODE, type TreeEdit, type TreeEntry } from './tree.ts';
+import {
+  hashObject,
+  isFolder,
+  type ObjectFormat,
+  resultingTree,
+  SYMLINK_MODE,
+  type TreeEdit,
+  type TreeEntry,
+} from './tree.ts';
 
 export interface CollectOptions extends ListOptions {
   readonly format: ObjectFormat;
@@ -19,6 +27,8 @@ export interface CollectOptions extends ListOptions {
 export interface CollectedChanges {
   readonly deletes: readonly BytePath[];
   readonly changed: readonly Candidate[];
+  /** Blobs that the base has where something was deleted or replaced: where files were moved, their content is among them. */
+  readonly gone: ReadonlySet<string>;
   readonly flags: readonly Flag[];
   readonly ignored: number;
   readonly bytes: number;
@@ -50,6 +60,7 @@ export async function findChanges(upper: string, options: CollectOptions): Promi
   return {
     deletes: [...listing.deletes].sort(),
     changed: kept.sort((a, b) => (a.path < b.path ? -1 : 1)),
+    gone: await goneBlobs(listing, kept, options),
     flags: flagsOf(listing, kept, left),
     ignored: listing.ignored,
     bytes,
@@ -79,13 +90,11 @@ export async function sendChanges(
 ): Promise<void> {
   const writer = new RecordWriter(out);
   const root = new ReadRoot(upper);
+  const sending = { writer, format: options.format, gone: found.gone };
   const edits: TreeEdit[] = found.deletes.map((path) => ({ path, kind: 'delete' }));
   for (const path of found.deletes) await writer.head(RECORD.delete, pathBytes(path), 0);
   for (const [at, one] of found.changed.entries()) {
-    const id =
-      one.kind === 'symlink'
-        ? await sendSymlink(root, one, { writer, format: options.format })
-        : await sendFile(root, one, { writer, format: options.format });
+    const id = one.kind === 'symlink' ? await sendSymlink(root, one, sending) : await sendFile(root, one, sending);
     edits.push({ path: one.path, kind: 'put', mode: gitMode(one), id });
     if (at % FILES_AT_ONCE === 0) await breathe();
   }
@@ -99,9 +108,25 @@ export async function sendChanges(
   await writer.flush();
 }
 
+/** Found by reading the deleted folders in the base; not to the end where there are more of these than files to be sent. */
+async function goneBlobs(listing: Listing, kept: readonly Candidate[], options: CollectOptions): Promise<Set<string>> {
+  const replaced = kept.map((one) => one.known).filter((known) => known !== undefined);
+  const blobs = new Set<string>();
+  let entries: readonly TreeEntry[] = [...listing.deleted, ...replaced];
+  for (let left = kept.length; ; ) {
+    const folders = entries.filter(isFolder);
+    for (const { mode, id } of entries) if (mode.startsWith('100')) blobs.add(id);
+    left -= folders.length;
+    if (folders.length === 0 || left < 0) return blobs;
+    const trees = await Promise.all(folders.map(({ id }) => options.objects.tree(id)));
+    entries = trees.flatMap((tree) => [...tree.values()]);
+  }
+}
+
 interface Sending {
   readonly writer: RecordWriter;
   readonly format: ObjectFormat;
+  readonly gone: ReadonlySet<string>;
 }
 
 async function sendSymlink(root: ReadRoot, one: Candidate, { writer, format }: Sending): Promise<string> {
@@ -111,8 +136,42 @@ async function sendSymlink(root: ReadRoot, one: Candidate, { writer, format }: S
   return hashObject('blob', target, format);
 }
 
-async function sendFile(root: ReadRoot, one: Candidate, { writer, format }: Sending): Promise<string> {
-  const kind = gitMode(one) === '100755' ? RECORD.executable : RECORD.file;
+/** A file that was moved is sent by its blob's id alone: the other side has the base. */
+async function sendFile(root: ReadRoot, one: Candidate, sending: Sending): Promise<string> {
+  if (one.stat.size > SMALL) {
+    // Read twice where it may have been moved: reading costs less than sending.
+    const moved = sending.gone.size > 0 ? await blobId(root, one, sending.format) : null;
+    return moved !== null && sending.gone.has(moved) ? sendKnown(one, moved, sending) : sendBig(root, one, sending);
+  }
+  const chunks: Buffer[] = [];
+  await root.read(one.path, one.stat, (chunk) => {
+    chunks.push(chunk);
+  });
+  const content = Buffer.concat(chunks);
+  const id = hashObject('blob', content, sending.format);
+  if (sending.gone.has(id)) return sendKnown(one, id, sending);
+  await sending.writer.head(
+    isExecutable(one.stat.mode) ? RECORD.executable : RECORD.file,
+    pathBytes(one.path),
+    content.length,
+  );
+  await sending.writer.body(content);
+  return id;
+}
+
+async function sendKnown(one: Candidate, id: string, { writer }: Sending): Promise<string> {
+  const body = Buffer.from(id);
+  await writer.head(
+    isExecutable(one.stat.mode) ? RECORD.knownExecutable : RECORD.known,
+    pathBytes(one.path),
+    body.length,
+  );
+  await writer.body(body);
+  return id;
+}
+
+async function sendBig(root: ReadRoot, one: Candidate, { writer, format }: Sending): Promise<string> {
+  const kind = isExecutable(one.stat.mode) ? RECORD.executable : RECORD.file;
   await writer.head(kind, pathBytes(one.path), one.stat.size);
   const hash = createHash(format).update(`blob ${one.stat.size}\0`);
   await root.read(one.path, one.stat, (chunk) => {

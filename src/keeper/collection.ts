@@ -82,6 +82,13 @@ async function* readChanges(reader: ByteReader): AsyncGenerator<TreeChange, Obje
         await reader.drain();
         break;
       }
+      case RECORD.known:
+      case RECORD.knownExecutable: {
+        const id = (await readBody(reader, head)).toString('latin1') as ObjectId;
+        if (!/^[0-9a-f]+$/.test(id)) throw new ProtocolError('a record of a collection has no id');
+        yield { path, kind: 'known', mode: head.kind === RECORD.knownExecutable ? '100755' : '100644', id };
+        break;
+      }
       case RECORD.tree: {
         const id = (await readBody(reader, head)).toString('latin1');
         if (!(await reader.atEnd())) throw new ProtocolError('a collection goes on after its end');

@@ -16,7 +16,7 @@ import { CallFault } from '../session/protocol.ts';
 import { type BytePath, bytePath, pathBytes, printable } from './names.ts';
 
 /** Files up to this many bytes are read in one go, without the way through the thread pool. */
-const SMALL = 1 << 18;
+export const SMALL = 1 << 18;
 /** The kernel takes no longer path, its final NUL not counted. */
 const LONGEST_PATH = 4095;
 

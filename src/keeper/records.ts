@@ -13,6 +13,9 @@ export const RECORD = {
   symlink: 5,
   /** Body: the resulting tree's id in hexadecimal; the last record. */
   tree: 6,
+  /** A file, or an executable one, whose content the base has. Body: the blob's id in hexadecimal. */
+  known: 7,
+  knownExecutable: 8,
 } as const;
 type RecordKind = (typeof RECORD)[keyof typeof RECORD];
 

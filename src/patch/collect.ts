@@ -2,7 +2,6 @@
 
 import { failure } from '../errors.ts';
 import { commitTree, treeOf } from '../git/commits.ts';
-import { diffSize } from '../git/diff.ts';
 import { importChanges } from '../git/quarantine.ts';
 import { createRef, deleteRefs, moveRef, readRef, resultRef, wipRef } from '../git/refs.ts';
 import type { Repository } from '../git/repository.ts';
@@ -105,8 +104,7 @@ async function patchOf(
   kept: KeptTree & Pick<CollectedPatch, 'flags'>,
 ): Promise<CollectedPatch> {
   const { attempt, task, start } = origin;
-  const [size, suspicious, elsewhere] = await Promise.all([
-    diffSize(repository, start.base.tree, kept.tree),
+  const [{ size, flags: suspicious }, elsewhere] = await Promise.all([
     inspectPatch(repository, start.base.tree, kept.tree),
     storedElsewhere(repository, start.base.tree, kept.tree),
   ]);

@@ -1,9 +1,9 @@
 /** A new patch read with the eyes of whoever will get it: what `patch show` prints must pass the strict parser. */
 
 import { OrchestrateError } from '../errors.ts';
-import { binaryDiffStream } from '../git/diff.ts';
+import { sizedPatch } from '../git/diff.ts';
 import type { Repository } from '../git/repository.ts';
-import type { Flag, ObjectId } from '../types.ts';
+import type { Flag, ObjectId, PatchSize } from '../types.ts';
 import { inspectNames } from './inspect-names.ts';
 import { parsePatch } from './parse.ts';
 import type { PatchLimits } from './parsed.ts';
@@ -25,17 +25,21 @@ const MAX_FLAGS = 200;
 /** About the patch as a whole. */
 const WHOLE = '.';
 
+export interface InspectedPatch {
+  readonly size: PatchSize;
+  readonly flags: readonly Flag[];
+}
+
 /**
- * Flags for a person to look at: those of `inspectNames`, `strict-refusal` when the strict parser would not take the
- * patch, `not-inspected` when it is too large to be read here. Never an empty answer for a patch that was not read.
+ * The size of a patch, and flags for a person to look at: those of `inspectNames`, `strict-refusal` when the strict parser
+ * would not take the patch, `not-inspected` when it is too large to be read here. Never an empty answer for a patch that
+ * was not read.
  */
-export async function inspectPatch(repository: Repository, from: ObjectId, to: ObjectId): Promise<Flag[]> {
-  const bytes = await readUpTo(binaryDiffStream(repository, from, to), OWN_PATCH.maxBytes);
-  if (bytes === null) {
-    const detail = `larger than ${OWN_PATCH.maxBytes / MIB} MiB: its names and links were not inspected`;
-    return [{ code: 'not-inspected', path: WHOLE, detail }];
-  }
-  return flagsOf(bytes);
+export async function inspectPatch(repository: Repository, from: ObjectId, to: ObjectId): Promise<InspectedPatch> {
+  const { size, patch } = await sizedPatch(repository, { from, to }, OWN_PATCH.maxBytes);
+  if (patch !== null) return { size, flags: flagsOf(patch) };
+  const detail = `larger than ${OWN_PATCH.maxBytes / MIB} MiB: its names and links were not inspected`;
+  return { size, flags: [{ code: 'not-inspected', path: WHOLE, detail }] };
 }
 
 function flagsOf(bytes: Buffer): Flag[] {
@@ -48,16 +52,4 @@ function flagsOf(bytes: Buffer): Flag[] {
     if (!(error instanceof OrchestrateError) || error.code !== 'BAD_PATCH') throw error;
     return [{ code: 'strict-refusal', path: WHOLE, detail: error.message }];
   }
-}
-
-/** All of a stream, or null when it is longer. */
-async function readUpTo(stream: AsyncIterable<unknown>, maxBytes: number): Promise<Buffer | null> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
-    length += chunk.length;
-    if (length > maxBytes) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }

@@ -10,7 +10,7 @@ import type { Scratch } from './scratch.ts';
 const CLI = path.resolve(import.meta.dirname, '../../dist/cli/main.js');
 
 /** `npm run test:endurance` sets it: the nights-long form instead of the one for every change. */
-export const IS_LONG = process.env.ORCHESTRATE_ENDURANCE === 'long';
+const IS_LONG = process.env.ORCHESTRATE_ENDURANCE === 'long';
 
 /** A number of repetitions: `short` in CI, `long` in the long form. */
 export function times({ short, long }: { readonly short: number; readonly long: number }): number {
@@ -18,7 +18,7 @@ export function times({ short, long }: { readonly short: number; readonly long: 
 }
 
 /** Numbers in [0, 1) that a seed determines (mulberry32). */
-export function chance(seed: number): () => number {
+function chance(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

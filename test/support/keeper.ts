@@ -260,6 +260,7 @@ export async function lay(
 export type ReadChange =
   | { readonly path: string; readonly kind: 'delete' }
   | { readonly path: string; readonly kind: 'file'; readonly mode: string; readonly content: Buffer }
+  | { readonly path: string; readonly kind: 'known'; readonly mode: string; readonly id: string }
   | { readonly path: string; readonly kind: 'symlink'; readonly target: string };
 
 export async function readChanges(collection: Pick<Collection, 'changes'>): Promise<ReadChange[]> {
@@ -272,6 +273,7 @@ async function readChange(change: TreeChange): Promise<ReadChange> {
   const at = change.path.toString('latin1');
   if (change.kind === 'delete') return { path: at, kind: 'delete' };
   if (change.kind === 'symlink') return { path: at, kind: 'symlink', target: change.target.toString('latin1') };
+  if (change.kind === 'known') return { path: at, kind: 'known', mode: change.mode, id: change.id };
   const chunks: Buffer[] = [];
   for await (const chunk of change.content) chunks.push(chunk);
   return { path: at, kind: 'file', mode: change.mode, content: Buffer.concat(chunks) };
@@ -296,6 +298,10 @@ export async function applied(
       for (const one of entries.keys()) {
         if (one === change.path || one.startsWith(`${change.path}/`)) entries.delete(one);
       }
+      continue;
+    }
+    if (change.kind === 'known') {
+      entries.set(change.path, `${change.mode} blob ${change.id}`);
       continue;
     }
     const content = change.kind === 'symlink' ? Buffer.from(change.target, 'latin1') : change.content;

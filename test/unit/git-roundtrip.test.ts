@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { emptyTree } from '../../src/git/bytes.ts';
-import { binaryDiff, diffSize } from '../../src/git/diff.ts';
+import { binaryDiff, diffSize, sizedPatch } from '../../src/git/diff.ts';
 import { importChanges } from '../../src/git/quarantine.ts';
 import { findRepository, type Repository } from '../../src/git/repository.ts';
 import type { ObjectId } from '../../src/types.ts';
@@ -62,7 +62,9 @@ describe('a patch', () => {
         expect(await importTree(empty, new Map(), after)).toBe(to);
         const patch = await binaryDiff(repo, from, to);
         expect(patch.length > 0).toBe(from !== to);
-        expect((await diffSize(repo, from, to)).files > 0).toBe(from !== to);
+        const size = await diffSize(repo, from, to);
+        expect(size.files > 0).toBe(from !== to);
+        expect(await sizedPatch(repo, { from, to }, patch.length)).toEqual({ size, patch });
         expect(await applied(from, patch)).toBe(to);
       }),
       { numRuns: 40 },

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { emptyTree } from '../../src/git/bytes.ts';
 import { rootCommit } from '../../src/git/commits.ts';
-import { binaryDiff, binaryDiffStream, changedPaths, diffSize, diffStat } from '../../src/git/diff.ts';
+import { binaryDiff, binaryDiffStream, changedPaths, diffSize, diffStat, sizedPatch } from '../../src/git/diff.ts';
 import { mergeTrees } from '../../src/git/merge.ts';
 import { packOfTree } from '../../src/git/objects.ts';
 import { removeQuarantines } from '../../src/git/private-dir.ts';
@@ -238,6 +238,20 @@ describe('importChanges', () => {
     expect(await work.id(`${result.tree}:big`)).toBe(hash.digest('hex'));
   });
 
+  it('takes a file by the id of a blob that is there, and fails for one that is not', async () => {
+    const made = await scratch();
+    const { work, repo } = made;
+    await work.write('before', 'moved\n');
+    await work.commit();
+    const id = (await work.id('HEAD:before')) as ObjectId;
+    const moved: TreeChange = { path: Buffer.from('after'), kind: 'known', mode: '100755', id };
+    const tree = await changed(made, gone('before'), moved);
+    expect(await work.git('ls-tree', '-r', tree)).toContain(`100755 blob ${id}\tafter`);
+    const unknown: TreeChange = { ...moved, id: '1'.repeat(40) as ObjectId };
+    const importing = importChanges(repo, await head(work), each(unknown));
+    await expect(importing).rejects.toMatchObject({ code: 'GIT_FAILED' });
+  });
+
   it('publishes many objects as a pack, and nothing that is there already', async () => {
     const made = await scratch();
     const { work, repo } = made;
@@ -369,7 +383,11 @@ describe('diff', () => {
     const base = await head(work);
     const tree = await changed(made, gone('before'), file('after', `${text}more\n`), file('bin', Buffer.from([0, 1])));
     expect(await diffSize(repo, base.tree, tree)).toEqual({ files: 2, insertions: 1, deletions: 0 });
-    expect((await binaryDiff(repo, base.tree, tree)).toString()).toContain('rename from before\nrename to after\n');
+    const patch = await binaryDiff(repo, base.tree, tree);
+    expect(patch.toString()).toContain('rename from before\nrename to after\n');
+    const size = { files: 2, insertions: 1, deletions: 0 };
+    expect(await sizedPatch(repo, { from: base.tree, to: tree }, patch.length)).toEqual({ size, patch });
+    expect(await sizedPatch(repo, { from: base.tree, to: tree }, patch.length - 1)).toEqual({ size, patch: null });
     expect(await diffSize(repo, tree, tree)).toEqual({ files: 0, insertions: 0, deletions: 0 });
     expect(await binaryDiff(repo, tree, tree)).toHaveLength(0);
   });

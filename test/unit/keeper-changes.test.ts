@@ -218,6 +218,31 @@ describe('changes', () => {
     expect([collected.changes, collected.tree]).toEqual([[], base]);
   });
 
+  it('that move a file name its content, which the base has, and do not send it', async () => {
+    const big = 'b'.repeat(1 << 19);
+    const base = await baseOf({
+      'dir/deep/one': 'one',
+      'dir/big': big,
+      'dir/link': 'x',
+      'swapped/a': 'a',
+      'swapped/b': 'b',
+    });
+    const moved = { 'new/deep/one': 'one', 'new/big': big, 'new/own': 'own', 'swapped/a': 'b', 'swapped/b': 'a' };
+    const upper = upperOf({ dir: null, ...moved });
+    chmodSync(path.join(upper, 'new/deep/one'), 0o755);
+    const collected = await collect(upper, base);
+    const kinds = collected.changes.map((one) => `${one.path} ${one.kind}${'mode' in one ? ` ${one.mode}` : ''}`);
+    expect(kinds).toEqual([
+      'dir delete',
+      'new/big known 100644',
+      'new/deep/one known 100755',
+      'new/own file 100644',
+      'swapped/a known 100644',
+      'swapped/b known 100644',
+    ]);
+    expect(await applied(repository, base, collected.changes)).toBe(collected.tree);
+  });
+
   it('of the mode are changes', async () => {
     const base = await baseOf({ a: 'a', b: 'b' });
     const upper = upperOf({ a: 'a', b: 'b' });

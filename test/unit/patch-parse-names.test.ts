@@ -27,7 +27,7 @@ async function treeWith(make: () => Promise<unknown>): Promise<ObjectId> {
 }
 
 async function flagsFor(make: () => Promise<unknown>): Promise<string[]> {
-  const flags = await inspectPatch(repo, base, await treeWith(make));
+  const { flags } = await inspectPatch(repo, base, await treeWith(make));
   return flags.map(({ code, path }) => `${code} ${path}`);
 }
 
@@ -74,7 +74,7 @@ describe('inspectNames', () => {
   it('flags a link that is changed, too', async () => {
     const before = await treeWith(() => work.link('link', 'a.txt'));
     const after = await treeWith(() => work.link('link', '/etc'));
-    const flags = await inspectPatch(repo, before, after);
+    const { flags } = await inspectPatch(repo, before, after);
     expect(flags).toMatchObject([{ code: 'symlink-outside', path: 'link', detail: expect.stringContaining('/etc') }]);
   });
 
@@ -106,7 +106,7 @@ describe('inspectPatch', () => {
     await work.git('-c', 'core.protectNTFS=false', 'update-index', '--add', '--cacheinfo', entry);
     const tree = (await work.git('-c', 'core.protectNTFS=false', 'write-tree')) as ObjectId;
     await work.git('read-tree', 'HEAD');
-    const flags = await inspectPatch(repo, base, tree);
+    const { flags } = await inspectPatch(repo, base, tree);
     expect(flags).toMatchObject([{ code: 'strict-refusal', detail: expect.stringContaining('GITMOD~1') }]);
   });
 
