@@ -18,6 +18,7 @@ export class Attempt {
   /** Bytes of request bodies that are held. */
   heldBytes = 0;
   readonly #denied = new Map<string, Denied>();
+  readonly #passed = new Set<string>();
   #usage: Usage = { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, usd: null };
   #requests = 0;
   /** Whether a request's price was not known: the sum is not either, then. */
@@ -44,6 +45,20 @@ export class Attempt {
       cacheWriteTokens: cacheWriteTokens + tokens.cacheWrite,
       usd: this.#unpriced ? null : (usd ?? 0) + (cost.usd ?? 0),
     };
+  }
+
+  /** Whether it passes this cap for the first time since it was opened. */
+  passes(cap: string): boolean {
+    const isNew = !this.#passed.has(cap);
+    this.#passed.add(cap);
+    return isNew;
+  }
+
+  /** The limits are other ones from here on. */
+  replaceAccess(access: AttemptAccess): void {
+    this.access = access;
+    this.account.caps = access.caps;
+    this.#passed.clear();
   }
 
   /** Whether this kind of denial is new and worth an event. */
@@ -86,8 +101,7 @@ export class Attempts {
   open(access: AttemptAccess): void {
     const before = this.#byId.get(access.attempt);
     if (before !== undefined && !before.revoked.signal.aborted) {
-      before.access = access;
-      before.account.caps = access.caps;
+      before.replaceAccess(access);
       this.#admit(before);
       return;
     }

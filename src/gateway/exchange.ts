@@ -128,7 +128,7 @@ export class Exchange {
     const kind = errorKindIn(body);
     if (KEY_REFUSED.has(status) || OUT_OF_CREDIT.has(kind)) {
       const message = `the ${api} service refuses the key with ${status}${kind === '' ? '' : ` (${kind})`}`;
-      this.#gateway.events.emit({ type: 'key-refused', api, status, message });
+      this.#gateway.keyRefused(api, status, message);
       throw new Refusal(403, 'key-refused', message);
     }
     if (status < 400) throw new Refusal(502, 'upstream-answer', `the ${api} service answers with ${status}`);
@@ -185,9 +185,11 @@ export class Exchange {
   }
 }
 
-/** Says it aloud; the answer is what the client gets. */
+/** Says it aloud, each cap once; the answer is what the client gets. */
 export function overBudget(gateway: Gateway, attempt: Attempt, { scope, unit }: OverBudget): Refusal {
-  gateway.events.emit({ type: 'over-budget', attempt: attempt.id, scope, unit });
+  if (attempt.passes(`${scope} ${unit}`)) {
+    gateway.events.emit({ type: 'over-budget', attempt: attempt.id, scope, unit });
+  }
   return new Refusal(403, 'over-budget', `the ${scope}'s budget in ${unit} does not allow more`);
 }
 

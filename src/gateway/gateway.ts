@@ -49,11 +49,13 @@ export class Gateway {
   };
   #configuration: Configuration | null = null;
   #upstreams: readonly UpstreamClient[] = [];
+  readonly #refusals = new Set<string>();
   #redactor = new Redactor([]);
 
   configure(configuration: Configuration): void {
     const { upstreams, extraCa, caps, spent } = configuration;
-    for (const client of this.#upstreams) client.close();
+    for (const client of this.#upstreams) client.retire();
+    this.#refusals.clear();
     this.#configuration = configuration;
     this.#upstreams = upstreams.map((upstream) => new UpstreamClient(upstream, this.dialer, extraCa));
     this.#redactor = new Redactor(upstreams.map(({ auth }) => auth.value.replace(/^Bearer /i, '')));
@@ -68,6 +70,14 @@ export class Gateway {
   /** Null before the first coordinator came. */
   get configuration(): Configuration | null {
     return this.#configuration;
+  }
+
+  /** The same refusal of a key is told once until it is configured anew. */
+  keyRefused(api: ModelApi, status: number, message: string): void {
+    const kind = `${api} ${status}`;
+    if (this.#refusals.has(kind)) return;
+    this.#refusals.add(kind);
+    this.events.emit({ type: 'key-refused', api, status, message });
   }
 
   /** Takes the keys out of what a service said. */

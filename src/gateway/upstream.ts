@@ -1,6 +1,7 @@
 /** One model service: HTTP/1.1 over connections that the dialer makes, with our key in place of whatever the client sent. */
 
 import http from 'node:http';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Dialer } from './dial.ts';
 import { LIMITS } from './limits.ts';
@@ -23,10 +24,31 @@ const IDLE_CONNECTIONS = 16;
 /** Keeps connections to one service, where it may. */
 class UpstreamAgent extends http.Agent {
   readonly #dial: () => Promise<Duplex>;
+  #isRetired = false;
 
   constructor(dial: () => Promise<Duplex>, keepAlive: boolean) {
-    super({ keepAlive, maxFreeSockets: IDLE_CONNECTIONS, timeout: LIMITS.idleConnectionTime });
+    super({ keepAlive, maxFreeSockets: IDLE_CONNECTIONS });
     this.#dial = dial;
+  }
+
+  /** Lets idle connections go, and those in use when they become idle. */
+  retire(): void {
+    this.#isRetired = true;
+    for (const sockets of Object.values(this.freeSockets)) for (const socket of sockets ?? []) socket.destroy();
+  }
+
+  /** Node asks whether a connection that became idle is to be kept. */
+  keepSocketAlive(socket: Duplex): boolean {
+    if (this.#isRetired || !(socket instanceof Socket)) return false;
+    socket.setKeepAlive(true);
+    socket.setTimeout(LIMITS.idleConnectionTime);
+    return true;
+  }
+
+  /** Node does just this, but for the time-out, which is of idle connections alone. */
+  reuseSocket(socket: Duplex, request: http.ClientRequest): void {
+    request.reusedSocket = true;
+    if (socket instanceof Socket) socket.setTimeout(0);
   }
 
   /** Node takes the connection from the callback. */
@@ -42,7 +64,6 @@ export class UpstreamClient {
   readonly upstream: Upstream;
   readonly #url: URL;
   readonly #agent: UpstreamAgent;
-  readonly #closed = new AbortController();
 
   constructor(upstream: Upstream, dialer: Dialer, extraCa: string | null) {
     this.upstream = upstream;
@@ -57,7 +78,8 @@ export class UpstreamClient {
           // The user named this service: it may well be their own.
           ranges: 'any',
           via: upstream.via,
-          signal: this.#closed.signal,
+          // The dialer has a limit of its own; a request that is given up leaves the connection to the next.
+          signal: new AbortController().signal,
         },
       );
     this.#agent = new UpstreamAgent(dial, upstream.via === 'direct');
@@ -79,10 +101,9 @@ export class UpstreamClient {
     }
   }
 
-  /** Lets idle connections go; what is under way goes on. */
-  close(): void {
-    this.#closed.abort(new Error('the service was configured anew'));
-    this.#agent.destroy();
+  /** Another one takes its place; what is under way goes on. */
+  retire(): void {
+    this.#agent.retire();
   }
 
   /** `stale`: a kept connection turned out to be closed by the service before it took the request. */

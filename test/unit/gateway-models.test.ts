@@ -135,6 +135,18 @@ describe('a request with the token', () => {
     service.script = HELLO;
   });
 
+  it('goes on while the gateway is configured anew', async () => {
+    const gate = new Gate();
+    service.script = () => ({ text: ['one', 'two'], gate });
+    const response = await gateway.begin({ token: agent.token, body: { ...QUESTION, stream: true } });
+    await gateway.client.configure(configuration(service.url));
+    gate.open();
+    let text = '';
+    for await (const chunk of response) text += String(chunk);
+    expect(text).toContain('message_stop');
+    service.script = HELLO;
+  });
+
   it('is counted with what it used', async () => {
     const one = await newAgent();
     await ask({ token: one.token, body: { ...QUESTION, stream: true } });
