@@ -12,6 +12,8 @@ export interface SettingFlags {
   readonly history?: string;
   readonly image?: string;
   readonly workspace?: string;
+  readonly setup?: string;
+  readonly setupAllow?: readonly string[];
   readonly timeout?: string;
   readonly memory?: string;
   readonly cpus?: string;
@@ -29,6 +31,8 @@ export function withSettingFlags(command: Command): Command {
     .option('--history <n>', 'how many commits deep agents see the history (default: 1, only the files)')
     .option('--image <image>', "the agents' image (default: orchestrate-agent)")
     .option('--workspace <kind>', 'overlay or copy (default: overlay where the engine can)')
+    .option('--setup <command>', 'run once as root before the first agent; what it made, all agents start from')
+    .option('--setup-allow <host>', 'what --setup can reach, again for more (default: usual registries)', collect)
     .option('--timeout <duration>', 'per attempt (default: 1h)')
     .option('--memory <size>', 'per sandbox (default: 4g)')
     .option('--cpus <n>', 'per sandbox (default: 2)')
@@ -47,6 +51,8 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
     history: ['history', flags.history],
     image: ['image', flags.image],
     workspace: ['workspace', flags.workspace],
+    setup: ['setup', flags.setup],
+    setupAllow: ['setup-allow', flags.setupAllow?.join(',')],
     timeout: ['timeout', flags.timeout],
     memory: ['memory', flags.memory],
     cpus: ['cpus', flags.cpus],
@@ -54,4 +60,8 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
     disk: ['disk', flags.disk],
   };
   return Object.fromEntries(Object.values(written).filter(([, value]) => value !== undefined));
+}
+
+function collect(value: string, earlier: readonly string[] | undefined): readonly string[] {
+  return [...(earlier ?? []), value];
 }

@@ -103,6 +103,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
         maxAgents: settings.maxAgents,
         engine: work.engine,
         bounds: { limits: settings.limits, timeoutMs: settings.timeoutMs, snapshotEveryMs: SNAPSHOT_EVERY_MS },
+        setUp: settings.setUp,
         only: work.only,
         ...(settings.base === null ? {} : { baseRef: settings.base }),
         includeDirty: settings.includeDirty,

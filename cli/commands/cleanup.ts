@@ -82,7 +82,8 @@ async function sweepDocker(
         'keeper',
         'gateway',
         'check',
-        'setup',
+        // A set-up names no run: the one that is under way would go.
+        ...(run === null ? (['setup'] as const) : []),
         ...(wantsCaches && mayTakeStore ? (['store', 'cache'] as const) : []),
       ],
       dryRun: options.dryRun,

@@ -52,6 +52,7 @@ function dryRun(context: Context, settings: Settings, waiting: ReturnType<State[
       host: 'local',
       image: settings.image,
       workspace: settings.workspace,
+      setup: settings.setUp?.command ?? null,
       history: settings.history,
       timeoutMs: settings.timeoutMs,
       limits,
@@ -62,6 +63,7 @@ function dryRun(context: Context, settings: Settings, waiting: ReturnType<State[
     `${waiting.length} ${waiting.length === 1 ? 'task' : 'tasks'}, ${settings.maxAgents} at once, on the local Docker engine`,
     `engine ${settings.engine?.name ?? '(none chosen)'}, image ${settings.image ?? 'orchestrate-agent'}, time-out ${formatDuration(settings.timeoutMs)}`,
     `per sandbox: memory ${formatSize(limits.memoryBytes)}, ${limits.cpus} CPUs, ${limits.pids} processes, disk ${formatSize(limits.diskBytes)}, no network`,
+    ...(settings.setUp === null ? [] : [`set-up before the first agent: ${settings.setUp.command}`]),
     ...waiting.map((task) => `  phase ${task.phase}  ${task.priority.padEnd(6)}  ${task.id}`),
   ];
   context.print(`${lines.join('\n')}\n`);

@@ -19,6 +19,9 @@ export interface Layer {
   readonly history?: number | undefined;
   readonly image?: string | undefined;
   readonly workspace?: WorkspaceKind | undefined;
+  readonly setUp?: string | undefined;
+  readonly setUpAllow?: readonly string[] | undefined;
+  readonly setUpInputs?: readonly string[] | undefined;
   readonly timeoutMs?: number | undefined;
   readonly memoryBytes?: number | undefined;
   readonly cpus?: number | undefined;
@@ -30,6 +33,15 @@ export interface Layer {
 export interface EngineChoice {
   readonly name: string;
   readonly command: string | null;
+}
+
+/** What is done once before the first agent, as root. */
+export interface SetUpSettings {
+  readonly command: string;
+  /** Hosts, and sets of hosts by `@name`, that it may reach. */
+  readonly allow: readonly string[];
+  /** Globs of files that it depends on, besides lock files and those that the command names. */
+  readonly inputs: readonly string[];
 }
 
 export interface Settings {
@@ -46,6 +58,8 @@ export interface Settings {
   readonly image: string | null;
   /** How the repository gets into sandboxes; null means the best that the Docker engine can. */
   readonly workspace: WorkspaceKind | null;
+  /** Null where nothing is set up. */
+  readonly setUp: SetUpSettings | null;
   readonly timeoutMs: number;
   readonly limits: Limits;
 }
@@ -61,6 +75,9 @@ export const WRITTEN_NAMES = {
   history: 'history',
   image: 'image',
   workspace: 'workspace',
+  setUp: 'setup',
+  setUpAllow: 'setup-allow',
+  setUpInputs: 'setup-inputs',
   timeoutMs: 'timeout',
   memoryBytes: 'memory',
   cpus: 'cpus',
@@ -76,6 +93,7 @@ export const BUILT_IN_ENGINES: readonly string[] = ['demo'];
 export const DEFAULTS = {
   maxAgents: 3,
   history: 1,
+  setUpAllow: ['@npm', '@pypi', '@crates', '@go', '@debian'],
   timeoutMs: HOUR_MS,
   memoryBytes: 4 * GIBIBYTE,
   cpus: 2,
@@ -96,12 +114,13 @@ export function overlay(lower: Layer, upper: Layer): Layer {
 }
 
 const QUANTITIES = ['maxAgents', 'history', 'timeoutMs', 'memoryBytes', 'cpus', 'pids', 'diskBytes'] as const;
-const RUNS_OR_LOOSENS = ['engine', 'engineCommand', 'engines', 'image', 'includeDirty'] as const;
+const RUNS_OR_LOOSENS = ['engine', 'engineCommand', 'engines', 'image', 'includeDirty', 'setUp'] as const;
+const ALLOWS = ['setUpAllow'] as const;
 
 /**
  * The settings of a repository's own file that count only once the user accepted that file: what runs a command or an
- * image, what shows agents more than what is committed, and quantities above what `below` (defaults and the user's
- * own file) gives. Tightening is always allowed.
+ * image, what shows agents more than what is committed, and quantities and hosts beyond what `below` (defaults and
+ * the user's own file) gives. Tightening is always allowed.
  */
 export function looseningKeys(repository: Layer, below: Layer): (keyof Layer)[] {
   const loosening: (keyof Layer)[] = [];
@@ -111,6 +130,10 @@ export function looseningKeys(repository: Layer, below: Layer): (keyof Layer)[] 
   }
   for (const key of QUANTITIES) {
     if ((repository[key] ?? 0) > (below[key] ?? DEFAULTS[key])) loosening.push(key);
+  }
+  for (const key of ALLOWS) {
+    const allowed: readonly string[] = below[key] ?? DEFAULTS[key];
+    if (repository[key]?.some((one) => !allowed.includes(one)) === true) loosening.push(key);
   }
   return loosening;
 }
@@ -132,6 +155,7 @@ export function settingsOf(layer: Layer): Settings {
     history: layer.history ?? DEFAULTS.history,
     image: layer.image ?? null,
     workspace: layer.workspace ?? null,
+    setUp: setUpOf(layer),
     timeoutMs: layer.timeoutMs ?? DEFAULTS.timeoutMs,
     limits: {
       memoryBytes: layer.memoryBytes ?? DEFAULTS.memoryBytes,
@@ -140,6 +164,11 @@ export function settingsOf(layer: Layer): Settings {
       diskBytes: layer.diskBytes ?? DEFAULTS.diskBytes,
     },
   };
+}
+
+function setUpOf({ setUp, setUpAllow, setUpInputs }: Layer): SetUpSettings | null {
+  if (setUp === undefined) return null;
+  return { command: setUp, allow: setUpAllow ?? DEFAULTS.setUpAllow, inputs: setUpInputs ?? [] };
 }
 
 function engineOf(layer: Layer, engines: Readonly<Record<string, EngineDefinition>>): EngineChoice | null {

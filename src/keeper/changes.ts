@@ -8,7 +8,8 @@ import { CallFault } from '../session/protocol.ts';
 import type { Flag } from '../types.ts';
 import { type FoundEntry, ReadRoot } from './files.ts';
 import type { IgnoreRules } from './ignore.ts';
-import { type BytePath, gitRefuses, isDotGit, join, printable } from './names.ts';
+import { isAsMade, type Made, MadeBySetUp, NOTHING_MADE } from './made.ts';
+import { type BytePath, gitRefuses, isDotGit, join, parentOf, printable } from './names.ts';
 import type { ObjectReader } from './objects.ts';
 import { GITLINK_MODE, isFolder, NO_ENTRIES, type Tree, type TreeEntry } from './tree.ts';
 
@@ -47,6 +48,8 @@ export interface ListOptions {
   readonly objects: ObjectReader;
   /** How to read the folder: as an overlay's upper, or as a whole copy of the tree. */
   readonly view: UpperView | WholeView;
+  /** The layer of the set-up that the agent started from: what it left at a path is nobody's change, whatever became of it. */
+  readonly made: ReadRoot | null;
   readonly rules: IgnoreRules;
   /** Most entries to list, those of a whole copy that the base has too aside; more is a CallFault COLLECT_TOO_LARGE. */
   readonly maxEntries: number;
@@ -66,6 +69,10 @@ interface Folder {
   readonly path: BytePath;
   /** What the base tree has there, seen or not. */
   readonly base: Tree;
+  /** What the set-up left there, seen or not. */
+  readonly made: Made;
+  /** The topmost folder on the way that the base does not have. */
+  readonly top: BytePath | null;
   /** The base's entries are hidden unless the upper repeats them. */
   readonly opaque: boolean;
   /** The `.gitignore` files that hold for it, from the root down, its own not included. */
@@ -86,6 +93,8 @@ class Walk implements Listing {
   ignored = 0;
   readonly #root: ReadRoot;
   readonly #options: ListOptions;
+  readonly #made: MadeBySetUp;
+  readonly #changedOfMade = new Set<BytePath>();
   readonly #waiting: Folder[] = [];
   /** Listings of the upper folders that the base has as well. */
   readonly #shared = new Map<BytePath, readonly FoundEntry[]>();
@@ -96,6 +105,7 @@ class Walk implements Listing {
   constructor(root: ReadRoot, options: ListOptions) {
     this.#root = root;
     this.#options = options;
+    this.#made = new MadeBySetUp(options.made);
   }
 
   async run(): Promise<void> {
@@ -106,20 +116,28 @@ class Walk implements Listing {
       const asked = [...this.#shared.keys()].filter((folder) => folder !== '');
       if (asked.length > 0) this.#opaque = await view.opaque(asked);
     }
-    this.#waiting.push({ path: '', base, opaque: view.kind === 'whole', rules: [] });
+    this.#waiting.push({
+      path: '',
+      base,
+      made: this.#made.inRoot(),
+      top: null,
+      opaque: view.kind === 'whole',
+      rules: [],
+    });
     let visited = 0;
     for (let folder = this.#waiting.pop(); folder !== undefined; folder = this.#waiting.pop()) {
       await this.#visit(folder);
       visited += 1;
       if (visited % FOLDERS_AT_ONCE === 0) await breathe();
     }
+    for (const path of this.#changedOfMade) this.#flag('set-up', path, 'made by the set-up, changed: left out');
   }
 
   /** Opaqueness is asked for with one program, so the folders that can have it are found first. */
   async #findShared(base: Tree): Promise<void> {
     const found: { readonly path: BytePath; readonly base: Tree }[] = [{ path: '', base }];
     for (const folder of found) {
-      const entries = this.#list(folder.path, folder.base);
+      const entries = this.#list({ ...folder, made: NOTHING_MADE });
       this.#shared.set(folder.path, entries);
       for (const { name, stat } of entries) {
         const known = folder.base.get(name);
@@ -131,7 +149,7 @@ class Walk implements Listing {
   }
 
   async #visit(folder: Folder): Promise<void> {
-    const entries = this.#shared.get(folder.path) ?? this.#list(folder.path, folder.base);
+    const entries = this.#shared.get(folder.path) ?? this.#list(folder);
     const rules = await this.#rulesIn(folder, entries);
     const inside: Folder = { ...folder, rules };
     const seen = new Set<BytePath>();
@@ -158,7 +176,8 @@ class Walk implements Listing {
       if (ignored[at] === true) {
         this.ignored += 1;
         this.#delete(known, join(folder.path, entry.name));
-      } else await this.#take(folder, entry, known);
+      } else if (known === undefined && this.#isOfSetUp(folder, entry)) this.#leaveOutMade(folder, entry);
+      else await this.#take(folder, entry, known);
     }
   }
 
@@ -168,7 +187,9 @@ class Walk implements Listing {
     if (gitRefuses(name, stat.isSymbolicLink())) {
       return this.#flag('unsupported-path', path, 'git refuses this name: left out');
     }
-    if (stat.isDirectory()) return this.#takeFolder(folder, path, known);
+    if (stat.isDirectory()) {
+      return this.#takeFolder({ ...folder, made: this.#made.inside(folder.made, folder.path, name) }, path, known);
+    }
     const { view } = this.#options;
     if (view.kind === 'whole' && known !== undefined && view.unchanged(path, stat, known)) return;
     if (stat.isFile() || stat.isSymbolicLink()) {
@@ -180,20 +201,35 @@ class Walk implements Listing {
     this.#delete(known, path);
   }
 
+  /** @param folder the one that it lies in, with what the set-up left in it itself */
   async #takeFolder(folder: Folder, path: BytePath, known: TreeEntry | undefined): Promise<void> {
+    const { made, rules } = folder;
     if (known?.mode === GITLINK_MODE) {
-      const inside = this.#list(path, NO_ENTRIES).some(({ name, stat }) => !isDotGit(name) && !this.#isWhiteout(stat));
-      if (inside) this.#flag('submodule', path, 'files inside a submodule are left out');
+      const inside = this.#list({ path, base: NO_ENTRIES, made }).filter(({ name }) => !made.has(name));
+      if (inside.some(({ name, stat }) => !isDotGit(name) && !this.#isWhiteout(stat)))
+        this.#flag('submodule', path, 'files inside a submodule are left out');
       return;
     }
     if (known !== undefined && isFolder(known)) {
       const base = await this.#options.objects.tree(known.id);
       const opaque = folder.opaque || this.#opaque.has(path);
-      this.#waiting.push({ path, base, opaque, rules: folder.rules });
+      this.#waiting.push({ path, base, made, top: null, opaque, rules });
       return;
     }
     this.#delete(known, path);
-    this.#waiting.push({ path, base: NO_ENTRIES, opaque: false, rules: folder.rules });
+    this.#waiting.push({ path, base: NO_ENTRIES, made, top: folder.top ?? path, opaque: false, rules });
+  }
+
+  /** Folders are nobody's: what an agent puts into one of the set-up's is its own. */
+  #isOfSetUp(folder: Folder, { name, stat }: FoundEntry): boolean {
+    return !stat.isDirectory() && folder.made.has(name);
+  }
+
+  /** Told once for each of the topmost paths that the base does not have. */
+  #leaveOutMade(folder: Folder, { name, stat }: FoundEntry): void {
+    const made = folder.made.get(name);
+    if (this.#options.view.kind === 'whole' && made !== undefined && isAsMade(stat, made)) return;
+    this.#changedOfMade.add(folder.top ?? join(folder.path, name));
   }
 
   #delete(known: TreeEntry | undefined, path: BytePath): void {
@@ -201,7 +237,7 @@ class Walk implements Listing {
   }
 
   #leaveOutDotGit(folder: Folder, { name, stat }: FoundEntry): void {
-    if (this.#isWhiteout(stat)) return;
+    if (this.#isWhiteout(stat) || folder.made.has(name)) return;
     if (name !== '.git') this.#flag('unsupported-path', join(folder.path, name), 'git refuses this name: left out');
     else if (folder.path !== '') {
       this.#flag('nested-repository', folder.path, 'taken as ordinary files, without its own history');
@@ -227,9 +263,20 @@ class Walk implements Listing {
       return Buffer.concat(chunks);
     }
     const known = folder.opaque ? undefined : folder.base.get('.gitignore');
-    if (known === undefined || !known.mode.startsWith('100')) return null;
+    if (known === undefined) return this.#madeRules(folder, path);
+    if (!known.mode.startsWith('100')) return null;
     if (this.#rulesTooLarge(path, await this.#options.objects.size(known.id))) return null;
     return this.#options.objects.content(known.id);
+  }
+
+  /** Those that the set-up left (that of Python's virtual environments ignores all that is in them), where they are seen. */
+  async #madeRules(folder: Folder, path: BytePath): Promise<Buffer | null> {
+    const { view } = this.#options;
+    const made = folder.made.get('.gitignore');
+    if (view.kind === 'whole' || made?.isFile() !== true || this.#rulesTooLarge(path, made.size)) return null;
+    const way: BytePath[] = [];
+    for (let at = folder.path; at !== ''; at = parentOf(at)) way.push(at);
+    return (await view.opaque(way)).size > 0 ? null : this.#made.content(path, made);
   }
 
   #rulesTooLarge(path: BytePath, bytes: number): boolean {
@@ -251,10 +298,10 @@ class Walk implements Listing {
     return this.#options.view.kind === 'upper' && isWhiteout(stat);
   }
 
-  #list(folder: BytePath, base: Tree): readonly FoundEntry[] {
+  #list({ path, base, made }: Pick<Folder, 'path' | 'base' | 'made'>): readonly FoundEntry[] {
     const isWhole = this.#options.view.kind === 'whole';
-    return this.#root.list(folder, (name) => {
-      if (isWhole && base.has(name)) return;
+    return this.#root.list(path, (name) => {
+      if (isWhole && (base.has(name) || made.has(name))) return;
       this.#entries += 1;
       if (this.#entries <= this.#options.maxEntries) return;
       const limit = this.#options.maxEntries;

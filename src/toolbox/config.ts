@@ -1,4 +1,4 @@
-/** What the coordinator tells the toolbox, as JSON in its environment (which the agent cannot read). */
+/** What the coordinator tells the toolbox, as JSON in its environment (which the agent cannot read) or in a file. */
 export interface ToolboxConfig {
   /** The agent's program and arguments. */
   readonly argv: readonly string[];

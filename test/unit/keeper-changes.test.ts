@@ -64,6 +64,7 @@ async function collect(upper: string, tree: string, limits: Limits = {}): Promis
     format: 'sha1',
     objects,
     rules,
+    made: null,
     view: {
       kind: 'upper',
       opaque: async (asked) => new Set(asked.filter((folder) => limits.opaque?.includes(folder))),

@@ -5,24 +5,28 @@ import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import type { Container } from 'dockerode';
 import type { ShallowHistory } from '../../git/history.ts';
-import { KeeperClient } from '../../keeper/client.ts';
+import { KeeperClient, setUpFolders } from '../../keeper/client.ts';
 import type { AttemptId, ObjectId, WorkspaceKind } from '../../types.ts';
 import type {
   AdoptedSandbox,
   BaseTree,
   CreatedSandbox,
+  CreatedSetUp,
   DiskUse,
   IsolationLevel,
   LeftSandbox,
   SandboxHost,
   SandboxSpec,
+  SetUpSpec,
 } from '../sandbox.ts';
+import type { AgentImage } from './agent-image.ts';
 import { engineFailure, isStatus } from './engine-errors.ts';
 import { ImageFitting } from './fitting.ts';
 import { ensureImages, type RunImages } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
 import { ATTEMPT_LABEL, KIND_LABEL, keeperName, labels, RUN_LABEL, storeVolumeName } from './names.ts';
 import { DockerSandbox } from './sandbox.ts';
+import { SetUps } from './set-ups.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
 import { sweep } from './sweep.ts';
 import { probeWorkspace } from './workspace-probe.ts';
@@ -63,7 +67,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
       isolationOf(docker),
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
       sweep(docker, installation, {
-        kinds: ['agent', 'keeper'],
+        kinds: ['agent', 'keeper', 'setup'],
         dryRun: false,
         liveRun: run,
         keepAttempts: options.keep,
@@ -143,6 +147,11 @@ function once(known: Map<ObjectId, Promise<void>>, id: ObjectId, act: () => Prom
   return acting;
 }
 
+/** Our own image needs none. */
+function fittingOf(image: AgentImage, { onWarning }: DockerHostOptions): ImageFitting | null {
+  return image.isOurs ? null : new ImageFitting(image, onWarning);
+}
+
 type Folders = Pick<AgentPlacement, 'workspace' | 'home'>;
 
 class DockerHost implements SandboxHost {
@@ -153,7 +162,8 @@ class DockerHost implements SandboxHost {
   readonly #prepared: Prepared;
   readonly #keeper: KeeperClient;
   /** Null for our own image, which needs none. */
-  readonly #fitting: ImageFitting | null;
+  #fitting: ImageFitting | null;
+  readonly #setUps: SetUps;
   readonly #trees = new Map<ObjectId, Promise<void>>();
   readonly #pasts = new Map<ObjectId, Promise<void>>();
 
@@ -164,8 +174,14 @@ class DockerHost implements SandboxHost {
     this.#options = options;
     this.#prepared = prepared;
     const { agent } = prepared.images;
-    this.#fitting = agent.isOurs ? null : new ImageFitting(agent, options.onWarning);
+    this.#fitting = fittingOf(agent, options);
     this.#keeper = prepared.client;
+    const { docker, installation, objectFormat, keep } = options;
+    this.#setUps = new SetUps({
+      ...{ docker, installation, objectFormat, image: agent, keeper: prepared.client },
+      mayRemove: keep.length === 0,
+      place: (spec) => this.#place(spec),
+    });
   }
 
   async prepareTree(base: BaseTree): Promise<void> {
@@ -200,15 +216,7 @@ class DockerHost implements SandboxHost {
 
   async create(spec: SandboxSpec): Promise<CreatedSandbox> {
     const keeper = this.#keeper;
-    const folders = this.workspace === 'copy' ? await this.#copy(spec) : await this.#overlay(spec);
-    const { images } = this.#prepared;
-    const body = agentContainer(spec, {
-      installation: this.#options.installation,
-      run: this.#options.run,
-      image: images.agent,
-      toolboxVolume: images.toolboxVolume,
-      ...folders,
-    });
+    const body = agentContainer(spec, await this.#place(spec));
     const { docker, objectFormat } = this.#options;
     try {
       const container = await docker.createContainer(body).catch(async (error) => {
@@ -224,6 +232,27 @@ class DockerHost implements SandboxHost {
       await keeper.removeAttempt(spec.attempt).catch(() => {});
       throw engineFailure(`the sandbox of ${spec.attempt} could not be created`, cause);
     }
+  }
+
+  async reuseSetUp(spec: SetUpSpec): Promise<boolean> {
+    const reused = await this.#setUps.reuse(spec);
+    this.#fitting = fittingOf(this.#image, this.#options);
+    return reused;
+  }
+
+  async createSetUp(spec: SetUpSpec): Promise<CreatedSetUp> {
+    const created = await this.#setUps.create(spec);
+    const keep: CreatedSetUp['keep'] = async () => {
+      const kept = await created.keep();
+      this.#fitting = fittingOf(this.#image, this.#options);
+      return kept;
+    };
+    return { ...created, keep };
+  }
+
+  /** What agents run in. */
+  get #image(): AgentImage {
+    return this.#setUps.inUse?.image ?? this.#prepared.images.agent;
   }
 
   async adopt(left: LeftSandbox): Promise<AdoptedSandbox | null> {
@@ -246,26 +275,41 @@ class DockerHost implements SandboxHost {
     return null;
   }
 
+  async #place(spec: SandboxSpec): Promise<AgentPlacement> {
+    const folders = this.workspace === 'copy' ? await this.#copy(spec) : await this.#overlay(spec);
+    const { installation, run } = this.#options;
+    const { toolboxVolume } = this.#prepared.images;
+    return { installation, run, image: this.#image, toolboxVolume, ...folders };
+  }
+
   async #overlay(spec: SandboxSpec): Promise<Folders> {
+    const setUp = this.#setUps.inUse?.id ?? null;
     const [lower, folders] = await Promise.all([
       this.#keeper.stackOf(this.#layerOf(spec)),
-      this.#keeper.prepareAttempt({ id: spec.attempt, homeFiles: spec.homeFiles }),
+      this.#keeper.prepareAttempt({ id: spec.attempt, homeFiles: spec.homeFiles, setUp }),
     ]);
     const { upper, work, homeUpper, homeWork } = folders;
+    const made = setUp === null ? null : setUpFolders(setUp);
     return {
       workspace: {
-        lower: lower.map((layer) => this.#inStore(layer)),
+        // The set-up's at the bottom: whatever the tree has at a path of it is seen.
+        lower: [...lower, ...(made === null ? [] : [made.workspace])].map((layer) => this.#inStore(layer)),
         upper: this.#inStore(upper),
         work: this.#inStore(work),
       },
-      home: { lower: [this.#inStore('h')], upper: this.#inStore(homeUpper), work: this.#inStore(homeWork) },
+      home: {
+        lower: [this.#inStore(made?.home ?? 'h')],
+        upper: this.#inStore(homeUpper),
+        work: this.#inStore(homeWork),
+      },
     };
   }
 
   async #copy(spec: SandboxSpec): Promise<Folders> {
     const { attempt: id, homeFiles } = spec;
     const tree = this.#layerOf(spec);
-    const { workspace, home } = await this.#keeper.prepareCopy({ id, homeFiles, tree });
+    const setUp = this.#setUps.inUse?.id ?? null;
+    const { workspace, home } = await this.#keeper.prepareCopy({ id, homeFiles, tree, setUp });
     return { workspace: { folder: this.#inStore(workspace) }, home: { folder: this.#inStore(home) } };
   }
 
@@ -274,12 +318,14 @@ class DockerHost implements SandboxHost {
   }
 
   async diskUse(): Promise<DiskUse> {
-    const [{ bytes, inodes, freeBytes, freeInodes }, written, roots] = await Promise.all([
+    const [{ bytes, inodes, freeBytes, freeInodes }, written, roots, setUp] = await Promise.all([
       this.#keeper.usage(),
       this.#keeper.written(),
       this.#rootSizes(),
+      this.#setUps.rootBytes(),
     ]);
     const attempts = new Map<AttemptId, number>();
+    if (setUp !== null) roots.set(setUp.attempt, setUp.bytes);
     for (const [id, size] of written) attempts.set(id as AttemptId, size + (roots.get(id as AttemptId) ?? 0));
     return {
       attempts,

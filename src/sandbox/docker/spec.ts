@@ -12,6 +12,8 @@ export const AGENT_USER = `${AGENT_UID}:${AGENT_UID}`;
 export const AGENT_HOME = '/home/agent';
 const WORKSPACE = '/workspace';
 export const TOOLBOX_MOUNT = '/opt/orchestrate';
+export const TOOLBOX_NODE = `${TOOLBOX_MOUNT}/bin/node`;
+export const TOOLBOX_PROGRAM = `${TOOLBOX_MOUNT}/programs/toolbox/main.js`;
 export const STORE_MOUNT = '/store';
 /** Every folder that a sandbox has from us. */
 export const OUR_MOUNTS: readonly string[] = [WORKSPACE, AGENT_HOME, TOOLBOX_MOUNT, '/tmp', '/run'];
@@ -93,20 +95,33 @@ function environmentOfPid1(toolbox: ToolboxConfig, image: AgentImage): string[] 
   return [...ours, ...image.variables.filter((name) => !set.includes(name))];
 }
 
-/** The agent's container: no network, no capability, no new privileges, bounded, and no path of the host. */
-export function agentContainer(spec: SandboxSpec, at: AgentPlacement): ContainerCreateOptions & { name: string } {
-  const objectLabels = labels(at.installation, 'agent', { [RUN_LABEL]: at.run, [ATTEMPT_LABEL]: spec.attempt });
-  const tmpBytes = Math.min(spec.limits.memoryBytes / 2, 2048 * MIB);
-  const owner = `uid=${AGENT_UID},gid=${AGENT_UID}`;
-  const toolbox: ToolboxConfig = {
+/** What PID 1 does in the agent's container. */
+export function toolboxConfig(spec: SandboxSpec, image: AgentImage): ToolboxConfig {
+  return {
     argv: spec.argv,
     // Programs of an image are where it says; nothing else of its environment reaches the agent.
-    env: at.image.path === null ? spec.env : { ...spec.env, PATH: at.image.path },
+    env: image.path === null ? spec.env : { ...spec.env, PATH: image.path },
     cwd: WORKSPACE,
     folders: [],
     deadlineMs: spec.timeoutMs + BACKSTOP_MS,
     graceMs: STOP_GRACE_MS,
   };
+}
+
+/** What every sandbox has mounted. */
+export function sandboxMounts(at: AgentPlacement, volumeLabels: Record<string, string>): MountSettings[] {
+  return [
+    storeMount(WORKSPACE, at.workspace, volumeLabels),
+    storeMount(AGENT_HOME, at.home, volumeLabels),
+    { Type: 'volume', Source: at.toolboxVolume, Target: TOOLBOX_MOUNT, ReadOnly: true, VolumeOptions: noCopy() },
+  ];
+}
+
+/** The agent's container: no network, no capability, no new privileges, bounded, and no path of the host. */
+export function agentContainer(spec: SandboxSpec, at: AgentPlacement): ContainerCreateOptions & { name: string } {
+  const objectLabels = labels(at.installation, 'agent', { [RUN_LABEL]: at.run, [ATTEMPT_LABEL]: spec.attempt });
+  const tmpBytes = Math.min(spec.limits.memoryBytes / 2, 2048 * MIB);
+  const owner = `uid=${AGENT_UID},gid=${AGENT_UID}`;
   const hostConfig: HostConfig = {
     NetworkMode: 'none',
     // Without a network a container cannot resolve its own name otherwise; Java and Erlang break then.
@@ -128,11 +143,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
       '/tmp': `rw,exec,nosuid,nodev,size=${Math.floor(tmpBytes)},nr_inodes=500000,mode=1777`,
       '/run': `rw,exec,nosuid,nodev,size=${64 * MIB},nr_inodes=50000,${owner},mode=0755`,
     },
-    Mounts: [
-      storeMount(WORKSPACE, at.workspace, objectLabels),
-      storeMount(AGENT_HOME, at.home, objectLabels),
-      { Type: 'volume', Source: at.toolboxVolume, Target: TOOLBOX_MOUNT, ReadOnly: true, VolumeOptions: noCopy() },
-    ],
+    Mounts: sandboxMounts(at, objectLabels),
     Memory: spec.limits.memoryBytes,
     MemorySwap: spec.limits.memoryBytes,
     NanoCpus: Math.round(spec.limits.cpus * 1e9),
@@ -155,9 +166,9 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
     Hostname: 'sandbox',
     WorkingDir: WORKSPACE,
     // Without the flag SIGUSR1, which an agent may send, opens Node's debugger inside this process.
-    Entrypoint: [`${TOOLBOX_MOUNT}/bin/node`, '--disable-sigusr1', `${TOOLBOX_MOUNT}/programs/toolbox/main.js`],
+    Entrypoint: [TOOLBOX_NODE, '--disable-sigusr1', TOOLBOX_PROGRAM],
     Cmd: [],
-    Env: environmentOfPid1(toolbox, at.image),
+    Env: environmentOfPid1(toolboxConfig(spec, at.image), at.image),
     Healthcheck: { Test: ['NONE'] },
     Tty: false,
     OpenStdin: false,
@@ -247,6 +258,6 @@ export function probeContainer(at: ProbePlacement): ContainerCreateOptions {
 }
 
 /** dockerode's type wants every option of a volume named. */
-function noCopy(): NonNullable<MountSettings['VolumeOptions']> {
+export function noCopy(): NonNullable<MountSettings['VolumeOptions']> {
   return { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } };
 }
