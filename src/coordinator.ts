@@ -195,6 +195,7 @@ class Run {
     }
     // Laid out while the first tasks are being claimed; they wait for the same work.
     host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
+    using control = this.#control;
     const adopted = await this.#adopt();
     try {
       await this.#setUp();
@@ -203,7 +204,6 @@ class Run {
       await Promise.all(adopted.map((resume) => resume()));
       throw error;
     }
-    using control = this.#control;
     await workQueue({
       state: parts.state,
       run,

@@ -13,6 +13,7 @@ import { followOutput } from './transcript.ts';
 const LAST_LINES = 10;
 /** A longer line is cut. */
 const LONGEST_LINE = 500;
+const LONGEST_COMMAND = 100;
 
 export interface SetUpContext {
   readonly host: SandboxHost;
@@ -34,11 +35,11 @@ export async function setUp(context: SetUpContext, spec: SetUpSpec): Promise<voi
   const { host, onProgress } = context;
   const began = performance.now();
   if (await host.reuseSetUp(spec)) {
-    onProgress(`set-up: nothing it depends on has changed, the earlier result is used: ${spec.command}`);
+    onProgress(`set-up: nothing it depends on has changed, the earlier result is used: ${shortened(spec.command)}`);
     return;
   }
   if (context.signal.aborted) return;
-  onProgress(`set-up: ${spec.command}`);
+  onProgress(`set-up: ${shortened(spec.command)}`);
   const created = await host.createSetUp(spec);
   const log = join(context.stateDir, 'setup.log');
   const lines = new Lines(onProgress);
@@ -55,7 +56,7 @@ export async function setUp(context: SetUpContext, spec: SetUpSpec): Promise<voi
     if (isCutShort(supervised)) return;
     const problem = problemOf(supervised, spec);
     if (problem !== null) {
-      throw environmentError('SETUP_FAILED', [`the set-up ${problem}`, ...lines.last].join('\n  '), {
+      throw environmentError('SETUP_FAILED', [`the set-up ${problem}`, ...lines.last].join('\n'), {
         hint: `no agent was started; the whole output is in ${log}`,
       });
     }
@@ -68,6 +69,12 @@ export async function setUp(context: SetUpContext, spec: SetUpSpec): Promise<voi
   } finally {
     await created.discard();
   }
+}
+
+/** A command may be a whole script. */
+function shortened(command: string): string {
+  const [first = '', ...more] = command.trim().split('\n');
+  return more.length === 0 && first.length <= LONGEST_COMMAND ? first : `${first.slice(0, LONGEST_COMMAND)} …`;
 }
 
 function isCutShort({ stopped }: Supervised): boolean {

@@ -12,8 +12,8 @@ import { rootCommit } from '../../src/git/commits.ts';
 import { packOfTree } from '../../src/git/objects.ts';
 import { findRepository } from '../../src/git/repository.ts';
 import { openDockerHost } from '../../src/sandbox/docker/host.ts';
-import type { RunningSandbox, SandboxHost } from '../../src/sandbox/sandbox.ts';
-import type { AttemptId, Limits, ObjectId, TaskId } from '../../src/types.ts';
+import type { RunningSandbox, SandboxHost, SetUpEgress } from '../../src/sandbox/sandbox.ts';
+import type { AttemptId, Flag, Limits, ObjectId, TaskId, WorkspaceKind } from '../../src/types.ts';
 import { Scratch } from './scratch.ts';
 
 /** The environment that `--engine-command` promises (CLI.md), no variable more. */
@@ -58,6 +58,12 @@ export interface SandboxEnd {
   /** The collected tree's id and the paths that differ from the base's. */
   readonly tree: ObjectId;
   readonly changed: readonly string[];
+  readonly flags: readonly Flag[];
+}
+
+export interface SetUpEnd {
+  readonly output: string;
+  readonly restored: readonly string[];
 }
 
 export interface LiveSandbox {
@@ -108,7 +114,11 @@ export class SandboxBench implements AsyncDisposable {
 
   /** @param options `image`: the agents' image, null for ours; `files`: what is committed in the repository */
   static async open(
-    options: { readonly image?: string | null; readonly files?: Readonly<Record<string, string>> } = {},
+    options: {
+      readonly image?: string | null;
+      readonly files?: Readonly<Record<string, string>>;
+      readonly workspace?: WorkspaceKind;
+    } = {},
   ): Promise<SandboxBench> {
     const scratch = await Scratch.create(options.files ?? { 'README.md': '# Sample\n' });
     try {
@@ -124,7 +134,7 @@ export class SandboxBench implements AsyncDisposable {
           run: `R${installation}`,
           image: options.image ?? null,
           keep: [],
-          workspace: null,
+          workspace: options.workspace ?? null,
           history: 1,
         },
         historyOf: () => Promise.reject(new Error('no history was asked for')),
@@ -147,6 +157,25 @@ export class SandboxBench implements AsyncDisposable {
 
   get host(): SandboxHost {
     return this.#parts.host;
+  }
+
+  /** Sets up, whatever was before; sandboxes that start afterwards start from what it made. */
+  async setUp(command: string, egress: SetUpEgress | null = null): Promise<SetUpEnd> {
+    const { host, tree, commit } = this.#parts;
+    const spec = { command, inputs: '', tree, commit, limits: LIMITS, timeoutMs: 60_000, egress };
+    const created = await host.createSetUp(spec);
+    try {
+      const running = await created.start();
+      const output = new Output();
+      const followed = output.follow(running);
+      const { exitCode } = await running.ended();
+      await followed;
+      if (exitCode !== 0) throw new Error(`the set-up ended with ${exitCode}: ${output.text}`);
+      const { restored } = await created.keep();
+      return { output: output.text, restored: restored.paths };
+    } finally {
+      await created.discard();
+    }
   }
 
   /** Starts one attempt: `command` is a program with arguments, or a line for `sh -c` as `--engine-command` takes it. */
@@ -210,7 +239,7 @@ export class SandboxBench implements AsyncDisposable {
           if (change.kind === 'file') for await (const _ of change.content);
         }
         const { exitCode, outOfMemory } = sandbox;
-        const ending = { tree: await collection.tree, changed: changed.sort() };
+        const ending = { tree: await collection.tree, changed: changed.sort(), flags: collection.flags };
         return { exitCode, outOfMemory, output: output.text, outputBytes: output.bytes, ...ending };
       },
     };
@@ -225,6 +254,7 @@ export class SandboxBench implements AsyncDisposable {
     for (const { Name } of (await this.docker.listVolumes({ filters })).Volumes ?? []) {
       await this.docker.getVolume(Name).remove();
     }
+    for (const { Id } of await this.docker.listImages({ filters })) await this.docker.getImage(Id).remove();
     await this.#parts.scratch[Symbol.asyncDispose]();
   }
 }

@@ -4,6 +4,9 @@ import type Docker from 'dockerode';
 import { engineFailure, isStatus } from './engine-errors.ts';
 import { ATTEMPT_LABEL, KIND_LABEL, LABEL, type ObjectKind, RUN_LABEL, SHARED } from './names.ts';
 
+/** How some engines name an image without a tag. */
+const UNTAGGED = '<none>:<none>';
+
 export interface SweepOptions {
   /** Only objects of these kinds. `cache` includes what all repositories of the engine share. */
   readonly kinds: readonly ObjectKind[];
@@ -90,12 +93,10 @@ async function findImages(docker: Docker, search: Search): Promise<Found[]> {
   const images = await docker.listImages({ filters: { label: [`${LABEL}=${search.owner}`] } });
   return images
     .filter((image) => isWanted(image.Labels, image.Created * 1000, search))
-    .map((image) => ({
-      type: 'image',
-      name: image.RepoTags?.[0] ?? image.Id,
-      kind: 'cache',
-      remove: () => docker.getImage(image.RepoTags?.[0] ?? image.Id).remove(),
-    }));
+    .map((image) => {
+      const name = image.RepoTags?.find((tag) => tag !== UNTAGGED) ?? image.Id;
+      return { type: 'image', name, kind: 'cache', remove: () => docker.getImage(name).remove() };
+    });
 }
 
 /** `createdAt` in milliseconds; NaN where the engine does not say. */
