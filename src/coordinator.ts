@@ -21,8 +21,7 @@ import { DiskWatch } from './tasks/disk-watch.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './tasks/recovery.ts';
 import { retainTranscripts } from './tasks/retention.ts';
 import { workQueue } from './tasks/scheduler.ts';
-import { type SetUpContext, setUp } from './tasks/set-up.ts';
-import { setUpInputs } from './tasks/set-up-inputs.ts';
+import { RunSetUp, type WantedSetUp } from './tasks/set-up.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './tasks/start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './tasks/start-tree.ts';
 import { type AttemptId, NO_USAGE, type ObjectId, type RunId, type TaskId } from './types.ts';
@@ -44,7 +43,7 @@ export interface RunOptions {
   readonly engine: Engine;
   readonly bounds: AttemptBounds;
   /** What is done once before the first agent; not given: nothing. */
-  readonly setUp?: RunSetUp | null;
+  readonly setUp?: WantedSetUp | null;
   /** What agents start from; undefined: HEAD. */
   readonly baseRef?: string | undefined;
   readonly includeDirty: boolean;
@@ -55,12 +54,6 @@ export interface RunOptions {
   /** Aborted: agents are stopped, their work is salvaged, the run ends. */
   readonly signal: AbortSignal;
   readonly pid: number;
-}
-
-export interface RunSetUp {
-  readonly command: string;
-  /** Files that it depends on, besides lock files and those that the command names. */
-  readonly inputs: readonly string[];
 }
 
 export interface CoordinatorParts {
@@ -165,13 +158,22 @@ class Run {
   readonly #line = new StartLine();
   readonly #control: Control;
   readonly #disk: DiskWatch;
-  /** Of the run's set-up; null where there is none. */
-  #setUpInputs: string | null = null;
+  readonly #setUp: RunSetUp | null;
 
   constructor(the: RunParts) {
     this.#the = the;
     this.#control = new Control(the.parts.state, the.options.signal);
     this.#disk = new DiskWatch(() => the.host.diskUse());
+    const { options, parts, base, host } = the;
+    const wanted = options.setUp ?? null;
+    this.#setUp =
+      wanted &&
+      new RunSetUp(wanted, {
+        ...{ host, base, repository: parts.repository, disk: this.#disk, bounds: options.bounds },
+        signal: this.#control.stopStarting,
+        onProgress: (line) => parts.onProgress(line),
+        onWarning: (message) => this.#emit({ type: 'warning', message }),
+      });
   }
 
   get tally(): Omit<RunSummary, 'run'> {
@@ -198,7 +200,7 @@ class Run {
     using control = this.#control;
     const adopted = await this.#adopt();
     try {
-      await this.#setUp();
+      await this.#setUp?.make();
     } catch (error) {
       // Nothing is started; what runs already was set up before.
       await Promise.all(adopted.map((resume) => resume()));
@@ -217,26 +219,6 @@ class Run {
       attempt: (task, attempt) => this.#attempt(task, attempt),
     });
     return { run: run.id, ...this.tally };
-  }
-
-  async #setUp(): Promise<void> {
-    const { parts, options, base, host } = this.#the;
-    if (!options.setUp) return;
-    const { command } = options.setUp;
-    const inputs = await setUpInputs(parts.repository, base.tree, options.setUp);
-    this.#setUpInputs = inputs;
-    await host.prepareTree({ tree: base.tree, commit: base.commit, near: null });
-    const { limits, timeoutMs } = options.bounds;
-    const context: SetUpContext = {
-      host,
-      disk: this.#disk,
-      stateDir: parts.repository.stateDir,
-      signal: this.#control.stopStarting,
-      onProgress: (line) => parts.onProgress(line),
-      onWarning: (message) => this.#emit({ type: 'warning', message }),
-    };
-    const { tree, commit } = base;
-    await setUp(context, { command, inputs, tree, commit, limits, timeoutMs, egress: null });
   }
 
   /** Takes over what an earlier run left: what can go on does, what is gone waits again. */
@@ -315,17 +297,11 @@ class Run {
       const conflict = `the result of ${start.with} conflicts with the others it depends on in ${nameSome(start.paths)}`;
       return { end: { ...NOT_STARTED, reason: conflict }, conflict };
     }
-    await this.#warnOfOtherInputs(attempt, start);
+    if ((await this.#setUp?.isOf(start.tree)) === false) {
+      const message = 'starts from results that change what the set-up depends on, and from the set-up of the base';
+      context.emit({ type: 'warning', task: task.id, attempt: attempt.id, message });
+    }
     return { end: await runAttempt(context, task, attempt, start), conflict: null };
-  }
-
-  /** One set-up serves the whole run, results that others stand on included. */
-  async #warnOfOtherInputs(attempt: AttemptRecord, { tree }: StartTree): Promise<void> {
-    const { parts, options, base } = this.#the;
-    if (!options.setUp || this.#setUpInputs === null || tree === base.tree) return;
-    if ((await setUpInputs(parts.repository, tree, options.setUp)) === this.#setUpInputs) return;
-    const message = 'starts from results that change what the set-up depends on, and from the set-up of the base';
-    this.#emit({ type: 'warning', task: attempt.task, attempt: attempt.id, message });
   }
 
   #contextOf(attempt: AttemptRecord, turn: StartTurn): AttemptContext {

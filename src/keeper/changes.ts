@@ -9,8 +9,9 @@ import type { Flag } from '../types.ts';
 import { type FoundEntry, ReadRoot } from './files.ts';
 import type { IgnoreRules } from './ignore.ts';
 import { isAsMade, type Made, MadeBySetUp, NOTHING_MADE } from './made.ts';
-import { type BytePath, gitRefuses, isDotGit, join, parentOf, printable } from './names.ts';
+import { type BytePath, gitRefuses, isDotGit, join, printable } from './names.ts';
 import type { ObjectReader } from './objects.ts';
+import { type RulesFile, RulesOnTheWay } from './rules.ts';
 import { GITLINK_MODE, isFolder, NO_ENTRIES, type Tree, type TreeEntry } from './tree.ts';
 
 /** A file or symlink that may differ from what the base has at its path. */
@@ -55,17 +56,10 @@ export interface ListOptions {
   readonly maxEntries: number;
 }
 
-/** Rules of more bytes than this are not applied: the skeleton lies in memory. */
-const LARGEST_RULES = 1 << 20;
 /** Folders listed between two looks at other requests. */
 const FOLDERS_AT_ONCE = 50;
 
-interface RulesFile {
-  readonly folder: BytePath;
-  readonly content: Buffer;
-}
-
-interface Folder {
+export interface Folder {
   readonly path: BytePath;
   /** What the base tree has there, seen or not. */
   readonly base: Tree;
@@ -94,18 +88,21 @@ class Walk implements Listing {
   readonly #root: ReadRoot;
   readonly #options: ListOptions;
   readonly #made: MadeBySetUp;
+  readonly #rules: RulesOnTheWay;
   readonly #changedOfMade = new Set<BytePath>();
   readonly #waiting: Folder[] = [];
   /** Listings of the upper folders that the base has as well. */
   readonly #shared = new Map<BytePath, readonly FoundEntry[]>();
   #opaque: ReadonlySet<BytePath> = new Set();
-  readonly #rulesSet = new Set<RulesFile>();
   #entries = 0;
 
   constructor(root: ReadRoot, options: ListOptions) {
     this.#root = root;
     this.#options = options;
     this.#made = new MadeBySetUp(options.made);
+    const onTooLarge = (path: BytePath) =>
+      this.#flag('ignore-rules', path, 'more than 1 MiB of ignore rules: not applied');
+    this.#rules = new RulesOnTheWay({ ...options, root, made: this.#made, onTooLarge });
   }
 
   async run(): Promise<void> {
@@ -150,7 +147,7 @@ class Walk implements Listing {
 
   async #visit(folder: Folder): Promise<void> {
     const entries = this.#shared.get(folder.path) ?? this.#list(folder);
-    const rules = await this.#rulesIn(folder, entries);
+    const rules = await this.#rules.inside(folder, entries);
     const inside: Folder = { ...folder, rules };
     const seen = new Set<BytePath>();
     const added: FoundEntry[] = [];
@@ -170,7 +167,7 @@ class Walk implements Listing {
 
   async #takeAdded(folder: Folder, added: readonly FoundEntry[]): Promise<void> {
     const asked = added.map(({ name, stat }) => ({ path: join(folder.path, name), folder: stat.isDirectory() }));
-    const ignored = folder.rules.length > 0 && asked.length > 0 ? await this.#ask(folder.rules, asked) : [];
+    const ignored = folder.rules.length > 0 && asked.length > 0 ? await this.#rules.ignored(folder.rules, asked) : [];
     for (const [at, entry] of added.entries()) {
       const known = folder.base.get(entry.name);
       if (ignored[at] === true) {
@@ -242,56 +239,6 @@ class Walk implements Listing {
     else if (folder.path !== '') {
       this.#flag('nested-repository', folder.path, 'taken as ordinary files, without its own history');
     }
-  }
-
-  /** The rules that hold inside a folder, its own as the agent sees them included. */
-  async #rulesIn(folder: Folder, entries: readonly FoundEntry[]): Promise<readonly RulesFile[]> {
-    const content = await this.#ownRules(folder, entries);
-    return content === null ? folder.rules : [...folder.rules, { folder: folder.path, content }];
-  }
-
-  async #ownRules(folder: Folder, entries: readonly FoundEntry[]): Promise<Buffer | null> {
-    const path = join(folder.path, '.gitignore');
-    const own = entries.find(({ name }) => name === '.gitignore');
-    if (own !== undefined) {
-      // git does not follow a `.gitignore` that is a symlink.
-      if (!own.stat.isFile() || !this.#root.reaches(path) || this.#rulesTooLarge(path, own.stat.size)) return null;
-      const chunks: Buffer[] = [];
-      await this.#root.read(path, own.stat, (chunk) => {
-        chunks.push(chunk);
-      });
-      return Buffer.concat(chunks);
-    }
-    const known = folder.opaque ? undefined : folder.base.get('.gitignore');
-    if (known === undefined) return this.#madeRules(folder, path);
-    if (!known.mode.startsWith('100')) return null;
-    if (this.#rulesTooLarge(path, await this.#options.objects.size(known.id))) return null;
-    return this.#options.objects.content(known.id);
-  }
-
-  /** Those that the set-up left (that of Python's virtual environments ignores all that is in them), where they are seen. */
-  async #madeRules(folder: Folder, path: BytePath): Promise<Buffer | null> {
-    const { view } = this.#options;
-    const made = folder.made.get('.gitignore');
-    if (view.kind === 'whole' || made?.isFile() !== true || this.#rulesTooLarge(path, made.size)) return null;
-    const way: BytePath[] = [];
-    for (let at = folder.path; at !== ''; at = parentOf(at)) way.push(at);
-    return (await view.opaque(way)).size > 0 ? null : this.#made.content(path, made);
-  }
-
-  #rulesTooLarge(path: BytePath, bytes: number): boolean {
-    if (bytes <= LARGEST_RULES) return false;
-    this.#flag('ignore-rules', path, 'more than 1 MiB of ignore rules: not applied');
-    return true;
-  }
-
-  #ask(rules: readonly RulesFile[], asked: readonly { path: BytePath; folder: boolean }[]): Promise<boolean[]> {
-    for (const one of rules) {
-      if (this.#rulesSet.has(one)) continue;
-      this.#options.rules.setRules(one.folder, one.content);
-      this.#rulesSet.add(one);
-    }
-    return this.#options.rules.ignored(asked);
   }
 
   #isWhiteout(stat: Stats): boolean {

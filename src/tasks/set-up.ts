@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import { environmentError } from '../errors.ts';
 import { nameSome } from '../git/bytes.ts';
-import type { SandboxHost, SetUpSpec } from '../sandbox/sandbox.ts';
+import type { Repository } from '../git/repository.ts';
+import type { BaseTree, SandboxHost, SetUpSpec } from '../sandbox/sandbox.ts';
+import type { Limits, ObjectId } from '../types.ts';
 import type { DiskWatch } from './disk-watch.ts';
+import { setUpInputs } from './set-up-inputs.ts';
 import { type Supervised, supervise } from './supervise.ts';
 import { followOutput } from './transcript.ts';
 
@@ -15,11 +18,19 @@ const LAST_LINES = 10;
 const LONGEST_LINE = 500;
 const LONGEST_COMMAND = 100;
 
+export interface WantedSetUp {
+  readonly command: string;
+  /** Globs of files that it depends on, besides lock files and those that the command names. */
+  readonly inputs: readonly string[];
+}
+
 export interface SetUpContext {
+  readonly repository: Repository;
   readonly host: SandboxHost;
   readonly disk: DiskWatch;
-  /** Where its output is kept. */
-  readonly stateDir: string;
+  /** What it is made on, and what agents start from unless they stand on results of others. */
+  readonly base: Pick<BaseTree, 'tree' | 'commit'>;
+  readonly bounds: { readonly limits: Limits; readonly timeoutMs: number };
   /** Aborted when nothing is to be started any more. */
   readonly signal: AbortSignal;
   /** One line for people, as it happens. */
@@ -27,11 +38,47 @@ export interface SetUpContext {
   onWarning(line: string): void;
 }
 
-/**
- * Has `host` start sandboxes from what the set-up makes. When it is cut short by the signal, nothing is kept.
- * Rejects with environment SETUP_FAILED, the last lines of its output in the message.
- */
-export async function setUp(context: SetUpContext, spec: SetUpSpec): Promise<void> {
+/** One set-up serves a whole run. */
+export class RunSetUp {
+  readonly #wanted: WantedSetUp;
+  readonly #context: SetUpContext;
+  #inputs: Promise<string> | null = null;
+
+  constructor(wanted: WantedSetUp, context: SetUpContext) {
+    this.#wanted = wanted;
+    this.#context = context;
+  }
+
+  /**
+   * Has the host start sandboxes from what the set-up makes. When it is cut short by the signal, nothing is kept.
+   * Rejects with environment SETUP_FAILED, the last lines of its output in the message.
+   */
+  async make(): Promise<void> {
+    const { host, base, bounds } = this.#context;
+    const { tree, commit } = base;
+    const { limits, timeoutMs } = bounds;
+    const inputs = await this.#inputsOfBase();
+    await host.prepareTree({ tree, commit, near: null });
+    await setUp(this.#context, {
+      ...{ tree, commit, limits, timeoutMs, inputs },
+      command: this.#wanted.command,
+      egress: null,
+    });
+  }
+
+  /** Whether a set-up on this tree would be the same. */
+  async isOf(tree: ObjectId): Promise<boolean> {
+    if (tree === this.#context.base.tree) return true;
+    return (await setUpInputs(this.#context.repository, tree, this.#wanted)) === (await this.#inputsOfBase());
+  }
+
+  #inputsOfBase(): Promise<string> {
+    this.#inputs ??= setUpInputs(this.#context.repository, this.#context.base.tree, this.#wanted);
+    return this.#inputs;
+  }
+}
+
+async function setUp(context: SetUpContext, spec: SetUpSpec): Promise<void> {
   const { host, onProgress } = context;
   const began = performance.now();
   if (await host.reuseSetUp(spec)) {
@@ -41,7 +88,7 @@ export async function setUp(context: SetUpContext, spec: SetUpSpec): Promise<voi
   if (context.signal.aborted) return;
   onProgress(`set-up: ${shortened(spec.command)}`);
   const created = await host.createSetUp(spec);
-  const log = join(context.stateDir, 'setup.log');
+  const log = join(context.repository.stateDir, 'setup.log');
   const lines = new Lines(onProgress);
   try {
     const running = await created.start();

@@ -147,11 +147,6 @@ function once(known: Map<ObjectId, Promise<void>>, id: ObjectId, act: () => Prom
   return acting;
 }
 
-/** Our own image needs none. */
-function fittingOf(image: AgentImage, { onWarning }: DockerHostOptions): ImageFitting | null {
-  return image.isOurs ? null : new ImageFitting(image, onWarning);
-}
-
 type Folders = Pick<AgentPlacement, 'workspace' | 'home'>;
 
 class DockerHost implements SandboxHost {
@@ -161,8 +156,8 @@ class DockerHost implements SandboxHost {
   readonly #options: DockerHostOptions;
   readonly #prepared: Prepared;
   readonly #keeper: KeeperClient;
-  /** Null for our own image, which needs none. */
-  #fitting: ImageFitting | null;
+  /** By image; our own needs none. */
+  readonly #fittings = new Map<string, ImageFitting>();
   readonly #setUps: SetUps;
   readonly #trees = new Map<ObjectId, Promise<void>>();
   readonly #pasts = new Map<ObjectId, Promise<void>>();
@@ -174,7 +169,6 @@ class DockerHost implements SandboxHost {
     this.#options = options;
     this.#prepared = prepared;
     const { agent } = prepared.images;
-    this.#fitting = fittingOf(agent, options);
     this.#keeper = prepared.client;
     const { docker, installation, objectFormat, keep } = options;
     this.#setUps = new SetUps({
@@ -216,7 +210,8 @@ class DockerHost implements SandboxHost {
 
   async create(spec: SandboxSpec): Promise<CreatedSandbox> {
     const keeper = this.#keeper;
-    const body = agentContainer(spec, await this.#place(spec));
+    const placement = await this.#place(spec);
+    const body = agentContainer(spec, placement);
     const { docker, objectFormat } = this.#options;
     try {
       const container = await docker.createContainer(body).catch(async (error) => {
@@ -225,7 +220,7 @@ class DockerHost implements SandboxHost {
         await docker.getContainer(spec.containerName).remove({ force: true, v: true });
         return docker.createContainer(body);
       });
-      if (this.#fitting !== null) await this.#fit(container, this.#fitting, spec.argv[0] ?? '');
+      await this.#fit(container, placement.image, spec.argv[0] ?? '');
       const { attempt, tree, limits } = spec;
       return new DockerSandbox({ container, keeper, objectFormat, attempt, tree, diskBytes: limits.diskBytes });
     } catch (cause) {
@@ -234,20 +229,12 @@ class DockerHost implements SandboxHost {
     }
   }
 
-  async reuseSetUp(spec: SetUpSpec): Promise<boolean> {
-    const reused = await this.#setUps.reuse(spec);
-    this.#fitting = fittingOf(this.#image, this.#options);
-    return reused;
+  reuseSetUp(spec: SetUpSpec): Promise<boolean> {
+    return this.#setUps.reuse(spec);
   }
 
-  async createSetUp(spec: SetUpSpec): Promise<CreatedSetUp> {
-    const created = await this.#setUps.create(spec);
-    const keep: CreatedSetUp['keep'] = async () => {
-      const kept = await created.keep();
-      this.#fitting = fittingOf(this.#image, this.#options);
-      return kept;
-    };
-    return { ...created, keep };
+  createSetUp(spec: SetUpSpec): Promise<CreatedSetUp> {
+    return this.#setUps.create(spec);
   }
 
   /** What agents run in. */
@@ -353,7 +340,10 @@ class DockerHost implements SandboxHost {
     return sizes;
   }
 
-  async #fit(container: Container, fitting: ImageFitting, program: string): Promise<void> {
+  async #fit(container: Container, image: AgentImage, program: string): Promise<void> {
+    if (image.isOurs) return;
+    const fitting = this.#fittings.get(image.id) ?? new ImageFitting(image, this.#options.onWarning);
+    this.#fittings.set(image.id, fitting);
     try {
       await fitting.fit(container, program);
     } catch (cause) {
