@@ -63,7 +63,13 @@ async function demonstrate(context: Context, folder: string): Promise<number> {
   const onSignal = (): void => interruption.abort();
   process.once('SIGINT', onSignal);
   try {
-    await workQueue(context, { state, settings, engine: demoEngine, bus, signal: interruption.signal });
+    await workQueue(context, {
+      state,
+      settings: { ...settings, setUp: null },
+      engine: demoEngine,
+      bus,
+      signal: interruption.signal,
+    });
   } finally {
     view.close();
     process.off('SIGINT', onSignal);

@@ -183,6 +183,23 @@ describe('run --setup', () => {
     expect(accepted).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('set-up | setting up') });
   });
 
+  it('serves two repositories at once, each its own', async () => {
+    await using other = await Scratch.create({ ...FILES, 'README.md': '# Other\n' });
+    const agent = 'cat /etc/tool README.md';
+    const both = [scratch, other];
+    const answers = await Promise.all(
+      both.map(async (one) => {
+        await one.must(['submit', 'x', '--title', 'first']);
+        return one.orchestrate(['run', '--engine-command', agent, '--setup', SET_UP]);
+      }),
+    );
+    for (const answer of answers) {
+      expect(answer).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('set-up | setting up') });
+    }
+    const logs = await Promise.all(both.map((one) => one.must(['logs', 'first', '--raw'])));
+    expect(logs).toEqual(['tool works\n# Sample', 'tool works\n# Other']);
+  });
+
   it('goes with the caches', async () => {
     await scratch.must(['submit', 'x', '--title', 'first']);
     await run(SET_UP, 'true');
@@ -191,6 +208,19 @@ describe('run --setup', () => {
     await scratch.must(['submit', 'x', '--title', 'second']);
     const again = await run(SET_UP, 'cat node_modules/m /etc/tool ~/.tool');
     expect(again).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('set-up | setting up') });
+  });
+
+  it('is made again where its layers are gone, and its image goes', async () => {
+    await scratch.must(['submit', 'x', '--title', 'first']);
+    await run(SET_UP, 'true');
+    const before = (await owned()).images;
+    const filters = { label: [`orchestrate=${await scratch.installation()}`] };
+    for (const { Name } of (await docker.listVolumes({ filters })).Volumes) await docker.getVolume(Name).remove();
+    await scratch.must(['submit', 'x', '--title', 'second']);
+    expect(await run(SET_UP, 'cat node_modules/m')).toMatchObject({ exitCode: 0 });
+    const { images } = await owned();
+    expect(images).toHaveLength(1);
+    expect(images).not.toEqual(before);
   });
 
   it('is made again where its image was removed', async () => {

@@ -1,6 +1,7 @@
 // What root makes once, in every sandbox afterwards: nothing of it is lost to agents, nothing of it is in their patches.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WORKSPACE_KINDS } from '../../src/types.ts';
+import { TestImages } from '../support/images.ts';
 import { SandboxBench } from '../support/sandbox.ts';
 
 const FILES = {
@@ -150,4 +151,23 @@ it('installs Debian packages with users, owners and modes of their own', async (
   expect(agent.output.replace(/\t/g, ' ')).toContain(
     'svc works\nCapEff: 0000000000000000\nCapBnd: 0000000000000000\n61000\n',
   );
+});
+
+describe('in an image of somebody else', () => {
+  const images = new TestImages();
+  afterAll(() => images[Symbol.asyncDispose]());
+
+  it.each(['bare', 'hostile', 'musl'] as const)('(%s) a set-up reaches agents as well', async (kind) => {
+    await using bench = await SandboxBench.open({ image: await images.get(kind) });
+    await bench.setUp(`set -e; test -e /etc/passwd || echo root:x:0:0::/:/bin/sh >/etc/passwd
+      echo newuser:x:7:7::/:/bin/sh >>/etc/passwd; echo made >/made; mkdir node_modules; echo m >node_modules/m; echo h >~/h`);
+    const agent = await bench.run(
+      'id -u newuser; id -u; cat /made node_modules/m ~/h; ls; echo "$SECRET$NODE_OPTIONS"',
+    );
+    expect(agent).toMatchObject({
+      exitCode: 0,
+      changed: [],
+      output: '7\n61000\nmade\nm\nh\nREADME.md\nnode_modules\n\n',
+    });
+  });
 });

@@ -8,7 +8,7 @@ import type { AttemptId, TaskId } from '../../types.ts';
 import type { CreatedSetUp, KeptSetUp, SandboxSpec, SetUpSpec } from '../sandbox.ts';
 import { type AgentImage, readAgentImage } from './agent-image.ts';
 import { engineFailure, isStatus } from './engine-errors.ts';
-import { labels } from './names.ts';
+import { LABEL, labels } from './names.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { setUpConfig, setUpContainer, setUpEnvironment } from './set-up-spec.ts';
 import type { AgentPlacement } from './spec.ts';
@@ -17,6 +17,8 @@ import type { AgentPlacement } from './spec.ts';
 const VERSION = 1;
 /** Results kept for later runs, the least recently used go first. */
 const MOST_KEPT = 4;
+/** Name of their images. */
+const REPOSITORY = 'orchestrate-setup';
 
 /** What sandboxes start from besides their tree. */
 export interface SetUpInUse {
@@ -155,7 +157,7 @@ export class SetUps {
       Labels: labels(installation, 'cache'),
     };
     // dockerode would send all that is asked for as the configuration, too.
-    const query = { container: container.id, repo: 'orchestrate-setup', tag: `${installation}-${id}`, pause: false };
+    const query = { container: container.id, repo: REPOSITORY, tag: `${installation}-${id}`, pause: false };
     const { Id } = (await container.commit({ _query: query, _body: config } as object)) as { Id: string };
     return Id;
   }
@@ -170,17 +172,20 @@ export class SetUps {
     }
   }
 
-  /** For one more: removes the least recently used, and those whose image is gone. */
+  /** For one more: the least recently used go, and what was cut off: layers without an image, images without layers. */
   async #makeRoom(found: readonly Layers[]): Promise<void> {
     if (!this.#at.mayRemove) return;
-    const { docker, keeper } = this.#at;
-    const newestFirst = [...found].sort((a, b) => b.usedAt - a.usedAt);
-    for (const [at, one] of newestFirst.entries()) {
-      if (at < MOST_KEPT - 1 && (await this.#imageOf(one.image)) !== null) continue;
-      await keeper.removeSetUp(one.id);
-      // Whoever uses it keeps it: cleanup finds it by its label.
+    const { docker, keeper, installation } = this.#at;
+    const filters = { reference: [REPOSITORY], label: [`${LABEL}=${installation}`] };
+    const images = (await docker.listImages({ filters })).map((image) => image.Id);
+    const whole = found.filter((one) => images.includes(one.image)).sort((a, b) => b.usedAt - a.usedAt);
+    const kept = whole.slice(0, MOST_KEPT - 1);
+    for (const one of found) if (!kept.includes(one)) await keeper.removeSetUp(one.id);
+    for (const image of images) {
+      if (kept.some((one) => one.image === image)) continue;
+      // Somebody uses it: a later run tries again.
       await docker
-        .getImage(one.image)
+        .getImage(image)
         .remove()
         .catch(() => {});
     }
