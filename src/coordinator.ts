@@ -171,6 +171,7 @@ class Run {
       new RunSetUp(wanted, {
         ...{ host, base, repository: parts.repository, disk: this.#disk, bounds: options.bounds },
         signal: this.#control.stopStarting,
+        openEgress: async () => null,
         onProgress: (line) => parts.onProgress(line),
         onWarning: (message) => this.#emit({ type: 'warning', message }),
       });
@@ -290,16 +291,16 @@ class Run {
     let start: StartTree | StartConflict;
     try {
       start = await startTreeOf(repository, state, this.#the.base, attempt);
+      if (!('with' in start) && (await this.#setUp?.isOf(start.tree)) === false) {
+        const message = 'starts from results that change what the set-up depends on, and from the set-up of the base';
+        context.emit({ type: 'warning', task: task.id, attempt: attempt.id, message });
+      }
     } catch (error) {
       return { end: lostEnd(attempt, error), conflict: null };
     }
     if ('with' in start) {
       const conflict = `the result of ${start.with} conflicts with the others it depends on in ${nameSome(start.paths)}`;
       return { end: { ...NOT_STARTED, reason: conflict }, conflict };
-    }
-    if ((await this.#setUp?.isOf(start.tree)) === false) {
-      const message = 'starts from results that change what the set-up depends on, and from the set-up of the base';
-      context.emit({ type: 'warning', task: task.id, attempt: attempt.id, message });
     }
     return { end: await runAttempt(context, task, attempt, start), conflict: null };
   }

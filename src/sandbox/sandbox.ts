@@ -62,7 +62,7 @@ export interface SandboxHost extends AsyncDisposable {
    * Has an earlier set-up of the same image, command and inputs be what sandboxes start from that are created from here
    * on. False where there is none.
    */
-  reuseSetUp(spec: SetUpSpec): Promise<boolean>;
+  reuseSetUp(spec: Pick<SetUpSpec, 'command' | 'inputs'>): Promise<boolean>;
   /** A sandbox to set up in: root, on the tree, which must be prepared. One at a time. Otherwise as `create`. */
   createSetUp(spec: SetUpSpec): Promise<CreatedSetUp>;
   /** Costs a walk over what the running attempts wrote. */

@@ -5,7 +5,7 @@ import { StringDecoder } from 'node:string_decoder';
 import { environmentError } from '../errors.ts';
 import { nameSome } from '../git/bytes.ts';
 import type { Repository } from '../git/repository.ts';
-import type { BaseTree, SandboxHost, SetUpSpec } from '../sandbox/sandbox.ts';
+import type { BaseTree, SandboxHost, SetUpEgress, SetUpSpec } from '../sandbox/sandbox.ts';
 import type { Limits, ObjectId } from '../types.ts';
 import type { DiskWatch } from './disk-watch.ts';
 import { setUpInputs } from './set-up-inputs.ts';
@@ -33,6 +33,8 @@ export interface SetUpContext {
   readonly bounds: { readonly limits: Limits; readonly timeoutMs: number };
   /** Aborted when nothing is to be started any more. */
   readonly signal: AbortSignal;
+  /** Opens the way out of a set-up that has to be made, until it is disposed of; null: no network at all. */
+  openEgress(): Promise<(SetUpEgress & AsyncDisposable) | null>;
   /** One line for people, as it happens. */
   onProgress(line: string): void;
   onWarning(line: string): void;
@@ -59,11 +61,7 @@ export class RunSetUp {
     const { limits, timeoutMs } = bounds;
     const inputs = await this.#inputsOfBase();
     await host.prepareTree({ tree, commit, near: null });
-    await setUp(this.#context, {
-      ...{ tree, commit, limits, timeoutMs, inputs },
-      command: this.#wanted.command,
-      egress: null,
-    });
+    await setUp(this.#context, { command: this.#wanted.command, inputs, tree, commit, limits, timeoutMs });
   }
 
   /** Whether a set-up on this tree would be the same. */
@@ -78,7 +76,9 @@ export class RunSetUp {
   }
 }
 
-async function setUp(context: SetUpContext, spec: SetUpSpec): Promise<void> {
+type Spec = Omit<SetUpSpec, 'egress'>;
+
+async function setUp(context: SetUpContext, spec: Spec): Promise<void> {
   const { host, onProgress } = context;
   const began = performance.now();
   if (await host.reuseSetUp(spec)) {
@@ -87,7 +87,8 @@ async function setUp(context: SetUpContext, spec: SetUpSpec): Promise<void> {
   }
   if (context.signal.aborted) return;
   onProgress(`set-up: ${shortened(spec.command)}`);
-  const created = await host.createSetUp(spec);
+  await using egress = await context.openEgress();
+  const created = await host.createSetUp({ ...spec, egress });
   const log = join(context.repository.stateDir, 'setup.log');
   const lines = new Lines(onProgress);
   try {
@@ -128,7 +129,7 @@ function isCutShort({ stopped }: Supervised): boolean {
   return stopped?.why === 'interrupted' || stopped?.why === 'killed';
 }
 
-function problemOf({ ended, stopped }: Supervised, { timeoutMs, limits }: SetUpSpec): string | null {
+function problemOf({ ended, stopped }: Supervised, { timeoutMs, limits }: Spec): string | null {
   if (stopped?.why === 'timeout') return `was not done after ${timeoutMs / 1000} s (--timeout)`;
   if (stopped?.why === 'disk') return stopped.reason;
   if (ended.outOfMemory) return `ran out of memory, its limit is ${limits.memoryBytes / 1024 ** 2} MiB (--memory)`;

@@ -229,7 +229,7 @@ class DockerHost implements SandboxHost {
     }
   }
 
-  reuseSetUp(spec: SetUpSpec): Promise<boolean> {
+  reuseSetUp(spec: Pick<SetUpSpec, 'command' | 'inputs'>): Promise<boolean> {
     return this.#setUps.reuse(spec);
   }
 

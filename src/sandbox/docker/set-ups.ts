@@ -65,7 +65,7 @@ export class SetUps {
     return { attempt, bytes: found?.SizeRw ?? 0 };
   }
 
-  async reuse(spec: SetUpSpec): Promise<boolean> {
+  async reuse(spec: Pick<SetUpSpec, 'command' | 'inputs'>): Promise<boolean> {
     try {
       const key = this.#keyOf(spec);
       const found = await this.#at.keeper.setUps();
@@ -191,7 +191,7 @@ export class SetUps {
     }
   }
 
-  #keyOf({ command, inputs }: SetUpSpec): string {
+  #keyOf({ command, inputs }: Pick<SetUpSpec, 'command' | 'inputs'>): string {
     return createHash('sha256')
       .update(JSON.stringify([VERSION, this.#at.image.id, command, inputs]))
       .digest('hex');
