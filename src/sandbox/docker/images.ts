@@ -12,13 +12,12 @@ import { pack } from 'tar-fs';
 import { environmentError } from '../../errors.ts';
 import { type AgentImage, readAgentImage } from './agent-image.ts';
 import { isStatus } from './engine-errors.ts';
-import { labels, SHARED } from './names.ts';
+import { LOCAL_BASE, labels, SHARED } from './names.ts';
 import { packageRoot } from './package-root.ts';
 import { ensureToolboxVolume } from './toolbox-volume.ts';
 
 /** Used where a registry answers; a base made locally by images/base/build.sh is taken first. */
 const REGISTRY_BASE = 'node:24-bookworm-slim';
-const LOCAL_BASE = 'orchestrate-base';
 
 type ImageName = 'orchestrate-agent' | 'orchestrate-sidecar' | 'orchestrate-toolbox';
 
