@@ -80,7 +80,10 @@ export async function diffStat(repo: Repository, from: ObjectId, to: ObjectId): 
   return (await git(await privateGit(repo), args)).stdout.toString('utf8');
 }
 
-/** Entries that differ between two trees; with `trees`, folders that differ too; `only` where one of these pathspecs matches. Cost follows the difference. */
+/**
+ * Entries that differ between two trees; with `trees`, folders that differ too; with `only`, those that one of these
+ * pathspecs matches. Cost follows the difference.
+ */
 export async function rawChanges(
   where: GitEnvironment,
   from: ObjectId,
