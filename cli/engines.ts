@@ -128,7 +128,8 @@ async function gatewayOf(
       },
     );
   }
-  if (engine.apis.length === 0 && allow.length === 0) return null;
+  const setUpAllow = settings.setUp === null ? [] : parseAllow(settings.setUp.allow);
+  if (engine.apis.length === 0 && allow.length + setUpAllow.length === 0) return null;
   const [{ PRICES }, { upstreamFor }, { keysFor }, { createCoordinatorDial }, proxy, extraCa, state] =
     await Promise.all([
       import('../src/engine/prices.ts'),
@@ -147,12 +148,17 @@ async function gatewayOf(
   );
   return {
     secret: state.secret(),
-    dial: createCoordinatorDial({ configured: () => ({ upstreams, rules: allow }), proxy, extraCa }),
+    dial: createCoordinatorDial({
+      configured: () => ({ upstreams, rules: [...allow, ...setUpAllow] }),
+      proxy,
+      extraCa,
+    }),
     plan: {
       apis: engine.apis,
       models: null,
       allow,
       caps: { usd: taskBudgetUsd, tokens: null },
+      setUpAllow,
     },
     configuration: {
       upstreams,

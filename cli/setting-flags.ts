@@ -19,6 +19,8 @@ export interface SettingFlags {
   readonly image?: string;
   readonly dockerfile?: string;
   readonly workspace?: string;
+  readonly setup?: string;
+  readonly setupAllow?: readonly string[];
   readonly timeout?: string;
   readonly idleTimeout?: string;
   readonly memory?: string;
@@ -37,7 +39,7 @@ export function withSettingFlags(command: Command): Command {
     .option(
       '--allow <host>',
       'a host, or @npm, @pypi, @crates, @go, @debian, for --network allowlist (repeatable)',
-      all,
+      collect,
     )
     .option('--budget-usd <amount>', 'dollars that the run may cost at most')
     .option('--budget-tokens <n>', 'tokens that the run may use at most')
@@ -48,6 +50,8 @@ export function withSettingFlags(command: Command): Command {
     .option('--image <image>', "the agents' image (default: orchestrate-agent)")
     .option('--dockerfile <file>', "build the agents' image from this; its folder is the context")
     .option('--workspace <kind>', 'overlay or copy (default: overlay where the engine can)')
+    .option('--setup <command>', 'run once as root before the first agent; what it made, all agents start from')
+    .option('--setup-allow <host>', 'what --setup can reach, again for more (default: usual registries)', collect)
     .option('--timeout <duration>', 'per attempt (default: 1h)')
     .option('--idle-timeout <duration>', 'per attempt, without output, CPU time or gateway traffic (default: 10m)')
     .option('--memory <size>', 'per sandbox (default: 4g)')
@@ -74,6 +78,8 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
     image: ['image', flags.image],
     dockerfile: ['dockerfile', flags.dockerfile],
     workspace: ['workspace', flags.workspace],
+    setup: ['setup', flags.setup],
+    setupAllow: ['setup-allow', flags.setupAllow?.join(',')],
     timeout: ['timeout', flags.timeout],
     idleTimeout: ['idle-timeout', flags.idleTimeout],
     memory: ['memory', flags.memory],
@@ -84,6 +90,6 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
   return Object.fromEntries(Object.values(written).filter(([, value]) => value !== undefined));
 }
 
-function all(value: string, earlier: readonly string[] = []): readonly string[] {
-  return [...earlier, value];
+function collect(value: string, earlier: readonly string[] | undefined): readonly string[] {
+  return [...(earlier ?? []), value];
 }

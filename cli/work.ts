@@ -10,6 +10,7 @@ import type { GatewayOptions } from '../src/tasks/gateway.ts';
 import type { TaskId } from '../src/types.ts';
 import type { Context } from './context.ts';
 import { engineNamed, thinkingOf } from './engines.ts';
+import type { LiveView } from './render/live.ts';
 
 /** Time between two snapshots of an agent's work: what losing the engine costs at most. */
 const SNAPSHOT_EVERY_MS = 3 * 60_000;
@@ -35,7 +36,15 @@ export async function workWatched(context: Context, work: WatchedWork): Promise<
   const interruption = new AbortController();
   const release = onInterrupt(context, interruption);
   try {
-    const summary = await workQueue(context, { ...work, ...thinking, bus, signal: interruption.signal });
+    const { say } = view;
+    const signal = interruption.signal;
+    const summary = await workQueue(context, {
+      ...work,
+      ...thinking,
+      bus,
+      signal,
+      ...(say === undefined ? {} : { say }),
+    });
     if (interruption.signal.aborted) return { summary, exitCode: EXIT_CODES.interrupted };
     if (summary.limit !== null) return { summary, exitCode: EXIT_CODES.limit };
     const unfinished = summary.failed > 0 || (work.only === undefined && summary.blocked > 0);
@@ -54,6 +63,8 @@ export interface QueueWork {
   readonly bus: EventBus;
   readonly signal: AbortSignal;
   readonly only?: readonly TaskId[];
+  /** Shows progress that is no event; not given: standard error. */
+  readonly say?: (line: string) => void;
 }
 
 /** Opens what a run needs (lock, engine, host) and works the queue; for `run` and `demo`. */
@@ -98,7 +109,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
         repository,
         state,
         bus: work.bus,
-        onProgress: (line) => context.note(line),
+        onProgress: work.say ?? ((line) => context.note(line)),
         containerName: (task, n) => agentName(installation, task, n),
         openHost: (services) =>
           openDockerHost({
@@ -125,6 +136,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
           idleTimeoutMs: settings.idleTimeoutMs,
           snapshotEveryMs: SNAPSHOT_EVERY_MS,
         },
+        setUp: settings.setUp,
         only: work.only,
         ...(settings.base === null ? {} : { baseRef: settings.base }),
         includeDirty: settings.includeDirty,
@@ -138,7 +150,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
   }
 }
 
-async function viewOf(context: Context, bus: EventBus): Promise<{ close(): void }> {
+async function viewOf(context: Context, bus: EventBus): Promise<LiveView> {
   if (context.json) {
     const { createJsonLines } = await import('./render/json-lines.ts');
     return createJsonLines(bus, context.out);

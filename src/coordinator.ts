@@ -27,6 +27,7 @@ import { type GatewayOptions, openRunGateway, type RunGateway } from './tasks/ga
 import { type Adopted, adoptAttempt, lostAttempt } from './tasks/recovery.ts';
 import { dropOld } from './tasks/retention.ts';
 import { workQueue } from './tasks/scheduler.ts';
+import { RunSetUp, type WantedSetUp } from './tasks/set-up.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './tasks/start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './tasks/start-tree.ts';
 import { type AttemptId, NO_USAGE, type RunId, type TaskId } from './types.ts';
@@ -48,6 +49,8 @@ export interface RunOptions {
   /** The engine of an attempt that is taken over from an earlier run, by the name it was recorded with. */
   engineNamed(name: string): Promise<Engine>;
   readonly bounds: AttemptBounds;
+  /** What is done once before the first agent; not given: nothing. */
+  readonly setUp?: WantedSetUp | null;
   /** What agents start from; undefined: HEAD. */
   readonly baseRef?: string | undefined;
   readonly includeDirty: boolean;
@@ -190,6 +193,7 @@ class Run {
   readonly #line = new StartLine();
   readonly #control: Control;
   readonly #disk: DiskWatch;
+  readonly #setUp: RunSetUp | null;
 
   constructor(the: RunParts) {
     this.#the = the;
@@ -206,6 +210,17 @@ class Run {
       },
       onWarning: (message) => this.#emit({ type: 'warning', message }),
     });
+    const { options, parts, base, host } = the;
+    const wanted = options.setUp ?? null;
+    this.#setUp =
+      wanted &&
+      new RunSetUp(wanted, {
+        ...{ host, base, repository: parts.repository, disk: this.#disk, bounds: options.bounds },
+        signal: this.#control.stopStarting,
+        openEgress: async () => (await the.gateway?.admitSetUp()) ?? null,
+        onProgress: (line) => parts.onProgress(line),
+        onWarning: (message) => this.#emit({ type: 'warning', message }),
+      });
   }
 
   get tally(): Omit<RunSummary, 'run'> {
@@ -229,8 +244,15 @@ class Run {
     }
     // Laid out while the first tasks are being claimed; they wait for the same work.
     host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
-    const adopted = await this.#adopt();
     using control = this.#control;
+    const adopted = await this.#adopt();
+    try {
+      await this.#setUp?.make();
+    } catch (error) {
+      // Nothing is started; what runs already was set up before.
+      await Promise.all(adopted.map((resume) => resume()));
+      throw error;
+    }
     await workQueue({
       state: parts.state,
       run,
@@ -336,6 +358,10 @@ class Run {
     let start: StartTree | StartConflict;
     try {
       start = await startTreeOf(repository, state, this.#the.base, attempt);
+      if (!('with' in start) && (await this.#setUp?.isOf(start.tree)) === false) {
+        const message = 'starts from results that change what the set-up depends on, and from the set-up of the base';
+        context.emit({ type: 'warning', task: task.id, attempt: attempt.id, message });
+      }
     } catch (error) {
       return { ended: withoutSandbox(lostEnd(attempt, error)), conflict: null };
     }

@@ -83,7 +83,11 @@ async function sweepDocker(
   try {
     const docker = await connectEngine(context.env);
     return await sweep(docker, state.installation, {
-      kinds: [...RUN_KINDS, ...(wantsCaches && mayTakeStore ? (['store', 'cache'] as const) : [])],
+      kinds: [
+        // A set-up names no run: the one that is under way would go.
+        ...RUN_KINDS.filter((kind) => run === null || kind !== 'setup'),
+        ...(wantsCaches && mayTakeStore ? (['store', 'cache'] as const) : []),
+      ],
       dryRun: options.dryRun,
       liveRun: run?.id ?? null,
       guests: () => liveGuests(state.directory),

@@ -63,7 +63,14 @@ async function demonstrate(context: Context, folder: string): Promise<number> {
   const onSignal = (): void => interruption.abort();
   process.once('SIGINT', onSignal);
   try {
-    await workQueue(context, { state, settings, engine: demoEngine, gateway: null, bus, signal: interruption.signal });
+    await workQueue(context, {
+      state,
+      settings: { ...settings, setUp: null },
+      engine: demoEngine,
+      gateway: null,
+      bus,
+      signal: interruption.signal,
+    });
   } finally {
     view.close();
     process.off('SIGINT', onSignal);

@@ -60,6 +60,7 @@ function dryRun(context: Context, settings: Settings, waiting: ReturnType<State[
       image: settings.image,
       dockerfile: settings.dockerfile,
       workspace: settings.workspace,
+      setup: settings.setUp?.command ?? null,
       history: settings.history,
       timeoutMs: settings.timeoutMs,
       idleTimeoutMs: settings.idleTimeoutMs,
@@ -71,6 +72,7 @@ function dryRun(context: Context, settings: Settings, waiting: ReturnType<State[
     `${waiting.length} ${waiting.length === 1 ? 'task' : 'tasks'}, ${settings.maxAgents} at once, on the local Docker engine`,
     `engine ${settings.engine?.name ?? '(none chosen)'}, ${imageOf(settings)}, time-out ${formatDuration(settings.timeoutMs)}, idle ${formatDuration(settings.idleTimeoutMs)}`,
     `per sandbox: memory ${formatSize(limits.memoryBytes)}, ${limits.cpus} CPUs, ${limits.pids} processes, disk ${formatSize(limits.diskBytes)}, no network`,
+    ...(settings.setUp === null ? [] : [`set-up before the first agent: ${settings.setUp.command}`]),
     ...waiting.map((task) => `  phase ${task.phase}  ${task.priority.padEnd(6)}  ${task.id}`),
   ];
   context.print(`${lines.join('\n')}\n`);

@@ -53,7 +53,13 @@ export class LiveScreen {
     this.#note(event);
     const line = event.type === 'agent.output' ? null : eventLine(event);
     if (line !== null) this.#news.push(`${clock(event.at)} ${line}`);
-    this.#redraw ??= setTimeout(() => this.#draw(), REDRAW_MS);
+    this.#drawSoon();
+  }
+
+  /** A line for people that is no event, above what is redrawn. */
+  say(line: string): void {
+    this.#news.push(sanitiseLine(line));
+    this.#drawSoon();
   }
 
   close(): void {
@@ -85,6 +91,10 @@ export class LiveScreen {
       .split(/[\r\n]+/)
       .map(sanitiseLine);
     agent.said = lines.findLast((line) => line !== '') ?? agent.said;
+  }
+
+  #drawSoon(): void {
+    this.#redraw ??= setTimeout(() => this.#draw(), REDRAW_MS);
   }
 
   #draw(): void {

@@ -9,6 +9,8 @@ import { clock } from './text.ts';
 export interface LiveView {
   /** Draws the last state, gives the cursor back, stops listening. Again does nothing. */
   close(): void;
+  /** Shows a line that is no event; not given: nothing is redrawn, standard error does. */
+  readonly say?: (line: string) => void;
 }
 
 export interface LiveViewOptions {
@@ -42,6 +44,7 @@ function onScreen(bus: EventBus, out: Screen): LiveView {
       stop();
       screen.close();
     },
+    say: (line) => screen.say(line),
   };
 }
 

@@ -11,15 +11,15 @@ const MIRROR_PORTS = [80, DEFAULT_PORT];
 
 /** Sets of hosts by name: the public services, as their own clients use them. */
 const PRESETS: Readonly<Record<string, readonly EgressRule[]>> = {
-  '@npm': hosts(['registry.npmjs.org', 'registry.yarnpkg.com']),
+  '@npm': hosts([...below('npmjs.org', 'registry'), ...below('yarnpkg.com', 'registry')]),
   '@pypi': hosts(['pypi.org', 'files.pythonhosted.org']),
   '@crates': hosts(['crates.io', 'index.crates.io', 'static.crates.io']),
   '@go': hosts(['proxy.golang.org', 'sum.golang.org']),
-  '@debian': hosts(['deb.debian.org', 'security.debian.org', 'cdn-fastly.deb.debian.org'], MIRROR_PORTS),
+  '@debian': hosts(below('debian.org', 'deb', 'security', 'cdn-fastly.deb'), MIRROR_PORTS),
 };
 
-/** What `--setup-allow` stands for where nobody says it: the usual registries and distribution mirrors. */
-export const SETUP_ALLOW: readonly EgressRule[] = [
+/** `@usual`: what a set-up may reach where nobody says more: the usual registries and distribution mirrors. */
+const USUAL: readonly EgressRule[] = [
   ...Object.values(PRESETS).flat(),
   ...hosts(['archive.ubuntu.com', '*.archive.ubuntu.com', 'security.ubuntu.com', 'ports.ubuntu.com'], MIRROR_PORTS),
   ...hosts(['dl-cdn.alpinelinux.org', 'dl.fedoraproject.org', 'mirrors.fedoraproject.org'], MIRROR_PORTS),
@@ -39,7 +39,7 @@ const LEAST_BITS = { 4: 8, 6: 7 } as const;
  * - `*.example.org`: any name below it;
  * - `registry.example.org=10.0.0.0/8`, `registry.example.org:8081=10.1.2.3/32`: a host of a private network; it is
  *   reached at addresses of that range (CIDR) and at no others;
- * - `@npm`, `@pypi`, `@crates`, `@go`, `@debian`.
+ * - `@npm`, `@pypi`, `@crates`, `@go`, `@debian`; `@usual`: all of these and more registries and mirrors.
  * No words, no rules: nothing is allowed.
  * @throws usage `BAD_VALUE` that says the word
  */
@@ -79,9 +79,10 @@ function parseWord(word: string): readonly EgressRule[] {
 }
 
 function preset(word: string): readonly EgressRule[] {
+  if (word === '@usual') return USUAL;
   const rules = Object.hasOwn(PRESETS, word) ? PRESETS[word] : undefined;
   if (rules !== undefined) return rules;
-  const known = Object.keys(PRESETS);
+  const known = [...Object.keys(PRESETS), '@usual'];
   const meant = suggest(word, known);
   throw bad(word, `is not one of ${known.join(', ')}`, meant === null ? undefined : `did you mean ${meant}?`);
 }
@@ -97,6 +98,10 @@ function checkedRange(word: string, text: string): string {
 
 function bad(word: string, problem: string, hint?: string) {
   return usageError('BAD_VALUE', `"${word}" ${problem}`, { hint });
+}
+
+function below(domain: string, ...names: readonly string[]): readonly string[] {
+  return names.map((name) => `${name}.${domain}`);
 }
 
 function hosts(names: readonly string[], ports: readonly number[] = [DEFAULT_PORT]): readonly EgressRule[] {

@@ -24,6 +24,21 @@ function written<T>(read: (text: string) => T) {
     .optional();
 }
 
+/** A list in YAML; in a variable or a flag its members are separated by commas. */
+function listOf(member: RegExp, expected: string) {
+  const one = z.string(expected).regex(member, expected);
+  const split = z.string(expected).transform((value) =>
+    value
+      .split(',')
+      .map((each) => each.trim())
+      .filter(Boolean),
+  );
+  return z.union([z.array(one, expected), split.pipe(z.array(one))], expected).optional();
+}
+
+/** `registry.example.org`, `*.example.org`, with a port if need be; or a set of hosts, `@npm`. */
+const HOST = /^(?:@[a-z]+|(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?(?::[0-9]{1,5})?)$/i;
+
 const text = z.string('expected text').trim().min(1, 'is empty');
 const truth = z
   .union([z.boolean(), z.enum(['true', 'false'])], 'expected true or false')
@@ -77,6 +92,9 @@ export const writtenSettings = z.strictObject({
   dockerfile: text.optional(),
   history: written((value) => parseCount(value, { least: 1, most: 1_000_000 })),
   workspace: z.enum(WORKSPACE_KINDS, `expected ${WORKSPACE_KINDS.join(' or ')}`).optional(),
+  setup: text.optional(),
+  'setup-allow': listOf(HOST, 'expected hosts, or sets of them such as @npm'),
+  'setup-inputs': listOf(/^[^\0:/][^\0]*$/, 'expected files of the repository, by pattern'),
   timeout: written((value) => parseDuration(value, { least: SECOND_MS, most: 30 * DAY_MS })),
   'idle-timeout': written((value) => parseDuration(value, { least: SECOND_MS, most: 30 * DAY_MS })),
   memory: written((value) => parseSize(value, { least: 64 * MEBIBYTE, most: 1024 ** 5 })),
@@ -109,6 +127,9 @@ export function normalise(settings: z.output<typeof writtenSettings>): Layer {
     image: settings.image,
     dockerfile: settings.dockerfile,
     workspace: settings.workspace,
+    setUp: settings.setup,
+    setUpAllow: settings['setup-allow'],
+    setUpInputs: settings['setup-inputs'],
     timeoutMs: settings.timeout,
     idleTimeoutMs: settings['idle-timeout'],
     memoryBytes: settings.memory,

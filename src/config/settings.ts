@@ -41,6 +41,9 @@ export interface Layer {
   /** Absolute path. */
   readonly dockerfile?: string | undefined;
   readonly workspace?: WorkspaceKind | undefined;
+  readonly setUp?: string | undefined;
+  readonly setUpAllow?: readonly string[] | undefined;
+  readonly setUpInputs?: readonly string[] | undefined;
   readonly timeoutMs?: number | undefined;
   readonly idleTimeoutMs?: number | undefined;
   readonly memoryBytes?: number | undefined;
@@ -53,6 +56,15 @@ export interface Layer {
 export interface EngineChoice {
   readonly name: string;
   readonly definition: EngineDefinition | null;
+}
+
+/** What is done once before the first agent, as root. */
+export interface SetUpSettings {
+  readonly command: string;
+  /** Hosts, and sets of hosts by `@name`, that it may reach. */
+  readonly allow: readonly string[];
+  /** Globs of files that it depends on, besides lock files and those that the command names. */
+  readonly inputs: readonly string[];
 }
 
 export interface Settings {
@@ -80,6 +92,8 @@ export interface Settings {
   readonly dockerfile: string | null;
   /** How the repository gets into sandboxes; null means the best that the Docker engine can. */
   readonly workspace: WorkspaceKind | null;
+  /** Null where nothing is set up. */
+  readonly setUp: SetUpSettings | null;
   readonly timeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly limits: Limits;
@@ -104,6 +118,9 @@ export const WRITTEN_NAMES = {
   image: 'image',
   dockerfile: 'dockerfile',
   workspace: 'workspace',
+  setUp: 'setup',
+  setUpAllow: 'setup-allow',
+  setUpInputs: 'setup-inputs',
   timeoutMs: 'timeout',
   idleTimeoutMs: 'idle-timeout',
   memoryBytes: 'memory',
@@ -121,6 +138,7 @@ export const DEFAULTS = {
   maxAgents: 3,
   history: 1,
   network: 'model',
+  setUpAllow: ['@usual'],
   timeoutMs: HOUR_MS,
   idleTimeoutMs: 10 * MINUTE_MS,
   memoryBytes: 4 * GIBIBYTE,
@@ -168,7 +186,9 @@ const RUNS_OR_LOOSENS = [
   'image',
   'dockerfile',
   'includeDirty',
+  'setUp',
 ] as const;
+const ALLOWS = ['setUpAllow'] as const;
 const BUDGETS = ['budgetUsd', 'budgetTokens', 'taskBudgetUsd'] as const;
 
 /**
@@ -192,6 +212,12 @@ export function looseningKeys(repository: Layer, below: Layer): (keyof Layer)[] 
   const { network } = repository;
   if (network !== undefined && NETWORKS.indexOf(network) > NETWORKS.indexOf(below.network ?? DEFAULTS.network)) {
     loosening.push('network');
+  }
+  for (const key of ALLOWS) {
+    const allowed: readonly string[] = below[key] ?? DEFAULTS[key];
+    // The usual hosts hold those of every other set.
+    const isWithin = (one: string) => allowed.includes(one) || (allowed.includes('@usual') && one.startsWith('@'));
+    if (repository[key]?.every(isWithin) === false) loosening.push(key);
   }
   return loosening;
 }
@@ -220,6 +246,7 @@ export function settingsOf(layer: Layer): Settings {
     image: layer.image ?? null,
     dockerfile: layer.dockerfile ?? null,
     workspace: layer.workspace ?? null,
+    setUp: setUpOf(layer),
     timeoutMs: layer.timeoutMs ?? DEFAULTS.timeoutMs,
     idleTimeoutMs: layer.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs,
     limits: {
@@ -229,6 +256,11 @@ export function settingsOf(layer: Layer): Settings {
       diskBytes: layer.diskBytes ?? DEFAULTS.diskBytes,
     },
   };
+}
+
+function setUpOf({ setUp, setUpAllow, setUpInputs }: Layer): SetUpSettings | null {
+  if (setUp === undefined) return null;
+  return { command: setUp, allow: setUpAllow ?? DEFAULTS.setUpAllow, inputs: setUpInputs ?? [] };
 }
 
 function engineOf(layer: Layer, engines: Readonly<Record<string, EngineDefinition>>): EngineChoice | null {

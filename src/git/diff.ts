@@ -137,16 +137,21 @@ export async function diffStat(repo: Repository, from: ObjectId, to: ObjectId): 
   return (await git(await privateGit(repo), args)).stdout.toString('utf8');
 }
 
-/** Entries that differ between two trees; with `trees`, folders that differ too. Cost follows the difference. */
+/**
+ * Entries that differ between two trees; with `trees`, folders that differ too; with `only`, those that one of these
+ * pathspecs matches. Cost follows the difference.
+ */
 export async function rawChanges(
   where: GitEnvironment,
   from: ObjectId,
   to: ObjectId,
-  options: { readonly trees?: boolean } = {},
+  options: { readonly trees?: boolean; readonly only?: readonly string[] } = {},
 ): Promise<RawChange[]> {
   if (from === to) return [];
   const depth = options.trees === true ? ['-r', '-t'] : ['-r'];
-  const answer = await git(where, ['diff-tree', ...depth, '-z', '--raw', '--no-abbrev', '--no-renames', from, to]);
+  const only = options.only === undefined ? [] : ['--', ...options.only];
+  const args = ['diff-tree', ...depth, '-z', '--raw', '--no-abbrev', '--no-renames', from, to, ...only];
+  const answer = await git(where, args);
   const fields = splitNul(answer.stdout);
   const changes: RawChange[] = [];
   for (let at = 0; at + 1 < fields.length; at += 2) {

@@ -1,9 +1,10 @@
 /**
  * The writable folders of attempts. Overlaid: `a/<id>/{u,w,h,hw}`, workspace upper and work, home upper and work.
  * Copied: `a/<id>/{f,h,x}`, the whole workspace, the home, and what we remember of the copy, which the agent cannot see.
+ * Either may have `a/<id>/set-up`, the id of the set-up that it stands on.
  */
 
-import { chmod, lchown, mkdir, readdir, writeFile } from 'node:fs/promises';
+import { chmod, lchown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CallFault } from '../session/protocol.ts';
 import type { WorkspaceKind } from '../types.ts';
@@ -24,8 +25,18 @@ export interface AttemptWork {
   readonly kind: WorkspaceKind;
   /** The overlay's upper, or the whole workspace. */
   readonly folder: string;
+  readonly home: string;
   /** Remembers the copy (see copy.ts). */
   readonly memory: string;
+  /** The set-up that it stands on. */
+  readonly setUp: string | null;
+}
+
+export interface NewAttempt {
+  readonly id: string;
+  readonly kind: WorkspaceKind;
+  readonly files: readonly HomeFile[];
+  readonly setUp: string | null;
 }
 
 /** Folder names by kind; `given` are the agent's own, the others ours. */
@@ -33,6 +44,8 @@ const FOLDERS = {
   overlay: { work: 'u', given: ['u', 'h'], ours: ['w', 'hw'] },
   copy: { work: 'f', given: ['f', 'h', 'x'], ours: [] },
 } as const;
+
+const SET_UP = 'set-up';
 
 export class Attempts {
   readonly #store: string;
@@ -46,7 +59,9 @@ export class Attempts {
     const home = path.join(this.#store, 'a', id);
     for (const kind of ['overlay', 'copy'] as const) {
       const folder = path.join(home, FOLDERS[kind].work);
-      if ((await entries(folder)) !== null) return { kind, folder, memory: path.join(home, 'x') };
+      if ((await entries(folder)) === null) continue;
+      const setUp = await this.setUpOf(id);
+      return { kind, folder, home: path.join(home, 'h'), memory: path.join(home, 'x'), setUp };
     }
     throw new CallFault('KEEPER_NO_ATTEMPT', `the store has no attempt ${id}`);
   }
@@ -55,7 +70,7 @@ export class Attempts {
    * Makes the folders of an attempt and lays `files` into its home. Made again from nothing when nobody wrote into the
    * workspace yet. @throws CallFault KEEPER_ATTEMPT_EXISTS when somebody did: that is work
    */
-  async prepare(id: string, kind: WorkspaceKind, files: readonly HomeFile[]): Promise<void> {
+  async prepare({ id, kind, files, setUp }: NewAttempt): Promise<void> {
     const home = path.join(this.#store, 'a', id);
     // A copy is work as soon as it is whole; until then it holds nothing of anybody.
     for (const name of ['u', 'x']) {
@@ -68,8 +83,19 @@ export class Attempts {
     await mkdir(home, { mode: 0o711 });
     for (const name of ours) await mkdir(path.join(home, name), { mode: 0o700 });
     for (const name of given) await mkdir(path.join(home, name), { mode: 0o755 });
+    if (setUp !== null) await writeFile(path.join(home, SET_UP), setUp);
     await layFiles(path.join(home, 'h'), files);
     for (const name of given) await lchown(path.join(home, name), AGENT_UID, AGENT_UID);
+  }
+
+  /** The set-up that an attempt stands on. */
+  async setUpOf(id: string): Promise<string | null> {
+    try {
+      return await readFile(path.join(this.#store, 'a', id, SET_UP), 'utf8');
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw error;
+    }
   }
 
   /** Bytes on the disk beyond what each attempt started from. */

@@ -8,8 +8,10 @@ import { CallFault } from '../session/protocol.ts';
 import type { Flag } from '../types.ts';
 import { type FoundEntry, ReadRoot } from './files.ts';
 import type { IgnoreRules } from './ignore.ts';
+import { isAsMade, type Made, MadeBySetUp, NOTHING_MADE } from './made.ts';
 import { type BytePath, gitRefuses, isDotGit, join, printable } from './names.ts';
 import type { ObjectReader } from './objects.ts';
+import { type RulesFile, RulesOnTheWay } from './rules.ts';
 import { GITLINK_MODE, isFolder, NO_ENTRIES, type Tree, type TreeEntry } from './tree.ts';
 
 /** A file or symlink that may differ from what the base has at its path. */
@@ -49,25 +51,24 @@ export interface ListOptions {
   readonly objects: ObjectReader;
   /** How to read the folder: as an overlay's upper, or as a whole copy of the tree. */
   readonly view: UpperView | WholeView;
+  /** The layer of the set-up that the agent started from: what it left at a path is nobody's change, whatever became of it. */
+  readonly made: ReadRoot | null;
   readonly rules: IgnoreRules;
   /** Most entries to list, those of a whole copy that the base has too aside; more is a CallFault COLLECT_TOO_LARGE. */
   readonly maxEntries: number;
 }
 
-/** Rules of more bytes than this are not applied: the skeleton lies in memory. */
-const LARGEST_RULES = 1 << 20;
 /** Folders listed between two looks at other requests. */
 const FOLDERS_AT_ONCE = 50;
 
-interface RulesFile {
-  readonly folder: BytePath;
-  readonly content: Buffer;
-}
-
-interface Folder {
+export interface Folder {
   readonly path: BytePath;
   /** What the base tree has there, seen or not. */
   readonly base: Tree;
+  /** What the set-up left there, seen or not. */
+  readonly made: Made;
+  /** The topmost folder on the way that the base does not have. */
+  readonly top: BytePath | null;
   /** The base's entries are hidden unless the upper repeats them. */
   readonly opaque: boolean;
   /** The `.gitignore` files that hold for it, from the root down, its own not included. */
@@ -89,16 +90,22 @@ class Walk implements Listing {
   ignored = 0;
   readonly #root: ReadRoot;
   readonly #options: ListOptions;
+  readonly #made: MadeBySetUp;
+  readonly #rules: RulesOnTheWay;
+  readonly #changedOfMade = new Set<BytePath>();
   readonly #waiting: Folder[] = [];
   /** Listings of the upper folders that the base has as well. */
   readonly #shared = new Map<BytePath, readonly FoundEntry[]>();
   #opaque: ReadonlySet<BytePath> = new Set();
-  readonly #rulesSet = new Set<RulesFile>();
   #entries = 0;
 
   constructor(root: ReadRoot, options: ListOptions) {
     this.#root = root;
     this.#options = options;
+    this.#made = new MadeBySetUp(options.made);
+    const onTooLarge = (path: BytePath) =>
+      this.#flag('ignore-rules', path, 'more than 1 MiB of ignore rules: not applied');
+    this.#rules = new RulesOnTheWay({ ...options, root, made: this.#made, onTooLarge });
   }
 
   async run(): Promise<void> {
@@ -109,20 +116,28 @@ class Walk implements Listing {
       const asked = [...this.#shared.keys()].filter((folder) => folder !== '');
       if (asked.length > 0) this.#opaque = await view.opaque(asked);
     }
-    this.#waiting.push({ path: '', base, opaque: view.kind === 'whole', rules: [] });
+    this.#waiting.push({
+      path: '',
+      base,
+      made: this.#made.inRoot(),
+      top: null,
+      opaque: view.kind === 'whole',
+      rules: [],
+    });
     let visited = 0;
     for (let folder = this.#waiting.pop(); folder !== undefined; folder = this.#waiting.pop()) {
       await this.#visit(folder);
       visited += 1;
       if (visited % FOLDERS_AT_ONCE === 0) await breathe();
     }
+    for (const path of this.#changedOfMade) this.#flag('set-up', path, 'made by the set-up, changed: left out');
   }
 
   /** Opaqueness is asked for with one program, so the folders that can have it are found first. */
   async #findShared(base: Tree): Promise<void> {
     const found: { readonly path: BytePath; readonly base: Tree }[] = [{ path: '', base }];
     for (const folder of found) {
-      const entries = this.#list(folder.path, folder.base);
+      const entries = this.#list({ ...folder, made: NOTHING_MADE });
       this.#shared.set(folder.path, entries);
       for (const { name, stat } of entries) {
         const known = folder.base.get(name);
@@ -134,8 +149,8 @@ class Walk implements Listing {
   }
 
   async #visit(folder: Folder): Promise<void> {
-    const entries = this.#shared.get(folder.path) ?? this.#list(folder.path, folder.base);
-    const rules = await this.#rulesIn(folder, entries);
+    const entries = this.#shared.get(folder.path) ?? this.#list(folder);
+    const rules = await this.#rules.inside(folder, entries);
     const inside: Folder = { ...folder, rules };
     const seen = new Set<BytePath>();
     const added: FoundEntry[] = [];
@@ -155,13 +170,14 @@ class Walk implements Listing {
 
   async #takeAdded(folder: Folder, added: readonly FoundEntry[]): Promise<void> {
     const asked = added.map(({ name, stat }) => ({ path: join(folder.path, name), folder: stat.isDirectory() }));
-    const ignored = folder.rules.length > 0 && asked.length > 0 ? await this.#ask(folder.rules, asked) : [];
+    const ignored = folder.rules.length > 0 && asked.length > 0 ? await this.#rules.ignored(folder.rules, asked) : [];
     for (const [at, entry] of added.entries()) {
       const known = folder.base.get(entry.name);
       if (ignored[at] === true) {
         this.ignored += 1;
         this.#delete(known, join(folder.path, entry.name));
-      } else await this.#take(folder, entry, known);
+      } else if (known === undefined && this.#isOfSetUp(folder, entry)) this.#leaveOutMade(folder, entry);
+      else await this.#take(folder, entry, known);
     }
   }
 
@@ -171,7 +187,9 @@ class Walk implements Listing {
     if (gitRefuses(name, stat.isSymbolicLink())) {
       return this.#flag('unsupported-path', path, 'git refuses this name: left out');
     }
-    if (stat.isDirectory()) return this.#takeFolder(folder, path, known);
+    if (stat.isDirectory()) {
+      return this.#takeFolder({ ...folder, made: this.#made.inside(folder.made, folder.path, name) }, path, known);
+    }
     const { view } = this.#options;
     if (view.kind === 'whole' && known !== undefined && view.unchanged(path, stat, known)) return;
     if (stat.isFile() || stat.isSymbolicLink()) {
@@ -183,20 +201,35 @@ class Walk implements Listing {
     this.#delete(known, path);
   }
 
+  /** @param folder the one that it lies in, with what the set-up left in it itself */
   async #takeFolder(folder: Folder, path: BytePath, known: TreeEntry | undefined): Promise<void> {
+    const { made, rules } = folder;
     if (known?.mode === GITLINK_MODE) {
-      const inside = this.#list(path, NO_ENTRIES).some(({ name, stat }) => !isDotGit(name) && !this.#isWhiteout(stat));
-      if (inside) this.#flag('submodule', path, 'files inside a submodule are left out');
+      const inside = this.#list({ path, base: NO_ENTRIES, made }).filter(({ name }) => !made.has(name));
+      if (inside.some(({ name, stat }) => !isDotGit(name) && !this.#isWhiteout(stat)))
+        this.#flag('submodule', path, 'files inside a submodule are left out');
       return;
     }
     if (known !== undefined && isFolder(known)) {
       const base = await this.#options.objects.tree(known.id);
       const opaque = folder.opaque || this.#opaque.has(path);
-      this.#waiting.push({ path, base, opaque, rules: folder.rules });
+      this.#waiting.push({ path, base, made, top: null, opaque, rules });
       return;
     }
     this.#delete(known, path);
-    this.#waiting.push({ path, base: NO_ENTRIES, opaque: false, rules: folder.rules });
+    this.#waiting.push({ path, base: NO_ENTRIES, made, top: folder.top ?? path, opaque: false, rules });
+  }
+
+  /** Folders are nobody's: what an agent puts into one of the set-up's is its own. */
+  #isOfSetUp(folder: Folder, { name, stat }: FoundEntry): boolean {
+    return !stat.isDirectory() && folder.made.has(name);
+  }
+
+  /** Told once for each of the topmost paths that the base does not have. */
+  #leaveOutMade(folder: Folder, { name, stat }: FoundEntry): void {
+    const made = folder.made.get(name);
+    if (this.#options.view.kind === 'whole' && made !== undefined && isAsMade(stat, made)) return;
+    this.#changedOfMade.add(folder.top ?? join(folder.path, name));
   }
 
   #delete(known: TreeEntry | undefined, path: BytePath): void {
@@ -206,60 +239,21 @@ class Walk implements Listing {
   }
 
   #leaveOutDotGit(folder: Folder, { name, stat }: FoundEntry): void {
-    if (this.#isWhiteout(stat)) return;
+    if (this.#isWhiteout(stat) || folder.made.has(name)) return;
     if (name !== '.git') this.#flag('unsupported-path', join(folder.path, name), 'git refuses this name: left out');
     else if (folder.path !== '') {
       this.#flag('nested-repository', folder.path, 'taken as ordinary files, without its own history');
     }
   }
 
-  /** The rules that hold inside a folder, its own as the agent sees them included. */
-  async #rulesIn(folder: Folder, entries: readonly FoundEntry[]): Promise<readonly RulesFile[]> {
-    const content = await this.#ownRules(folder, entries);
-    return content === null ? folder.rules : [...folder.rules, { folder: folder.path, content }];
-  }
-
-  async #ownRules(folder: Folder, entries: readonly FoundEntry[]): Promise<Buffer | null> {
-    const path = join(folder.path, '.gitignore');
-    const own = entries.find(({ name }) => name === '.gitignore');
-    if (own !== undefined) {
-      // git does not follow a `.gitignore` that is a symlink.
-      if (!own.stat.isFile() || !this.#root.reaches(path) || this.#rulesTooLarge(path, own.stat.size)) return null;
-      const chunks: Buffer[] = [];
-      await this.#root.read(path, own.stat, (chunk) => {
-        chunks.push(chunk);
-      });
-      return Buffer.concat(chunks);
-    }
-    const known = folder.opaque ? undefined : folder.base.get('.gitignore');
-    if (known === undefined || !known.mode.startsWith('100')) return null;
-    if (this.#rulesTooLarge(path, await this.#options.objects.size(known.id))) return null;
-    return this.#options.objects.content(known.id);
-  }
-
-  #rulesTooLarge(path: BytePath, bytes: number): boolean {
-    if (bytes <= LARGEST_RULES) return false;
-    this.#flag('ignore-rules', path, 'more than 1 MiB of ignore rules: not applied');
-    return true;
-  }
-
-  #ask(rules: readonly RulesFile[], asked: readonly { path: BytePath; folder: boolean }[]): Promise<boolean[]> {
-    for (const one of rules) {
-      if (this.#rulesSet.has(one)) continue;
-      this.#options.rules.setRules(one.folder, one.content);
-      this.#rulesSet.add(one);
-    }
-    return this.#options.rules.ignored(asked);
-  }
-
   #isWhiteout(stat: Stats): boolean {
     return this.#options.view.kind === 'upper' && isWhiteout(stat);
   }
 
-  #list(folder: BytePath, base: Tree): readonly FoundEntry[] {
+  #list({ path, base, made }: Pick<Folder, 'path' | 'base' | 'made'>): readonly FoundEntry[] {
     const isWhole = this.#options.view.kind === 'whole';
-    return this.#root.list(folder, (name) => {
-      if (isWhole && base.has(name)) return;
+    return this.#root.list(path, (name) => {
+      if (isWhole && (base.has(name) || made.has(name))) return;
       this.#entries += 1;
       if (this.#entries <= this.#options.maxEntries) return;
       const limit = this.#options.maxEntries;

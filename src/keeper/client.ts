@@ -22,6 +22,21 @@ export interface TreeLayer {
   readonly depth: number;
 }
 
+export interface KeptSetUp {
+  readonly id: string;
+  /** Of what it was made. */
+  readonly key: string;
+  /** The image that its root file system became. */
+  readonly image: string;
+  /** When it was made or last used, milliseconds. */
+  readonly usedAt: number;
+}
+
+/** Where a set-up lies, relative to the store: below a tree's folders and below the home. */
+export function setUpFolders(id: string): { readonly workspace: string; readonly home: string } {
+  return { workspace: `s/${id}/f`, home: `s/${id}/h` };
+}
+
 interface LayerRequest {
   readonly tree: ObjectId;
   readonly commit: ObjectId;
@@ -106,6 +121,8 @@ export class KeeperClient implements AsyncDisposable {
   async prepareAttempt(attempt: {
     readonly id: string;
     readonly homeFiles: readonly { readonly path: string; readonly content: Buffer; readonly mode: number }[];
+    /** What it stands on, besides its tree. */
+    readonly setUp?: string | null;
   }): Promise<{ upper: string; work: string; homeUpper: string; homeWork: string }> {
     await this.#prepare('overlay', attempt);
     const under = (name: string) => `a/${attempt.id}/${name}`;
@@ -120,7 +137,7 @@ export class KeeperClient implements AsyncDisposable {
     attempt: Parameters<KeeperClient['prepareAttempt']>[0] & { readonly tree: ObjectId },
   ): Promise<{ workspace: string; home: string }> {
     await this.#prepare('copy', attempt);
-    await this.#ask('fillCopy', { id: attempt.id, tree: attempt.tree });
+    await this.#ask('fillCopy', { id: attempt.id, tree: attempt.tree, setUp: attempt.setUp ?? null });
     return { workspace: `a/${attempt.id}/f`, home: `a/${attempt.id}/h` };
   }
 
@@ -143,6 +160,37 @@ export class KeeperClient implements AsyncDisposable {
     } catch (error) {
       throw asError(error);
     }
+  }
+
+  /** Finished set-ups. */
+  async setUps(): Promise<KeptSetUp[]> {
+    return (await this.#ask<{ setUps: KeptSetUp[] }>('setUps')).setUps;
+  }
+
+  /** Says that a set-up was used now. */
+  async touchSetUp(id: string): Promise<void> {
+    await this.#ask('touchSetUp', { id });
+  }
+
+  /**
+   * Makes a set-up of what an attempt left, whose container must have ended: what its tree does not have, given to the
+   * agents' user, and its home. Of the tracked paths that it changed, which stay behind, `count` says how many there are.
+   */
+  async keepSetUp(request: {
+    readonly attempt: string;
+    readonly tree: ObjectId;
+    readonly objectFormat: 'sha1' | 'sha256';
+    /** 12 hexadecimal digits; nothing may have that id. */
+    readonly id: string;
+    readonly key: string;
+    readonly image: string;
+  }): Promise<{ count: number; changed: readonly string[] }> {
+    return this.#ask('keepSetUp', request);
+  }
+
+  /** Removes a set-up; rejects with KEEPER_SET_UP_IN_USE while an attempt stands on it. */
+  async removeSetUp(id: string): Promise<void> {
+    await this.#ask('removeSetUp', { id });
   }
 
   /** Removes an attempt's folders; its container must be gone. Harmless when they are not there. */
@@ -178,7 +226,7 @@ export class KeeperClient implements AsyncDisposable {
   async #prepare(workspace: WorkspaceKind, attempt: Parameters<KeeperClient['prepareAttempt']>[0]): Promise<void> {
     const files = attempt.homeFiles.map(({ path, content, mode }) => ({ path, mode, size: content.length }));
     const body = attempt.homeFiles.map((file) => file.content);
-    await this.#ask('prepareAttempt', { id: attempt.id, workspace, files }, body);
+    await this.#ask('prepareAttempt', { id: attempt.id, workspace, files, setUp: attempt.setUp ?? null }, body);
   }
 
   async #lay(layer: NewLayer, shallow: readonly ObjectId[] | null = null): Promise<void> {

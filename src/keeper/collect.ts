@@ -47,15 +47,7 @@ const SETUID_OR_SETGID = 0o6000;
  */
 export async function findChanges(upper: string, options: CollectOptions): Promise<CollectedChanges> {
   const listing = await listChanges(upper, options);
-  const doubtful: Candidate[] = [];
-  const changed: Candidate[] = [];
-  const same = await Promise.all(listing.candidates.map((one) => couldBeAsBefore(one, options)));
-  for (const [at, one] of listing.candidates.entries()) (same[at] === true ? doubtful : changed).push(one);
-  const root = new ReadRoot(upper);
-  for (const [at, one] of doubtful.entries()) {
-    if ((await blobId(root, one, options.format)) !== one.known?.id) changed.push(one);
-    if (at % FILES_AT_ONCE === 0) await breathe();
-  }
+  const changed = await differing(new ReadRoot(upper), listing.candidates, options);
   const { kept, left, bytes } = fitting(changed, options.maxBytes);
   return {
     deletes: [...listing.deletes].sort(),
@@ -65,6 +57,23 @@ export async function findChanges(upper: string, options: CollectOptions): Promi
     ignored: listing.ignored,
     bytes,
   };
+}
+
+/** Those that are not as the base has them; only files of the base's mode and size are read. */
+export async function differing(
+  root: ReadRoot,
+  candidates: readonly Candidate[],
+  options: Pick<CollectOptions, 'format' | 'objects'>,
+): Promise<Candidate[]> {
+  const doubtful: Candidate[] = [];
+  const changed: Candidate[] = [];
+  const same = await Promise.all(candidates.map((one) => couldBeAsBefore(one, options)));
+  for (const [at, one] of candidates.entries()) (same[at] === true ? doubtful : changed).push(one);
+  for (const [at, one] of doubtful.entries()) {
+    if ((await blobId(root, one, options.format)) !== one.known?.id) changed.push(one);
+    if (at % FILES_AT_ONCE === 0) await breathe();
+  }
+  return changed;
 }
 
 /** Streams the flags: there may be more of them than fit into one answer. */
@@ -190,7 +199,7 @@ async function blobId(root: ReadRoot, one: Candidate, format: ObjectFormat): Pro
   return hash.digest('hex');
 }
 
-async function couldBeAsBefore(one: Candidate, options: CollectOptions): Promise<boolean> {
+async function couldBeAsBefore(one: Candidate, options: Pick<CollectOptions, 'objects'>): Promise<boolean> {
   const { known } = one;
   if (known === undefined || !sameKind(one, known)) return false;
   return one.kind === 'symlink' || (await options.objects.size(known.id)) === one.stat.size;

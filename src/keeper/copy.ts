@@ -4,7 +4,7 @@
  */
 
 import { lstatSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CallFault } from '../session/protocol.ts';
 import type { WholeView } from './changes.ts';
@@ -13,6 +13,7 @@ import { ReadRoot } from './files.ts';
 import { restamp, stampsOf } from './git-index.ts';
 import { isMissing, Layers } from './layers.ts';
 import { type BytePath, join, pathBytes } from './names.ts';
+import { SetUps } from './set-ups.ts';
 import { run } from './spawn.ts';
 import type { ObjectFormat } from './tree.ts';
 
@@ -21,12 +22,14 @@ const REMEMBERED = 'index';
 /** Bytes on the disk that the copy took. */
 const COPIED = 'bytes';
 
-/** Copies the layers of `tree`, bottom first, into `a/<attempt>/f`. */
-export async function fillCopy(
-  store: string,
-  copy: { readonly attempt: string; readonly tree: string },
-  signal: AbortSignal,
-): Promise<void> {
+export interface NewCopy {
+  readonly attempt: string;
+  readonly tree: string;
+  readonly setUp: string | null;
+}
+
+/** Copies the layers of `tree`, bottom first, into `a/<attempt>/f`, and what the set-up has besides. */
+export async function fillCopy(store: string, copy: NewCopy, signal: AbortSignal): Promise<void> {
   const layers = new Layers(store);
   const [top, ...below] = await layers.stack(copy.tree);
   const upwards = [top, ...below].reverse();
@@ -36,6 +39,11 @@ export async function fillCopy(
     else await copyDelta(layers.folder(layer.tree), folder, signal);
   }
   const memory = path.join(store, 'a', copy.attempt, 'x');
+  if (copy.setUp !== null) {
+    const setUps = new SetUps(store);
+    await copyMissing(setUps.folder(copy.setUp), folder, signal);
+    await copyHome(setUps.homeFolder(copy.setUp), { home: path.join(store, 'a', copy.attempt, 'h'), memory }, signal);
+  }
   const index = await readFile(path.join(folder, '.git/index'));
   restamp(index, top.objectFormat, (name) =>
     lstatSync(Buffer.concat([Buffer.from(`${folder}/`), name]), { bigint: true }),
@@ -95,7 +103,7 @@ async function copyDelta(layer: string, folder: string, signal: AbortSignal): Pr
   for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
     for (const { name, stat } of root.list(at, () => {})) {
       const inside = join(at, name);
-      const target = Buffer.concat([Buffer.from(`${folder}/`), pathBytes(inside)]);
+      const target = absolute(folder, inside);
       const there = lstatSync(target, { throwIfNoEntry: false });
       if (stat.isDirectory()) {
         if (there !== undefined && !there.isDirectory()) await rm(target);
@@ -107,7 +115,49 @@ async function copyDelta(layer: string, folder: string, signal: AbortSignal): Pr
       if (!stat.isCharacterDevice()) files.push(inside);
     }
   }
-  const list = Buffer.concat(files.flatMap((one) => [Buffer.from('./'), pathBytes(one), Buffer.of(0)]));
+  await copyPaths(layer, files, { folder, signal });
+}
+
+/** Copies what is not there, a folder that is not there whole; what is there wins, whatever it is. */
+async function copyMissing(layer: string, folder: string, signal: AbortSignal): Promise<void> {
+  const root = new ReadRoot(layer);
+  const missing: BytePath[] = [];
+  const waiting: BytePath[] = [''];
+  for (let at = waiting.pop(); at !== undefined; at = waiting.pop()) {
+    for (const { name, stat } of root.list(at, () => {})) {
+      const inside = join(at, name);
+      const there = lstatSync(absolute(folder, inside), { throwIfNoEntry: false });
+      if (there === undefined) missing.push(inside);
+      else if (stat.isDirectory() && there.isDirectory()) waiting.push(inside);
+    }
+  }
+  await copyPaths(layer, missing, { folder, signal });
+}
+
+/** The set-up's home, with what was laid into the attempt's own over it. */
+async function copyHome(
+  layer: string,
+  { home, memory }: { readonly home: string; readonly memory: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const aside = path.join(memory, 'home');
+  await mkdir(aside);
+  for (const name of await readdir(home)) await rename(path.join(home, name), path.join(aside, name));
+  const copy = ['cp', '-a', '--reflink=auto', '--remove-destination', '--'] as const;
+  for (const from of [layer, aside]) await run([...copy, `${from}/.`, home], { cwd: '/', signal });
+  await rm(aside, { recursive: true });
+}
+
+async function copyPaths(
+  layer: string,
+  paths: readonly BytePath[],
+  { folder, signal }: { readonly folder: string; readonly signal: AbortSignal },
+): Promise<void> {
+  const list = Buffer.concat(paths.flatMap((one) => [Buffer.from('./'), pathBytes(one), Buffer.of(0)]));
   const copy = ['xargs', '-0', '-r', 'cp', '-a', '--reflink=auto', '--parents', '-t', folder, '--'] as const;
   await run(copy, { cwd: layer, signal }, [list]);
+}
+
+function absolute(folder: string, inside: BytePath): Buffer {
+  return Buffer.concat([Buffer.from(`${folder}/`), pathBytes(inside)]);
 }

@@ -8,17 +8,22 @@ import type { Call, Handler } from '../session/serve.ts';
 import { ByteReader } from '../session/streams.ts';
 import type { WorkspaceKind } from '../types.ts';
 import { Attempts, type AttemptWork, type HomeFile } from './attempts.ts';
-import { isWhiteout } from './changes.ts';
+import { isWhiteout, type UpperView, type WholeView } from './changes.ts';
 import { type CollectOptions, findChanges, sendChanges, sendFlags } from './collect.ts';
 import { fillCopy, rememberedView } from './copy.ts';
+import { ReadRoot } from './files.ts';
 import { fillDelta, fillHistory, fillTree } from './fill.ts';
 import { IgnoreRules } from './ignore.ts';
 import { AGENT_UID, Layers, type NewLayer } from './layers.ts';
-import { attemptParam, objectIdParam } from './names.ts';
+import { attemptParam, objectIdParam, printable } from './names.ts';
 import { ObjectReader } from './objects.ts';
 import { opaqueFolders } from './opaque.ts';
+import { SetUps } from './set-ups.ts';
 import type { ObjectFormat } from './tree.ts';
 import { type TrimOptions, trimLayers } from './trim.ts';
+
+/** Of changed paths, told to people. */
+const MOST_NAMES = 100;
 
 type Params = Readonly<Record<string, unknown>>;
 
@@ -28,6 +33,7 @@ export async function prepareStore(store: string): Promise<void> {
     { name: 't', mode: 0o755 },
     { name: 'a', mode: 0o711 },
     { name: 'h', mode: 0o755 },
+    { name: 's', mode: 0o755 },
   ];
   for (const { name, mode } of folders) {
     await mkdir(path.join(store, name), { recursive: true });
@@ -41,6 +47,7 @@ export async function prepareStore(store: string): Promise<void> {
 export function keeperMethods(store: string): Readonly<Record<string, Handler>> {
   const layers = new Layers(store);
   const attempts = new Attempts(store);
+  const setUps = new SetUps(store);
   return {
     trees: async () => ({ trees: await layers.all() }),
     stack: async ({ params }) => {
@@ -56,8 +63,11 @@ export function keeperMethods(store: string): Readonly<Record<string, Handler>> 
     },
     removeTree: async ({ params }) => layers.remove(objectIdParam(params.tree)),
     prepareAttempt: async (call) => {
-      const id = attemptParam(call.params.id);
-      await attempts.prepare(id, kindParam(call.params.workspace), await homeFiles(call));
+      const { params } = call;
+      const setUp = params.setUp === null ? null : setUpParam(params.setUp);
+      if (setUp !== null) await setUps.require(setUp);
+      const kind = kindParam(params.workspace);
+      await attempts.prepare({ id: attemptParam(params.id), kind, files: await homeFiles(call), setUp });
     },
     readsOverlay: async ({ params, signal }) => {
       const { folder } = await attempts.work(attemptParam(params.id));
@@ -67,7 +77,24 @@ export function keeperMethods(store: string): Readonly<Record<string, Handler>> 
     },
     attempts: async () => ({ attempts: await attempts.all() }),
     removeAttempt: async ({ params }) => attempts.remove(attemptParam(params.id)),
-    collect: async (call) => collect(call, layers, await attempts.work(attemptParam(call.params.attempt))),
+    collect: async (call) => {
+      const work = await attempts.work(attemptParam(call.params.attempt));
+      await collect(call, { layers, setUps, work });
+    },
+    setUps: async () => ({ setUps: await setUps.all() }),
+    touchSetUp: async ({ params }) => setUps.touch(setUpParam(params.id)),
+    keepSetUp: async (call) => {
+      const work = await attempts.work(attemptParam(call.params.attempt));
+      return keepSetUp(call, { layers, setUps, work });
+    },
+    removeSetUp: async ({ params }) => {
+      const id = setUpParam(params.id);
+      for (const attempt of await attempts.all()) {
+        if ((await attempts.setUpOf(attempt)) !== id) continue;
+        throw new CallFault('KEEPER_SET_UP_IN_USE', `the set-up is needed by ${attempt}`);
+      }
+      await setUps.remove(id);
+    },
     written: async ({ signal }) => ({ bytes: Object.fromEntries(await attempts.written(signal)) }),
     usage: async () => usage(store),
   };
@@ -91,14 +118,38 @@ export function agentMethods(store: string): Readonly<Record<string, Handler>> {
       );
     },
     fillCopy: async ({ params, signal }) => {
-      await fillCopy(store, { attempt: attemptParam(params.id), tree: objectIdParam(params.tree) }, signal);
+      const setUp = params.setUp === null ? null : setUpParam(params.setUp);
+      await fillCopy(store, { attempt: attemptParam(params.id), tree: objectIdParam(params.tree), setUp }, signal);
     },
   };
 }
 
+interface Reading {
+  readonly layers: Layers;
+  readonly setUps: SetUps;
+  readonly work: AttemptWork;
+}
+
+function viewOf(work: AttemptWork, format: ObjectFormat, signal: AbortSignal): Promise<WholeView> | UpperView {
+  if (work.kind === 'copy') return rememberedView(work.memory, format);
+  return { kind: 'upper', opaque: (folders) => opaqueFolders(work.folder, folders, signal) };
+}
+
+/** Names at most some of the tracked paths that were changed. */
+async function keepSetUp({ params, signal }: Call, { layers, setUps, work }: Reading): Promise<unknown> {
+  const tree = objectIdParam(params.tree);
+  const format = formatParam(params.objectFormat);
+  using objects = new ObjectReader(await layers.objects(tree), { format, signal });
+  const setUp = { id: setUpParam(params.id), key: textParam(params.key), image: textParam(params.image) };
+  const view = await viewOf(work, format, signal);
+  const changed = await setUps.keep(setUp, work, { tree, format, objects, view, signal });
+  return { count: changed.length, changed: changed.slice(0, MOST_NAMES).map(printable) };
+}
+
 /** The flags follow the answer; the changes follow when the client ends its own stream. */
-async function collect(call: Call, layers: Layers, work: AttemptWork): Promise<void> {
+async function collect(call: Call, { layers, setUps, work }: Reading): Promise<void> {
   const { params, signal } = call;
+  if (work.setUp !== null) await setUps.require(work.setUp);
   const tree = objectIdParam(params.tree);
   const format = formatParam(params.objectFormat);
   using objects = new ObjectReader(await layers.objects(tree), { format, signal });
@@ -109,10 +160,8 @@ async function collect(call: Call, layers: Layers, work: AttemptWork): Promise<v
     objects,
     maxEntries: numberParam(params.maxEntries),
     maxBytes: numberParam(params.maxBytes),
-    view:
-      work.kind === 'copy'
-        ? await rememberedView(work.memory, format)
-        : { kind: 'upper', opaque: (folders) => opaqueFolders(work.folder, folders, signal) },
+    view: await viewOf(work, format, signal),
+    made: work.setUp === null ? null : new ReadRoot(setUps.folder(work.setUp)),
     rules,
   };
   const found = await findChanges(work.folder, options);
@@ -163,6 +212,17 @@ function trimParam({ used, maxBytes, maxLayers }: Params): TrimOptions {
     maxBytes: numberParam(maxBytes),
     maxLayers: numberParam(maxLayers),
   };
+}
+
+/** It becomes part of a path. */
+function setUpParam(value: unknown): string {
+  if (typeof value === 'string' && /^[0-9a-f]{12}$/.test(value)) return value;
+  throw new CallFault('KEEPER_BAD_CALL', `not a set-up: ${JSON.stringify(value)}`);
+}
+
+function textParam(value: unknown): string {
+  if (typeof value === 'string') return value;
+  throw new CallFault('KEEPER_BAD_CALL', `not a text: ${JSON.stringify(value)}`);
 }
 
 function kindParam(value: unknown): WorkspaceKind {

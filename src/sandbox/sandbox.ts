@@ -70,6 +70,13 @@ export interface SandboxHost extends AsyncDisposable {
    * has no network and asks the coordinator for each. Disposing the host removes it.
    */
   openGateway(options: { readonly dials: boolean }): Promise<GatewayTransport>;
+  /**
+   * Has an earlier set-up of the same image, command and inputs be what sandboxes start from that are created from here
+   * on. False where there is none.
+   */
+  reuseSetUp(spec: Pick<SetUpSpec, 'command' | 'inputs'>): Promise<boolean>;
+  /** A sandbox to set up in: root, on the tree, which must be prepared. One at a time. Otherwise as `create`. */
+  createSetUp(spec: SetUpSpec): Promise<CreatedSetUp>;
   /** Costs a walk over what the running attempts wrote. */
   diskUse(): Promise<DiskUse>;
 }
@@ -77,6 +84,44 @@ export interface SandboxHost extends AsyncDisposable {
 /** How control sessions into the gateway are opened; each ends the one before. */
 export interface GatewayTransport {
   open(): Promise<Duplex>;
+}
+
+/** What is done once for all sandboxes, before the first. */
+export interface SetUpSpec {
+  /** Run by `sh -c` in the workspace. */
+  readonly command: string;
+  /** Digest of the files that it depends on. */
+  readonly inputs: string;
+  readonly tree: ObjectId;
+  readonly commit: ObjectId;
+  readonly limits: Limits;
+  /** Milliseconds; the sandbox ends itself then, even without us. */
+  readonly timeoutMs: number;
+  /** The way out; null: no network at all. */
+  readonly egress: SetUpEgress | null;
+}
+
+/** The gateway as a set-up reaches it. */
+export interface SetUpEgress {
+  /** Where its forward proxy is, inside the sandbox: `http://127.0.0.1:47821`. */
+  readonly url: string;
+  /** Worth nothing once the set-up has ended. */
+  readonly token: string;
+}
+
+export interface CreatedSetUp extends CreatedSandbox {
+  /** Its name in `diskUse`. */
+  readonly attempt: AttemptId;
+  /**
+   * Has what it made be what sandboxes start from that are created from here on: its root file system, and of workspace
+   * and home what the tree does not have. To be called once, when it has ended and before it is discarded.
+   */
+  keep(): Promise<KeptSetUp>;
+}
+
+export interface KeptSetUp {
+  /** Tracked paths that it had changed and that are as they were again: how many, and the first of them, printable. */
+  readonly restored: { readonly count: number; readonly paths: readonly string[] };
 }
 
 /** What is on the disk that sandboxes write to. */

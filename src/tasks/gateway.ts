@@ -3,7 +3,7 @@
  * reached, the service wants us to wait, it refuses the key) into what happens to them.
  */
 
-import { createHmac } from 'node:crypto';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import type { Access } from '../engine/engine.ts';
 import { environmentError, type OrchestrateError } from '../errors.ts';
 import { type DialFor, GatewayClient } from '../gateway/client.ts';
@@ -14,11 +14,13 @@ import {
   GATEWAY_PORT,
   type GatewayEvent,
 } from '../gateway/protocol.ts';
-import type { SandboxHost } from '../sandbox/sandbox.ts';
+import type { SandboxHost, SetUpEgress } from '../sandbox/sandbox.ts';
 import { type AskToolbox, remoteToolbox } from '../toolbox/remote-toolbox.ts';
 import type { Toolbox } from '../toolbox/toolbox.ts';
 import type { AttemptId, Caps, ModelApi, Usage } from '../types.ts';
 
+const URL_IN_SANDBOX = `http://127.0.0.1:${GATEWAY_PORT}`;
+const NO_CAPS: Caps = { usd: null, tokens: null };
 /** A shorter wait is not worth holding containers still for, milliseconds. */
 const WORTH_PAUSING_MS = 2_000;
 
@@ -57,6 +59,8 @@ export interface AccessPlan {
   readonly models: readonly string[] | null;
   readonly allow: readonly EgressRule[];
   readonly caps: Caps;
+  /** Hosts that the set-up may reach. */
+  readonly setUpAllow: readonly EgressRule[];
 }
 
 /** What happens to an attempt from the gateway's side. */
@@ -120,7 +124,28 @@ export class RunGateway implements AsyncDisposable {
     await this.#client.open({ attempt, token, toolboxToken, apis, models, allow, caps });
     this.#hooks.set(attempt, hooks);
     for (const { until, reason } of this.#limited.values()) hooks.onPause(reason, until);
-    return { url: `http://127.0.0.1:${GATEWAY_PORT}`, token };
+    return { url: URL_IN_SANDBOX, token };
+  }
+
+  /** Lets the run's set-up out to its own hosts, and to no model, until it is disposed of; null: it may reach nothing. */
+  async admitSetUp(): Promise<(SetUpEgress & AsyncDisposable) | null> {
+    const { setUpAllow: allow } = this.#options.plan;
+    if (allow.length === 0) return null;
+    const attempt = `setup-${randomUUID()}`;
+    const token = randomBytes(32).toString('hex');
+    const access = { attempt, token, toolboxToken: null, apis: [], models: null, allow, caps: NO_CAPS };
+    await this.#client.open(access);
+    return {
+      url: URL_IN_SANDBOX,
+      token,
+      [Symbol.asyncDispose]: async () => {
+        const { denied } = await this.#client.revoke(attempt);
+        for (const { host, reason } of denied) {
+          const flag = `--setup-allow ${host.replace(/:443$/, '')}`;
+          this.#listener?.onWarning(`the set-up was refused to reach ${host} (${reason}); to let it: ${flag}`);
+        }
+      },
+    };
   }
 
   /** Ends what the attempt has under way and makes its token worthless; gives its totals. */

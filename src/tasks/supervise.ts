@@ -19,11 +19,13 @@ export interface Supervision {
   readonly attempt: AttemptId;
   /** Milliseconds until the agent is ended; while it is paused they do not count. */
   readonly leftMs: number;
-  readonly idle: IdleWatch;
+  /** Null: doing nothing is no reason to end it. */
+  readonly idle: IdleWatch | null;
   readonly diskBytes: number;
   readonly disk: DiskWatch;
   readonly signal: AbortSignal;
-  readonly ties: Ties;
+  /** Null: the gateway has no say. */
+  readonly ties: Ties | null;
 }
 
 export interface Supervised {
@@ -45,10 +47,10 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
   const onAbort = (): void => stop({ why: signal.reason === KILLED_BY_USER ? 'killed' : 'interrupted' });
   const deadline = new Stopwatch(bounds.leftMs, () => stop({ why: 'timeout' }));
   let letIdleGoOn = (): void => {};
-  ties.watch((isPaused) => {
+  ties?.watch((isPaused) => {
     if (isPaused) {
       deadline.stop();
-      letIdleGoOn = bounds.idle.hold();
+      letIdleGoOn = bounds.idle?.hold() ?? letIdleGoOn;
     } else {
       deadline.goOn();
       letIdleGoOn();
@@ -57,10 +59,10 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
     // The engine is in trouble: waiting for the end reports it.
     done.catch(() => {});
   });
-  bounds.idle.start(() => stop({ why: 'idle' }));
-  const onBudget = (): void => stop({ why: 'budget', reason: String(ties.budget.reason) });
-  ties.budget.addEventListener('abort', onBudget, { once: true });
-  if (ties.budget.aborted) onBudget();
+  bounds.idle?.start(() => stop({ why: 'idle' }));
+  const onBudget = (): void => stop({ why: 'budget', reason: String(ties?.budget.reason) });
+  ties?.budget.addEventListener('abort', onBudget, { once: true });
+  if (ties?.budget.aborted === true) onBudget();
   const unwatch = bounds.disk.watch(bounds.attempt, bounds.diskBytes, (reason) => stop({ why: 'disk', reason }));
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
@@ -68,9 +70,9 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
     return { ended: await running.ended(), stopped };
   } finally {
     deadline.stop();
-    bounds.idle[Symbol.dispose]();
-    ties.watch(null);
-    ties.budget.removeEventListener('abort', onBudget);
+    bounds.idle?.[Symbol.dispose]();
+    ties?.watch(null);
+    ties?.budget.removeEventListener('abort', onBudget);
     unwatch();
     signal.removeEventListener('abort', onAbort);
   }

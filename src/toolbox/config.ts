@@ -1,6 +1,6 @@
 import type { Forward } from './forward.ts';
 
-/** What the coordinator tells the toolbox, as JSON in its environment (which the agent cannot read). */
+/** What the coordinator tells the toolbox, as JSON in its environment (which the agent cannot read) or in a file. */
 export interface ToolboxConfig {
   /** The agent's program and arguments; empty where tools are served. */
   readonly argv: readonly string[];

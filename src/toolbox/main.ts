@@ -6,7 +6,7 @@
  */
 
 import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { whenWorked } from './clock.ts';
 import type { ToolboxConfig, ToolsConfig } from './config.ts';
@@ -109,7 +109,15 @@ function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-const config = JSON.parse(process.env.ORCHESTRATE_TOOLBOX ?? '') as ToolboxConfig;
+/** From the environment, or from a file that goes once it is read: an image made of this container holds neither. */
+function readConfig(file: string | undefined): ToolboxConfig {
+  if (file === undefined) return JSON.parse(process.env.ORCHESTRATE_TOOLBOX ?? '');
+  const text = readFileSync(file, 'utf8');
+  rmSync(file);
+  return JSON.parse(text);
+}
+
+const config = readConfig(process.argv[2]);
 for (const folder of config.folders) mkdirSync(folder, { recursive: true });
 if (config.forward !== null) await forwardPort(config.forward);
 start(config);

@@ -90,6 +90,18 @@ describe('sweep', () => {
     ]);
   });
 
+  it('finds images without a tag by their id, and leaves a base that was made locally', async () => {
+    await container('agent', 'agent');
+    const query = { container: `${installation}-agent` };
+    const made = { _query: query, _body: { Labels: labels(installation, 'cache') } };
+    const { Id: id } = (await docker.getContainer(query.container).commit(made as object)) as { Id: string };
+    // Really removing them would take what all repositories of this engine share.
+    const found = await sweep(docker, installation, { kinds: ['cache'], dryRun: true });
+    expect(found).toContainEqual({ type: 'image', name: id, kind: 'cache' });
+    expect(found.filter((one) => one.name.startsWith('orchestrate-base:'))).toEqual([]);
+    await docker.getImage(id).remove();
+  });
+
   it('leaves what is younger than asked for', async () => {
     await container('agent', 'agent');
     await volume('store', 'store');

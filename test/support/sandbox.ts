@@ -13,8 +13,8 @@ import { rootCommit } from '../../src/git/commits.ts';
 import { packOfTree } from '../../src/git/objects.ts';
 import { findRepository } from '../../src/git/repository.ts';
 import { openDockerHost } from '../../src/sandbox/docker/host.ts';
-import type { BaseTree, OutputChunk, RunningSandbox, SandboxHost } from '../../src/sandbox/sandbox.ts';
-import type { AttemptId, Limits, ObjectId, TaskId } from '../../src/types.ts';
+import type { BaseTree, OutputChunk, RunningSandbox, SandboxHost, SetUpEgress } from '../../src/sandbox/sandbox.ts';
+import type { AttemptId, Flag, Limits, ObjectId, TaskId, WorkspaceKind } from '../../src/types.ts';
 import { Scratch } from './scratch.ts';
 
 /** The environment that `--engine-command` promises (CLI.md), no variable more. */
@@ -65,6 +65,12 @@ export interface SandboxEnd {
   /** The collected tree's id and the paths that differ from the base's. */
   readonly tree: ObjectId;
   readonly changed: readonly string[];
+  readonly flags: readonly Flag[];
+}
+
+export interface SetUpEnd {
+  readonly output: string;
+  readonly restored: readonly string[];
 }
 
 export interface LiveSandbox {
@@ -119,6 +125,7 @@ export class SandboxBench implements AsyncDisposable {
       readonly image?: string | null;
       readonly files?: Readonly<Record<string, string>>;
       readonly programs?: readonly string[];
+      readonly workspace?: WorkspaceKind;
     } = {},
   ): Promise<SandboxBench> {
     const scratch = await Scratch.create(options.files ?? { 'README.md': '# Sample\n' });
@@ -136,7 +143,7 @@ export class SandboxBench implements AsyncDisposable {
           image: options.image ?? null,
           programs: options.programs ?? [],
           keep: [],
-          workspace: null,
+          workspace: options.workspace ?? null,
           history: 1,
         },
         historyOf: () => Promise.reject(new Error('no history was asked for')),
@@ -163,6 +170,25 @@ export class SandboxBench implements AsyncDisposable {
 
   get host(): SandboxHost {
     return this.#parts.host;
+  }
+
+  /** Sets up, whatever was before; sandboxes that start afterwards start from what it made. */
+  async setUp(command: string, egress: SetUpEgress | null = null): Promise<SetUpEnd> {
+    const { host, tree, commit } = this.#parts;
+    const spec = { command, inputs: '', tree, commit, limits: LIMITS, timeoutMs: 60_000, egress };
+    const created = await host.createSetUp(spec);
+    try {
+      const running = await created.start();
+      const output = new Output(undefined);
+      const followed = output.follow(running);
+      const { exitCode } = await running.ended();
+      await followed;
+      if (exitCode !== 0) throw new Error(`the set-up ended with ${exitCode}: ${output.text}`);
+      const { restored } = await created.keep();
+      return { output: output.text, restored: restored.paths };
+    } finally {
+      await created.discard();
+    }
   }
 
   /** Starts one attempt: `command` is a program with arguments, or a line for `sh -c` as `--engine-command` takes it. */
@@ -230,7 +256,7 @@ export class SandboxBench implements AsyncDisposable {
           if (change.kind === 'file') for await (const _ of change.content);
         }
         const { exitCode, outOfMemory } = sandbox;
-        const ending = { tree: await collection.tree, changed: changed.sort() };
+        const ending = { tree: await collection.tree, changed: changed.sort(), flags: collection.flags };
         return { exitCode, outOfMemory, output: output.text, outputBytes: output.bytes, ...ending };
       },
     };
@@ -245,6 +271,7 @@ export class SandboxBench implements AsyncDisposable {
     for (const { Name } of (await this.docker.listVolumes({ filters })).Volumes ?? []) {
       await this.docker.getVolume(Name).remove();
     }
+    for (const { Id } of await this.docker.listImages({ filters })) await this.docker.getImage(Id).remove();
     await this.#parts.scratch[Symbol.asyncDispose]();
   }
 }

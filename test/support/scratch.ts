@@ -156,6 +156,7 @@ export class Scratch implements AsyncDisposable {
         await docker.getContainer(Id).remove({ force: true, v: true });
       }
       for (const { Name } of (await docker.listVolumes({ filters })).Volumes) await docker.getVolume(Name).remove();
+      for (const { Id } of await docker.listImages({ filters })) await docker.getImage(Id).remove();
     }
     await rm(this.folder, { recursive: true, force: true });
   }

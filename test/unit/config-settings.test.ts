@@ -65,6 +65,7 @@ describe('layers', () => {
       image: null,
       dockerfile: null,
       workspace: null,
+      setUp: null,
       timeoutMs: 3_600_000,
       idleTimeoutMs: 600_000,
       limits: { memoryBytes: 4 * GIB, cpus: 2, pids: 2048, diskBytes: 10 * GIB },
@@ -125,6 +126,9 @@ describe('layers', () => {
       'image: "node:24"',
       'workspace: copy',
       'history: 20',
+      'setup: npm ci',
+      'setup-allow: ["@npm", "*.example.org", "registry.example.org:8443"]',
+      'setup-inputs: ["db/*.sql", "**/pom.xml"]',
       'timeout: 1h30m',
       'idle-timeout: 90s',
       'memory: 512m',
@@ -149,10 +153,22 @@ describe('layers', () => {
       dockerfile: null,
       workspace: 'copy',
       history: 20,
+      setUp: {
+        command: 'npm ci',
+        allow: ['@npm', '*.example.org', 'registry.example.org:8443'],
+        inputs: ['db/*.sql', '**/pom.xml'],
+      },
       timeoutMs: 5_400_000,
       idleTimeoutMs: 90_000,
       limits: { memoryBytes: GIB / 2, cpus: 0.5, pids: 64, diskBytes: 1.5 * GIB },
     });
+  });
+
+  it('reads lists from flags and variables, separated by commas', async () => {
+    const environment = { ORCHESTRATE_SETUP: 'make deps', ORCHESTRATE_SETUP_INPUTS: 'Makefile, db/*.sql' };
+    const { settings } = await load({ environment, flags: { 'setup-allow': 'a.example,@npm' } });
+    const inputs = ['Makefile', 'db/*.sql'];
+    expect(settings.setUp).toEqual({ command: 'make deps', allow: ['a.example', '@npm'], inputs });
   });
 
   it('lets the upper layer choose between an engine and a command', async () => {
@@ -249,6 +265,16 @@ describe('problems', () => {
     expect(await problemsOf({})).toContain('is larger than 1 MiB');
   });
 
+  it.each([
+    ['setup-allow: ["http://x"]', 'expected hosts'],
+    ['setup-allow: [a b]', 'expected hosts'],
+    ['setup-allow: 3', 'expected hosts'],
+    ['setup-inputs: [/etc/passwd]', 'expected files'],
+    ['setup: ""', 'is empty'],
+  ])('of %s', async (user, said) => {
+    expect(await problemsOf({ user: `${user}\n` })).toContain(said);
+  });
+
   it('of flags are found without any file', () => {
     expect(() => checkFlags({ memory: '4x', 'include-dirty': true })).toThrow('--memory: "4x" is not a size');
     expect(() => checkFlags({ memory: '4g', 'include-dirty': true })).not.toThrow();
@@ -283,12 +309,25 @@ describe("a repository's own file", () => {
     ['engine-command: evil', 'engine-command'],
     ['engines: { evil: { command: evil } }', 'engines'],
     ['include-dirty: true', 'include-dirty'],
+    ['setup: evil', 'setup'],
   ])('cannot set %s without being accepted', async (repository, key) => {
     const untouched = (await load()).settings;
     const { settings, warnings } = await load({ repository: `${repository}\n` });
     expect(settings).toEqual(untouched);
     expect(warnings).toEqual([expect.stringContaining(`ignored: ${key} (`)]);
     expect((await load({ trust: accept })).settings).not.toEqual(untouched);
+  });
+
+  it('cannot let a set-up reach more than the user lets it, and may let it reach less', async () => {
+    const layers = { user: 'setup: npm ci\nsetup-allow: ["@npm", own.example.org]\n' };
+    const { settings, warnings } = await load({
+      ...layers,
+      repository: 'setup-allow: [own.example.org, other.example]\n',
+    });
+    expect(settings.setUp?.allow).toEqual(['@npm', 'own.example.org']);
+    expect(warnings).toEqual([expect.stringContaining('ignored: setup-allow (')]);
+    const less = await load({ ...layers, repository: 'setup-allow: [own.example.org]\nsetup-inputs: [a]\n' });
+    expect(less).toMatchObject({ warnings: [], settings: { setUp: { allow: ['own.example.org'], inputs: ['a'] } } });
   });
 
   it('may go as far as the user went', async () => {

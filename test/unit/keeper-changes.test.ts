@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type CollectOptions, findChanges, sendChanges } from '../../src/keeper/collect.ts';
 import { readCollection } from '../../src/keeper/collection.ts';
+import { ReadRoot } from '../../src/keeper/files.ts';
 import { IgnoreRules } from '../../src/keeper/ignore.ts';
 import { ObjectReader } from '../../src/keeper/objects.ts';
 import type { Tree } from '../../src/keeper/tree.ts';
@@ -43,6 +44,8 @@ interface Limits {
   readonly maxEntries?: number;
   readonly maxBytes?: number;
   readonly opaque?: readonly string[];
+  /** What a set-up left, like the entries of an upper. */
+  readonly made?: Readonly<Record<string, string>>;
   /** Called between listing and reading. */
   between?(): Promise<void>;
 }
@@ -64,6 +67,7 @@ async function collect(upper: string, tree: string, limits: Limits = {}): Promis
     format: 'sha1',
     objects,
     rules,
+    made: limits.made === undefined ? null : new ReadRoot(folderOf('made', limits.made)),
     view: {
       kind: 'upper',
       opaque: async (asked) => new Set(asked.filter((folder) => limits.opaque?.includes(folder))),
@@ -95,7 +99,11 @@ async function collect(upper: string, tree: string, limits: Limits = {}): Promis
 
 /** An upper folder made of paths: text is a file, null a whiteout, `/` an empty folder. */
 function upperOf(entries: Readonly<Record<string, string | null>>): string {
-  const upper = path.join(scratch, 'upper');
+  return folderOf('upper', entries);
+}
+
+function folderOf(folder: string, entries: Readonly<Record<string, string | null>>): string {
+  const upper = path.join(scratch, folder);
   mkdirSync(upper, { recursive: true });
   for (const [name, content] of Object.entries(entries)) {
     const at = path.join(upper, name);
@@ -372,5 +380,46 @@ describe('a file that is not what was listed any more', () => {
     const collecting = collect(upper, base, { between: async () => void (await change(upper)) });
     await expect(collecting).rejects.toMatchObject({ code: 'KEEPER_CHANGED_WHILE_READ' });
     expect(await readFile(path.join(scratch, 'secret/file'), 'utf8')).toBe(secret);
+  });
+});
+
+describe('what a set-up made', () => {
+  const made = { 'made/m.txt': 'm', 'made/.gitignore': '*.log\n', 'src/made.txt': 'm', file: 'f', 'folder/x': 'x' };
+  const collectOver = async (entries: Readonly<Record<string, string | null>>, limits: Limits = {}) => {
+    const base = await baseOf({ 'a.txt': 'a', 'src/b.txt': 'b' });
+    const collected = await collect(upperOf(entries), base, { made, ...limits });
+    return { paths: paths(collected), flags: collected.flags.map((flag) => `${flag.code} ${flag.path}`) };
+  };
+
+  it('is left out, whatever became of it', async () => {
+    const touched = { 'made/m.txt': 'changed', 'src/made.txt': null, folder: 'now a file', 'made/.gitignore': null };
+    expect(await collectOver(touched)).toEqual({ paths: [], flags: ['set-up folder', 'set-up made'] });
+  });
+
+  it("does not hide the agent's own beside it, but by the ignore rules that the agent sees", async () => {
+    const own = { 'made/own.txt': 'o', 'made/own.log': 'ignored', 'made/deep/own.log': 'ignored', 'src/own.log': 'o' };
+    expect(await collectOver(own)).toEqual({ paths: ['+made/own.txt', '+src/own.log'], flags: [] });
+  });
+
+  it('has no ignore rules in a folder that the agent made again, or took them out of', async () => {
+    const own = { 'made/own.log': 'o' };
+    expect(await collectOver(own, { opaque: ['made'] })).toEqual({ paths: ['+made/own.log'], flags: [] });
+    const emptied = { 'made/own.log': 'o', 'made/.gitignore': null };
+    expect(await collectOver(emptied)).toEqual({ paths: ['+made/own.log'], flags: [] });
+  });
+
+  it('can have been a file where the agent made a folder', async () => {
+    expect(await collectOver({ 'file/own.txt': 'o' })).toEqual({ paths: ['+file/own.txt'], flags: [] });
+  });
+
+  it('is tracked where the tree has it', async () => {
+    const base = await baseOf({ 'src/made.txt': 'tracked' });
+    const upper = upperOf({ 'src/made.txt': 'changed', 'made/m.txt': 'changed' });
+    expect(paths(await collect(upper, base, { made }))).toEqual(['+src/made.txt']);
+  });
+
+  it('is no nested repository of the agent', async () => {
+    const nested = { made: { 'nested/.git/HEAD': 'x' } };
+    expect(await collectOver({ 'nested/.git/HEAD': 'changed' }, nested)).toEqual({ paths: [], flags: [] });
   });
 });

@@ -282,6 +282,16 @@ describe('a run as it works', () => {
     expect(drawn.replace(sequences, '')).not.toMatch(/[^\n\r\P{Cc}]/u);
   });
 
+  it('has lines that are no events above what is redrawn', async () => {
+    const bus = new EventBus();
+    const out = paper();
+    const view = createLiveView(bus, out, { tty: true });
+    view.say?.(`set-up | ${EVIL}building`);
+    await expect.poll(() => out.text()).toMatch(/Jset-up \| \P{Cc}*building\n\[\.{20}\] 0\/0 done/u);
+    view.close();
+    expect(createLiveView(bus, out, { tty: false }).say).toBeUndefined();
+  });
+
   it('is an event a line with --json', () => {
     const bus = new EventBus();
     const out = paper();

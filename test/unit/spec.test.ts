@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { setUpConfig, setUpContainer, setUpEnvironment } from '../../src/sandbox/docker/set-up-spec.ts';
 import { agentContainer, gatewayContainer, keeperContainer, overlayOptions } from '../../src/sandbox/docker/spec.ts';
 import type { AttemptId, ObjectId, TaskId } from '../../src/types.ts';
 
@@ -116,7 +117,10 @@ describe('the keeper', () => {
 });
 
 describe('a sandbox with a gateway', () => {
-  const { HostConfig: config, Env: env } = agentContainer(spec, { ...place, gatewayVolume: 'gateway' });
+  const { HostConfig: config, Env: env } = agentContainer(
+    { ...spec, hasGateway: true },
+    { ...place, gatewayVolume: 'gateway' },
+  );
 
   it('has no network either, but a folder with its socket that it cannot change', () => {
     expect(config?.NetworkMode).toBe('none');
@@ -173,5 +177,47 @@ describe('overlay options', () => {
     const lower = Array.from({ length: 9 }, (_, index) => `${store}/t/${String(index).repeat(64)}/f`);
     const attempt = `${store}/a/${'x'.repeat(40)}.100`;
     expect(overlayOptions({ lower, upper: `${attempt}/u`, work: `${attempt}/w` }).length).toBeLessThan(4096);
+  });
+});
+
+describe('the create body of a set-up', () => {
+  const reaching = { ...spec, hasGateway: true };
+  const egress = { url: 'http://127.0.0.1:47821', token: 'c0ffee' };
+  const made = setUpContainer(reaching, { ...place, gatewayVolume: 'gateway' });
+
+  it("is an agent's but for root, a few capabilities and a root file system to write to", () => {
+    const { User, Entrypoint, Env, Labels, HostConfig, ...rest } = made;
+    expect(body).toMatchObject(rest);
+    const { CapAdd, ReadonlyRootfs, Mounts, ...others } = HostConfig ?? {};
+    expect(host).toMatchObject(others);
+    expect([User, CapAdd, ReadonlyRootfs]).toEqual([
+      '0:0',
+      ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'SETGID', 'SETUID'],
+      false,
+    ]);
+    expect(Labels).toEqual({ orchestrate: 'abc', 'orchestrate.kind': 'setup', 'orchestrate.schema': '1' });
+    expect(Mounts?.slice(2)).toMatchObject([
+      { Source: 'toolbox', ReadOnly: true },
+      { Source: 'gateway', Target: '/run/orchestrate', ReadOnly: true },
+    ]);
+    expect(setUpContainer(spec, place).HostConfig?.Mounts).toHaveLength(3);
+  });
+
+  it('has no command, no token and no variable with a value in what becomes the configuration of an image', () => {
+    expect(made.Env).toEqual(image.variables);
+    expect(JSON.stringify([made.Entrypoint, made.Cmd, made.Labels])).not.toMatch(/c0ffee|true|47821/);
+  });
+
+  it('is told the rest in a file of its home', () => {
+    const env = setUpEnvironment(image, egress);
+    const config = setUpConfig({ ...reaching, env }, image);
+    expect(made.Entrypoint?.at(-1)).toBe(`/home/agent/${config.path}`);
+    expect(JSON.parse(config.content.toString())).toMatchObject({
+      argv: ['/bin/sh', '-c', 'true'],
+      env: { PATH: '/image/bin:/bin', HTTPS_PROXY: 'http://setup:c0ffee@127.0.0.1:47821', HOME: '/home/agent' },
+      forward: { port: 47_821, socket: '/run/orchestrate/gateway.sock' },
+    });
+    expect(JSON.parse(setUpConfig(spec, image).content.toString()).forward).toBeNull();
+    expect(Object.keys(setUpEnvironment({ ...image, isOurs: false }, null)).join()).not.toMatch(/PROXY|CERT/i);
   });
 });

@@ -5,19 +5,22 @@ import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import type { Container } from 'dockerode';
 import type { ShallowHistory } from '../../git/history.ts';
-import { KeeperClient } from '../../keeper/client.ts';
+import { KeeperClient, setUpFolders } from '../../keeper/client.ts';
 import type { AttemptId, ObjectId, WorkspaceKind } from '../../types.ts';
 import type {
   AdoptedSandbox,
   BaseTree,
   CreatedSandbox,
+  CreatedSetUp,
   DiskUse,
   GatewayTransport,
   IsolationLevel,
   LeftSandbox,
   SandboxHost,
   SandboxSpec,
+  SetUpSpec,
 } from '../sandbox.ts';
+import type { AgentImage } from './agent-image.ts';
 import { engineFailure, isStatus } from './engine-errors.ts';
 import { ImageFitting } from './fitting.ts';
 import { type GatewayLink, removeGateway, startGateway } from './gateway-link.ts';
@@ -27,6 +30,7 @@ import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL } from './names.ts';
 import { dropOldVersions } from './old-versions.ts';
 import { requirePrograms } from './programs.ts';
 import { DockerSandbox } from './sandbox.ts';
+import { SetUps } from './set-ups.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
 import { ensureStore, leaveStore, removeLeftAttempts, STORE_LIMITS, type StoreLimits, trimStore } from './store.ts';
 import { isSharedInUse, RUN_KINDS, sweep } from './sweep.ts';
@@ -160,8 +164,9 @@ class DockerHost implements SandboxHost {
   readonly #options: DockerHostOptions;
   readonly #prepared: Prepared;
   readonly #keeper: KeeperClient;
-  /** Null for our own image, which needs none. */
-  readonly #fitting: ImageFitting | null;
+  /** By image; our own needs none. */
+  readonly #fittings = new Map<string, ImageFitting>();
+  readonly #setUps: SetUps;
   readonly #trees = new Map<ObjectId, Promise<void>>();
   readonly #pasts = new Map<ObjectId, Promise<void>>();
   #gateway: Promise<GatewayLink> | null = null;
@@ -179,8 +184,13 @@ class DockerHost implements SandboxHost {
     this.#prepared = prepared;
     const { agent } = prepared.images;
     this.#hasWritableRoots = !agent.isOurs;
-    this.#fitting = agent.isOurs ? null : new ImageFitting(agent, options.onWarning);
     this.#keeper = prepared.client;
+    const { docker, installation, objectFormat, keep } = options;
+    this.#setUps = new SetUps({
+      ...{ docker, installation, objectFormat, image: agent, keeper: prepared.client },
+      mayRemove: keep.length === 0,
+      place: (spec) => this.#place(spec),
+    });
   }
 
   async prepareTree(base: BaseTree): Promise<void> {
@@ -218,16 +228,8 @@ class DockerHost implements SandboxHost {
 
   async create(spec: SandboxSpec): Promise<CreatedSandbox> {
     const keeper = this.#keeper;
-    const folders = this.workspace === 'copy' ? await this.#copy(spec) : await this.#overlay(spec);
-    const { images } = this.#prepared;
-    const body = agentContainer(spec, {
-      installation: this.#options.installation,
-      run: this.#options.run,
-      image: images.agent,
-      toolboxVolume: images.toolboxVolume,
-      gatewayVolume: spec.hasGateway ? this.#gatewayVolume() : null,
-      ...folders,
-    });
+    const placement = await this.#place(spec);
+    const body = agentContainer(spec, placement);
     const { docker, objectFormat } = this.#options;
     try {
       const container = await docker.createContainer(body).catch(async (error) => {
@@ -236,13 +238,26 @@ class DockerHost implements SandboxHost {
         await docker.getContainer(spec.containerName).remove({ force: true, v: true });
         return docker.createContainer(body);
       });
-      if (this.#fitting !== null) await this.#fit(container, this.#fitting, spec.argv[0] ?? '');
+      await this.#fit(container, placement.image, spec.argv[0] ?? '');
       const { attempt, tree, limits } = spec;
       return new DockerSandbox({ container, keeper, objectFormat, attempt, tree, diskBytes: limits.diskBytes });
     } catch (cause) {
       await keeper.removeAttempt(spec.attempt).catch(() => {});
       throw engineFailure(`the sandbox of ${spec.attempt} could not be created`, cause);
     }
+  }
+
+  reuseSetUp(spec: Pick<SetUpSpec, 'command' | 'inputs'>): Promise<boolean> {
+    return this.#setUps.reuse(spec);
+  }
+
+  createSetUp(spec: SetUpSpec): Promise<CreatedSetUp> {
+    return this.#setUps.create(spec);
+  }
+
+  /** What agents run in. */
+  get #image(): AgentImage {
+    return this.#setUps.inUse?.image ?? this.#prepared.images.agent;
   }
 
   async adopt(left: LeftSandbox): Promise<AdoptedSandbox | null> {
@@ -266,26 +281,42 @@ class DockerHost implements SandboxHost {
     return null;
   }
 
+  async #place(spec: SandboxSpec): Promise<AgentPlacement> {
+    const folders = this.workspace === 'copy' ? await this.#copy(spec) : await this.#overlay(spec);
+    const { installation, run } = this.#options;
+    const { toolboxVolume } = this.#prepared.images;
+    const gatewayVolume = spec.hasGateway ? this.#gatewayVolume() : null;
+    return { installation, run, image: this.#image, toolboxVolume, gatewayVolume, ...folders };
+  }
+
   async #overlay(spec: SandboxSpec): Promise<Folders> {
+    const setUp = this.#setUps.inUse?.id ?? null;
     const [lower, folders] = await Promise.all([
       this.#keeper.stackOf(this.#layerOf(spec)),
-      this.#keeper.prepareAttempt({ id: spec.attempt, homeFiles: spec.homeFiles }),
+      this.#keeper.prepareAttempt({ id: spec.attempt, homeFiles: spec.homeFiles, setUp }),
     ]);
     const { upper, work, homeUpper, homeWork } = folders;
+    const made = setUp === null ? null : setUpFolders(setUp);
     return {
       workspace: {
-        lower: lower.map((layer) => this.#inStore(layer)),
+        // The set-up's at the bottom: whatever the tree has at a path of it is seen.
+        lower: [...lower, ...(made === null ? [] : [made.workspace])].map((layer) => this.#inStore(layer)),
         upper: this.#inStore(upper),
         work: this.#inStore(work),
       },
-      home: { lower: [this.#inStore('h')], upper: this.#inStore(homeUpper), work: this.#inStore(homeWork) },
+      home: {
+        lower: [this.#inStore(made?.home ?? 'h')],
+        upper: this.#inStore(homeUpper),
+        work: this.#inStore(homeWork),
+      },
     };
   }
 
   async #copy(spec: SandboxSpec): Promise<Folders> {
     const { attempt: id, homeFiles } = spec;
     const tree = this.#layerOf(spec);
-    const { workspace, home } = await this.#keeper.prepareCopy({ id, homeFiles, tree });
+    const setUp = this.#setUps.inUse?.id ?? null;
+    const { workspace, home } = await this.#keeper.prepareCopy({ id, homeFiles, tree, setUp });
     return { workspace: { folder: this.#inStore(workspace) }, home: { folder: this.#inStore(home) } };
   }
 
@@ -310,12 +341,14 @@ class DockerHost implements SandboxHost {
   }
 
   async diskUse(): Promise<DiskUse> {
-    const [{ bytes, inodes, freeBytes, freeInodes }, written, roots] = await Promise.all([
+    const [{ bytes, inodes, freeBytes, freeInodes }, written, roots, setUp] = await Promise.all([
       this.#keeper.usage(),
       this.#keeper.written(),
       this.#rootSizes(),
+      this.#setUps.rootBytes(),
     ]);
     const attempts = new Map<AttemptId, number>();
+    if (setUp !== null) roots.set(setUp.attempt, setUp.bytes);
     for (const [id, size] of written) attempts.set(id as AttemptId, size + (roots.get(id as AttemptId) ?? 0));
     return {
       attempts,
@@ -343,7 +376,10 @@ class DockerHost implements SandboxHost {
     return sizes;
   }
 
-  async #fit(container: Container, fitting: ImageFitting, program: string): Promise<void> {
+  async #fit(container: Container, image: AgentImage, program: string): Promise<void> {
+    if (image.isOurs) return;
+    const fitting = this.#fittings.get(image.id) ?? new ImageFitting(image, this.#options.onWarning);
+    this.#fittings.set(image.id, fitting);
     try {
       await fitting.fit(container, program);
     } catch (cause) {

@@ -14,12 +14,12 @@ import { environmentError } from '../../errors.ts';
 import { type AgentImage, readAgentImage } from './agent-image.ts';
 import { buildImage, followProgress, imageId } from './build.ts';
 import { ensureDockerfileImage } from './dockerfile-image.ts';
+import { LOCAL_BASE } from './names.ts';
 import { packageRoot } from './package-root.ts';
 import { ensureToolboxVolume } from './toolbox-volume.ts';
 
 /** Used where a registry answers; a base made locally by images/base/build.sh is taken first. */
 const REGISTRY_BASE = 'node:24-bookworm-slim';
-const LOCAL_BASE = 'orchestrate-base';
 
 type ImageName = 'orchestrate-agent' | 'orchestrate-sidecar' | 'orchestrate-toolbox';
 

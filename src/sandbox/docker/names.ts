@@ -15,6 +15,9 @@ export const PROBED_LABEL = 'orchestrate.workspace';
 /** Owner of what all repositories of an engine share (toolbox volume, images). */
 export const SHARED = 'shared';
 
+/** The image that people make with images/base/build.sh where no registry answers: no run could make it again. */
+export const LOCAL_BASE = 'orchestrate-base';
+
 /** `owner` is the repository's installation id, or SHARED. */
 export function labels(
   owner: string,

@@ -16,6 +16,8 @@ export const AGENT_USER = `${AGENT_UID}:${AGENT_UID}`;
 export const AGENT_HOME = '/home/agent';
 export const WORKSPACE = '/workspace';
 export const TOOLBOX_MOUNT = '/opt/orchestrate';
+export const TOOLBOX_NODE = `${TOOLBOX_MOUNT}/bin/node`;
+export const TOOLBOX_PROGRAM = `${TOOLBOX_MOUNT}/programs/toolbox/main.js`;
 export const STORE_MOUNT = '/store';
 /** Every folder that a sandbox has from us. */
 export const OUR_MOUNTS: readonly string[] = [WORKSPACE, AGENT_HOME, TOOLBOX_MOUNT, '/tmp', '/run'];
@@ -100,23 +102,37 @@ function environmentOfPid1(toolbox: ToolboxConfig, image: AgentImage): string[] 
   return [...ours, ...image.variables.filter((name) => !set.includes(name))];
 }
 
+/** What PID 1 does in the agent's container. */
+export function toolboxConfig(spec: SandboxSpec, image: AgentImage): ToolboxConfig {
+  return {
+    argv: spec.argv,
+    // Programs of an image are where it says; nothing else of its environment reaches the agent.
+    env: image.path === null ? spec.env : { ...spec.env, PATH: image.path },
+    cwd: WORKSPACE,
+    oneStream: spec.oneStream ?? false,
+    folders: [],
+    forward: spec.hasGateway ? { port: GATEWAY_PORT, socket: GATEWAY_SOCKET } : null,
+    deadlineMs: spec.timeoutMs + BACKSTOP_MS,
+    graceMs: STOP_GRACE_MS,
+    tools: spec.toolboxToken === null ? null : { socket: GATEWAY_SOCKET, token: spec.toolboxToken },
+  };
+}
+
+/** What every sandbox has mounted. */
+export function sandboxMounts(at: AgentPlacement, volumeLabels: Record<string, string>): MountSettings[] {
+  return [
+    storeMount(WORKSPACE, at.workspace, volumeLabels),
+    storeMount(AGENT_HOME, at.home, volumeLabels),
+    { Type: 'volume', Source: at.toolboxVolume, Target: TOOLBOX_MOUNT, ReadOnly: true, VolumeOptions: noCopy() },
+    ...(at.gatewayVolume === null ? [] : [gatewayMount(at.gatewayVolume)]),
+  ];
+}
+
 /** The agent's container: no network, no capability, no new privileges, bounded, and no path of the host. */
 export function agentContainer(spec: SandboxSpec, at: AgentPlacement): ContainerCreateOptions & { name: string } {
   const objectLabels = labels(at.installation, 'agent', { [RUN_LABEL]: at.run, [ATTEMPT_LABEL]: spec.attempt });
   const tmpBytes = Math.min(spec.limits.memoryBytes / 2, 2048 * MIB);
   const owner = `uid=${AGENT_UID},gid=${AGENT_UID}`;
-  const toolbox: ToolboxConfig = {
-    argv: spec.argv,
-    // Programs of an image are where it says; nothing else of its environment reaches the agent.
-    env: at.image.path === null ? spec.env : { ...spec.env, PATH: at.image.path },
-    cwd: WORKSPACE,
-    oneStream: spec.oneStream ?? false,
-    folders: [],
-    forward: at.gatewayVolume === null ? null : { port: GATEWAY_PORT, socket: GATEWAY_SOCKET },
-    deadlineMs: spec.timeoutMs + BACKSTOP_MS,
-    graceMs: STOP_GRACE_MS,
-    tools: spec.toolboxToken === null ? null : { socket: GATEWAY_SOCKET, token: spec.toolboxToken },
-  };
   const hostConfig: HostConfig = {
     NetworkMode: 'none',
     // Without a network a container cannot resolve its own name otherwise; Java and Erlang break then.
@@ -138,12 +154,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
       '/tmp': `rw,exec,nosuid,nodev,size=${Math.floor(tmpBytes)},nr_inodes=500000,mode=1777`,
       '/run': `rw,exec,nosuid,nodev,size=${64 * MIB},nr_inodes=50000,${owner},mode=0755`,
     },
-    Mounts: [
-      storeMount(WORKSPACE, at.workspace, objectLabels),
-      storeMount(AGENT_HOME, at.home, objectLabels),
-      { Type: 'volume', Source: at.toolboxVolume, Target: TOOLBOX_MOUNT, ReadOnly: true, VolumeOptions: noCopy() },
-      ...(at.gatewayVolume === null ? [] : [gatewayMount(at.gatewayVolume)]),
-    ],
+    Mounts: sandboxMounts(at, objectLabels),
     Memory: spec.limits.memoryBytes,
     MemorySwap: spec.limits.memoryBytes,
     NanoCpus: Math.round(spec.limits.cpus * 1e9),
@@ -166,9 +177,9 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
     Hostname: 'sandbox',
     WorkingDir: WORKSPACE,
     // Without the flag SIGUSR1, which an agent may send, opens Node's debugger inside this process.
-    Entrypoint: [`${TOOLBOX_MOUNT}/bin/node`, '--disable-sigusr1', `${TOOLBOX_MOUNT}/programs/toolbox/main.js`],
+    Entrypoint: [TOOLBOX_NODE, '--disable-sigusr1', TOOLBOX_PROGRAM],
     Cmd: [],
-    Env: environmentOfPid1(toolbox, at.image),
+    Env: environmentOfPid1(toolboxConfig(spec, at.image), at.image),
     Healthcheck: { Test: ['NONE'] },
     Tty: false,
     OpenStdin: false,
@@ -322,6 +333,6 @@ function gatewayMount(volume: string): MountSettings {
 }
 
 /** dockerode's type wants every option of a volume named. */
-function noCopy(): NonNullable<MountSettings['VolumeOptions']> {
+export function noCopy(): NonNullable<MountSettings['VolumeOptions']> {
   return { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } };
 }

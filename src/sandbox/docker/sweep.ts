@@ -2,7 +2,10 @@
 
 import type Docker from 'dockerode';
 import { engineFailure, isStatus } from './engine-errors.ts';
-import { ATTEMPT_LABEL, KIND_LABEL, LABEL, type ObjectKind, RUN_LABEL, SHARED } from './names.ts';
+import { ATTEMPT_LABEL, KIND_LABEL, LABEL, LOCAL_BASE, type ObjectKind, RUN_LABEL, SHARED } from './names.ts';
+
+/** How some engines name an image without a tag. */
+const UNTAGGED = '<none>:<none>';
 
 /** What only runs need: nothing of it is left when none works. */
 export const RUN_KINDS: readonly ObjectKind[] = ['agent', 'keeper', 'gateway', 'check', 'setup'];
@@ -96,19 +99,17 @@ async function findVolumes(docker: Docker, search: Search): Promise<Found[]> {
     }));
 }
 
-/** Only caches are images; without `force`, one that a container uses stays. */
+/** Only caches are images, but for a base made locally; without `force`, one that a container uses stays. */
 async function findImages(docker: Docker, search: Search): Promise<Found[]> {
   if (!search.kinds.includes('cache')) return [];
   const images = await docker.listImages({ filters: { label: [`${LABEL}=${search.owner}`] } });
   return images
     .filter((image) => isWanted(image.Labels, image.Created * 1000, search))
-    .map((image) => ({
-      type: 'image',
-      name: image.RepoTags?.[0] ?? image.Id,
-      kind: 'cache',
-      run: undefined,
-      remove: () => docker.getImage(image.RepoTags?.[0] ?? image.Id).remove(),
-    }));
+    .filter((image) => image.RepoTags?.some((tag) => tag.startsWith(`${LOCAL_BASE}:`)) !== true)
+    .map((image) => {
+      const name = image.RepoTags?.find((tag) => tag !== UNTAGGED) ?? image.Id;
+      return { type: 'image', name, kind: 'cache', run: undefined, remove: () => docker.getImage(name).remove() };
+    });
 }
 
 /** `createdAt` in milliseconds; NaN where the engine does not say. */
