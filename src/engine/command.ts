@@ -73,7 +73,7 @@ export function shellSession(command: string, assignment: Assignment): AgentSess
 }
 
 /** Reads output as plain text; a character may be cut by the end of a chunk. */
-export function textReader(): (chunk: OutputChunk) => readonly AgentEvent[] {
+function textReader(): (chunk: OutputChunk) => readonly AgentEvent[] {
   const decoders = { stdout: new StringDecoder('utf8'), stderr: new StringDecoder('utf8') };
   return ({ stream, data }) => [{ type: 'text', stream, text: decoders[stream].write(data) }];
 }
@@ -101,7 +101,7 @@ export function contextOf(assignment: Assignment): Pick<AgentProgram, 'env' | 'h
   };
 }
 
-export function exitCodeVerdict(exitCode: number): EngineVerdict {
+function exitCodeVerdict(exitCode: number): EngineVerdict {
   if (exitCode === 0) return { done: true, summary: null };
   return { done: false, reason: exitReason('the command', exitCode) };
 }

@@ -254,7 +254,7 @@ export class RunGateway implements AsyncDisposable {
 const NAMES: Readonly<Record<ModelApi, string>> = { anthropic: 'Anthropic', openai: 'OpenAI' };
 
 /** One message for a key that a service does not take. */
-export function keyRefused(api: ModelApi, status: number, said: string): OrchestrateError {
+function keyRefused(api: ModelApi, status: number, said: string): OrchestrateError {
   return environmentError('KEY_REFUSED', `${NAMES[api]} refuses the key (${status}): ${said}`, {
     hint: 'check the key in the environment or in ~/.config/orchestrate/.env',
   });

@@ -1,5 +1,6 @@
 // The engines that ask models, through the command line, in real sandboxes, against scripted services.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Usage } from '../../src/types.ts';
 import { canaryPlaces } from '../support/canary.ts';
 import { obedient } from '../support/model-server/obedient.ts';
 import { ModelServer } from '../support/model-server/server.ts';
@@ -36,7 +37,7 @@ function run({ engine, variable, model }: (typeof ENGINES)[number], ...more: rea
 interface Task {
   readonly status: string;
   readonly reason: string | null;
-  readonly usage: { readonly inputTokens: number; readonly outputTokens: number; readonly usd: number | null };
+  readonly usage: Usage;
   readonly attempts: readonly { readonly outcome: string; readonly summary: string | null }[];
 }
 
@@ -48,7 +49,8 @@ describe.each(ENGINES)('the engine $engine', (which) => {
     expect(await scratch.must(['patch', 'show', 'greet'])).toContain('+hello');
     const done = await scratch.json<Task>(['task', 'greet']);
     expect(done.attempts).toMatchObject([{ outcome: 'succeeded' }]);
-    expect(done.usage.inputTokens).toBeGreaterThan(0);
+    const { inputTokens, cacheReadTokens, cacheWriteTokens } = done.usage;
+    expect(inputTokens + cacheReadTokens + cacheWriteTokens).toBeGreaterThan(0);
     expect(done.usage.outputTokens).toBeGreaterThan(0);
     expect(done.usage.usd).toBeGreaterThan(0);
     expect(await scratch.must(['logs', 'greet'])).toContain('I do what the task says.');

@@ -166,7 +166,8 @@ describe('run --setup', () => {
     const { run: coordinator } = await settingUp(setUp.replace('test ! -e half', 'touch /run/wait'));
     coordinator.kill('SIGKILL');
     await coordinator;
-    expect((await owned()).containers).toHaveLength(2);
+    // With the keeper and the gateway.
+    expect((await owned()).containers).toHaveLength(3);
     expect(await run(setUp, 'cat half')).toMatchObject({ exitCode: 0 });
     expect(await scratch.must(['logs', 'first', '--raw'])).toBe('here');
     expect((await owned()).containers).toEqual([]);

@@ -333,6 +333,6 @@ function gatewayMount(volume: string): MountSettings {
 }
 
 /** dockerode's type wants every option of a volume named. */
-export function noCopy(): NonNullable<MountSettings['VolumeOptions']> {
+function noCopy(): NonNullable<MountSettings['VolumeOptions']> {
   return { NoCopy: true, Labels: {}, DriverConfig: { Name: '', Options: {} } };
 }
