@@ -47,8 +47,8 @@ function start(config: ToolboxConfig): void {
     }, config.graceMs).unref();
   };
   process.on('SIGTERM', () => end(null));
-  process.on('SIGINT', () => end(null));
-  process.on('SIGQUIT', killEverything);
+  // At once, for who does harm; what was printed is still passed on.
+  process.on('SIGINT', killEverything);
   if (config.deadlineMs !== null) whenWorked(config.deadlineMs, () => end(DEADLINE_EXIT_CODE));
 }
 

@@ -10,8 +10,8 @@ import { Backlog, PACE } from './backlog.ts';
 import { encodeFrame, type OutputFrame, type OutputStream } from './frames.ts';
 
 const MKFIFO = '/opt/orchestrate/bin/mkfifo';
-/** Where nobody but the agent's own user can write, and nothing of an image is. */
-const FOLDER = '/run';
+/** Where pipes are made, and at once unlinked; the first that can be written to. */
+const FOLDERS = ['/run', '/tmp', '.'];
 const STDOUT = 1;
 /** A pipe holds no more than this, unless somebody with privileges made it larger. */
 const PIPE_BYTES = 1024 ** 2;
@@ -64,9 +64,8 @@ export class Relay {
     this.#isFinishing = true;
     for (const { stream, reader, source } of this.#pipes) {
       source.pause();
-      for (let data: Buffer | null = source.read(); data !== null; data = source.read()) {
-        this.#backlog.add(stream, data);
-      }
+      // What it read while the agent had to wait; the listener gets it.
+      while (source.read() !== null);
       // Ended, its file is closed, and the number may be another one's.
       if (!source.destroyed) for (const data of restOf(reader)) this.#backlog.add(stream, data);
     }
@@ -122,7 +121,7 @@ export class Relay {
 }
 
 function makePipes(streams: readonly OutputStream[]): Pipe[] {
-  const folder = mkdtempSync(`${FOLDER}/output-`);
+  const folder = makeFolder();
   try {
     const names = streams.map((stream) => `${folder}/${stream}`);
     execFileSync(MKFIFO, ['-m', '600', ...names]);
@@ -134,6 +133,18 @@ function makePipes(streams: readonly OutputStream[]): Pipe[] {
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+function makeFolder(): string {
+  const problems: unknown[] = [];
+  for (const folder of FOLDERS) {
+    try {
+      return mkdtempSync(`${folder}/output-`);
+    } catch (error) {
+      problems.push(error);
+    }
+  }
+  throw new AggregateError(problems, 'no folder for pipes');
 }
 
 /** What a pipe holds at this moment. */

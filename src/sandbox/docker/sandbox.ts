@@ -152,7 +152,7 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   async kill(): Promise<void> {
     const { container } = this.#parts;
     // The toolbox kills everything else then, passes on the last output and ends.
-    await container.kill({ signal: 'SIGQUIT' }).catch((error) => {
+    await container.kill({ signal: 'SIGINT' }).catch((error) => {
       // 409: it does not run any more.
       if (!isStatus(error, 409) && !isStatus(error, 404)) throw error;
     });
