@@ -30,6 +30,7 @@ import { workQueue } from './tasks/scheduler.ts';
 import { RunSetUp, type WantedSetUp } from './tasks/set-up.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './tasks/start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './tasks/start-tree.ts';
+import { KILLED_BY_USER } from './tasks/supervise.ts';
 import { type AttemptId, NO_USAGE, type RunId, type TaskId } from './types.ts';
 
 /** What a host asks of the coordinator while it is used. */
@@ -302,10 +303,13 @@ class Run {
   }
 
   /** What an attempt was started with goes on, whatever this run would give it. */
-  async #ownTerms(attempt: AttemptRecord): Promise<Pick<AttemptContext, 'engine' | 'bounds'>> {
+  async #ownTerms(attempt: AttemptRecord): Promise<Partial<AttemptContext>> {
     const { engine, engineNamed, bounds } = this.#the.options;
     const { limits } = bounds;
+    const { stopping } = attempt;
     return {
+      // Told to end already, by a coordinator that did not see it happen.
+      ...(stopping === null ? {} : { signal: AbortSignal.abort(stopping === 'killed' ? KILLED_BY_USER : undefined) }),
       engine: attempt.engine === engine.name ? engine : await engineNamed(attempt.engine),
       bounds: {
         ...bounds,
@@ -375,13 +379,18 @@ class Run {
   #contextOf(attempt: AttemptRecord, turn: StartTurn): AttemptContext {
     const { parts, options, run, host, gateway } = this.#the;
     const { repository, state } = parts;
+    const signal = this.#control.signalFor(attempt);
+    const onAbort = (): void => {
+      state.attemptStopping(attempt.id, run.fence, signal.reason === KILLED_BY_USER ? 'killed' : 'interrupted');
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
     return {
       host,
       engine: options.engine,
       gateway,
       bounds: options.bounds,
       disk: this.#disk,
-      signal: this.#control.signalFor(attempt),
+      signal,
       repository,
       turn,
       emit: (event) => this.#emit(event),

@@ -31,6 +31,10 @@ export const ATTEMPT_OUTCOMES = [
 ] as const;
 export type AttemptOutcome = (typeof ATTEMPT_OUTCOMES)[number];
 
+/** Why somebody ends an attempt: the user wants this task ended, or the whole run. */
+export const STOP_CAUSES = ['killed', 'interrupted'] as const;
+export type StopCause = (typeof STOP_CAUSES)[number];
+
 export const PATCH_STATES = [
   'pending',
   'approved',

@@ -1,7 +1,7 @@
 /** Queries and changes of attempts. Every change is refused when a newer run has begun or the state is not the expected one. */
 
 import { ATTEMPT_MACHINE, type AttemptEvent, next } from '../tasks/machine.ts';
-import type { AttemptId, ObjectId, TaskId, Usage } from '../types.ts';
+import type { AttemptId, ObjectId, StopCause, TaskId, Usage } from '../types.ts';
 import type { Database } from './database.ts';
 import { layFoundations } from './foundations.ts';
 import { insertPatch } from './patches.ts';
@@ -62,6 +62,12 @@ export function attemptStarted(
     const sql = 'UPDATE attempts SET baseTree = ?, baseCommit = ?, startedAt = ? WHERE id = ?';
     return database.run(sql, base.tree, base.commit, new Date().toISOString(), id) === 1;
   });
+}
+
+export function attemptStopping(database: Database, id: AttemptId, fence: number, cause: StopCause): boolean {
+  const sql = `UPDATE attempts SET stopping = ?
+    WHERE id = ? AND state <> 'ended' AND stopping IS NULL AND ? = (SELECT max(fence) FROM runs)`;
+  return database.transaction(() => database.run(sql, cause, id, fence) === 1);
 }
 
 export function attemptCollecting(database: Database, id: AttemptId, fence: number): boolean {
@@ -185,6 +191,7 @@ function recordOf(row: AttemptRow): AttemptRecord {
     engine: row.engine,
     timeoutMs: row.timeoutMs,
     diskBytes: row.diskBytes,
+    stopping: row.stopping,
     baseTree: row.baseTree,
     baseCommit: row.baseCommit,
     startedAt: row.startedAt,

@@ -10,6 +10,7 @@ import type {
   PatchState,
   Priority,
   RunId,
+  StopCause,
   TaskId,
   TaskState,
   Usage,
@@ -59,6 +60,8 @@ export interface AttemptRecord {
   /** The bounds it was started with; null: claimed by a version that did not write them down. */
   readonly timeoutMs: number | null;
   readonly diskBytes: number | null;
+  /** It was told to end; null: it was not. */
+  readonly stopping: StopCause | null;
   readonly baseTree: ObjectId | null;
   readonly baseCommit: ObjectId | null;
   readonly startedAt: string | null;

@@ -22,6 +22,7 @@ import {
   PATCH_STATES,
   REQUEST_KINDS,
   type RunId,
+  STOP_CAUSES,
   TASK_STATES,
   type TaskId,
 } from '../types.ts';
@@ -120,6 +121,8 @@ export const attempts = sqliteTable(
     /** Null: claimed before this was written down. */
     timeoutMs: integer(),
     diskBytes: integer(),
+    /** It was told to end, and perhaps the coordinator did not live to see that. */
+    stopping: text({ enum: STOP_CAUSES }),
     baseTree: objectId(),
     baseCommit: objectId(),
     startedAt: text(),

@@ -6,7 +6,17 @@
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { OrchestrateEvent } from '../events.ts';
-import type { AttemptId, ObjectId, PatchState, RequestKind, RunId, TaskId, TaskState, Usage } from '../types.ts';
+import type {
+  AttemptId,
+  ObjectId,
+  PatchState,
+  RequestKind,
+  RunId,
+  StopCause,
+  TaskId,
+  TaskState,
+  Usage,
+} from '../types.ts';
 import * as attempts from './attempts.ts';
 import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
@@ -183,6 +193,11 @@ export class State {
   /** The attempt's container runs. False when the fence is stale or the attempt is not `creating`. */
   attemptStarted(id: AttemptId, fence: number, base: { readonly tree: ObjectId; readonly commit: ObjectId }): boolean {
     return attempts.attemptStarted(this.#database, id, fence, base);
+  }
+
+  /** The agent is told to end. False when the fence is stale, or it has ended or was told before. */
+  attemptStopping(id: AttemptId, fence: number, cause: StopCause): boolean {
+    return attempts.attemptStopping(this.#database, id, fence, cause);
   }
 
   /** The agent is done and its changes are being read. False when the fence is stale or the attempt is not `running`. */

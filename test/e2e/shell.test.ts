@@ -121,8 +121,8 @@ describe('a fresh shell', () => {
     await shell.shows('$ ');
     shell.type('stty size; test -t 0 && test -t 2 && echo ter""minal; echo $TERM\r');
     expect(await shell.shows(/xterm\n.*\$ $/s)).toMatch(/33 77\nterminal\n/);
-    shell.type('sleep 300\r');
-    await shell.shows('sleep 300\n');
+    shell.type(`sh -c 'echo wait""ing; exec sleep 300'\r`);
+    await shell.shows('waiting');
     shell.type('\u0003');
     await shell.shows('$ ');
     shell.type('echo co""de $?; exit 9\r');

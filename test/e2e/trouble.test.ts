@@ -2,6 +2,7 @@ import { chmod, mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { containersOf, until } from '../support/killed-run.ts';
 import { Scratch } from '../support/scratch.ts';
 
 let scratch: Scratch;
@@ -106,7 +107,38 @@ describe('a run that is cut off', () => {
     child.kill('SIGINT');
     expect((await child).exitCode).toBe(130);
     const task = await scratch.json<{ status: string; attempts: { outcome: string }[] }>(['task', 'cut']);
-    expect(task).toMatchObject({ status: 'queued', attempts: [{ outcome: 'killed' }] });
+    expect(task).toMatchObject({ status: 'queued', attempts: [{ outcome: 'killed' }], patch: { status: 'salvaged' } });
+    expect(await containersOf(scratch)).toEqual([]);
+  });
+
+  it('Ctrl-C twice leaves at once; the next run keeps the work, begins the task again, and leaves nothing', async () => {
+    await scratch.must(['submit', 'a task', '--title', 'cut']);
+    // The first attempt takes no notice of being told to end.
+    const stubborn = `trap '' TERM; echo x > x.txt; echo ready; while :; do sleep 1; done`;
+    const command = `if test $ORCHESTRATE_ATTEMPT = 1; then ${stubborn}; fi; echo y > y.txt`;
+    const child = execa('node', [path.resolve('dist/cli/main.js'), 'run', '--engine-command', command], {
+      cwd: scratch.repository,
+      env: scratch.env,
+      extendEnv: false,
+      reject: false,
+    });
+    await until(async () => (await scratch.orchestrate(['logs', 'cut'])).stdout.includes('ready'));
+    let said = '';
+    child.stderr.on('data', (data) => {
+      said += String(data);
+    });
+    child.kill('SIGINT');
+    await until(async () => said.includes('once more to leave at once'));
+    child.kill('SIGINT');
+    expect((await child).exitCode).toBe(130);
+    expect(await scratch.json(['task', 'cut'])).toMatchObject({ status: 'running', attempts: [{ outcome: null }] });
+    await scratch.must(['run', '--engine-command', command]);
+    expect(await scratch.json(['task', 'cut'])).toMatchObject({
+      status: 'succeeded',
+      attempts: [{ outcome: 'killed' }, { outcome: 'succeeded' }],
+    });
+    expect(await scratch.must(['patch', 'show', 'cut.1'])).toContain('+x');
+    expect(await containersOf(scratch)).toEqual([]);
   });
 });
 
@@ -146,8 +178,3 @@ describe('a repository that cannot be written', () => {
     }
   });
 });
-
-/** Asks again until it holds; the test's own time-out bounds it. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 200));
-}

@@ -102,6 +102,13 @@ describe('sweep', () => {
     await docker.getImage(id).remove();
   });
 
+  it('leaves what guests have that are there when it comes to removing', async () => {
+    await container('shell', 'agent', { 'orchestrate.run': 'G1' });
+    await container('dead', 'agent', { 'orchestrate.run': 'G2' });
+    expect(await swept({ kinds: ['agent'], liveRun: 'R1', guests: () => ['G1'] })).toEqual(['container dead']);
+    expect(await swept({ kinds: ['agent'], liveRun: 'R1', guests: () => [] })).toEqual(['container shell']);
+  });
+
   it('leaves what is younger than asked for', async () => {
     await container('agent', 'agent');
     await volume('store', 'store');

@@ -42,6 +42,7 @@ const attempt: AttemptRecord = {
     engine: 'command',
     timeoutMs: null,
     diskBytes: null,
+    stopping: null,
     baseTree: OID,
     baseCommit: OID,
     startedAt: null,

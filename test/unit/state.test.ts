@@ -293,6 +293,20 @@ describe('an attempt', () => {
     });
   });
 
+  it('remembers its bounds and, from the newest run alone, why it was first told to end', () => {
+    add('a');
+    const old = begin('old');
+    const id = state.claimNext(old, { ...PLACE, timeoutMs: 5_000, diskBytes: 7 })?.attempt.id as AttemptId;
+    expect(state.unendedAttempts()).toMatchObject([{ timeoutMs: 5_000, diskBytes: 7, stopping: null }]);
+    const run = begin('newest');
+    expect(state.attemptStopping(id, old.fence, 'killed')).toBe(false);
+    expect(state.attemptStopping(id, run.fence, 'interrupted')).toBe(true);
+    expect(state.attemptStopping(id, run.fence, 'killed')).toBe(false);
+    expect(state.unendedAttempts()).toMatchObject([{ stopping: 'interrupted' }]);
+    state.endAttempt(id, run.fence, end('killed', 'queued'));
+    expect(state.attemptStopping(id, run.fence, 'killed')).toBe(false);
+  });
+
   it('is numbered on when its task is tried again', () => {
     const [a] = add('a');
     const run = begin();

@@ -1,2 +1,0 @@
-ALTER TABLE `attempts` ADD `timeoutMs` integer;--> statement-breakpoint
-ALTER TABLE `attempts` ADD `diskBytes` integer;
