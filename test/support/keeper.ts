@@ -2,7 +2,7 @@
 
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, cp, mkdir, mkdtemp, realpath, rm } from 'node:fs/promises';
+import { chmod, cp, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Duplex, PassThrough, type Readable } from 'node:stream';
@@ -84,8 +84,10 @@ async function sidecarImage(): Promise<string> {
   const context = await mkdtemp(path.join(tmpdir(), 'keeper-image-'));
   try {
     await cp(path.join(ROOT, 'images/sidecar/Dockerfile'), path.join(context, 'Dockerfile'));
-    await mkdir(path.join(context, 'keeper'));
-    await cp(await compiledProgram('keeper'), path.join(context, 'keeper'), { recursive: true });
+    const programs = path.dirname(await compiledProgram('keeper'));
+    for (const name of ['keeper', 'session']) {
+      await cp(path.join(programs, name), path.join(context, 'programs', name), { recursive: true });
+    }
     const local = (await execa('docker', ['image', 'inspect', LOCAL_BASE], { reject: false })).exitCode === 0;
     const base = local ? ['--build-arg', `BASE_IMAGE=${LOCAL_BASE}`] : [];
     const build = ['build', '--quiet', '--force-rm', '--label', LABEL, '--tag', BUILT_IMAGE, ...base, context];

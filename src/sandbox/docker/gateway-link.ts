@@ -6,7 +6,7 @@ import type { Container } from 'dockerode';
 import { engineFailure, isStatus } from './engine-errors.ts';
 import { gatewayName, labels } from './names.ts';
 import { GATEWAY_VOLUME_OPTIONS, type GatewayPlacement, gatewayContainer } from './spec.ts';
-import { execDuplex } from './streams.ts';
+import { openProgram } from './streams.ts';
 
 export interface GatewayLink {
   /** Mounted read-only where an agent may reach the gateway. */
@@ -35,16 +35,7 @@ export async function startGateway(docker: Docker, request: GatewayRequest): Pro
       remove,
       async open() {
         // Somebody may have ended it: the next one finds the agents waiting at the same socket.
-        const container = await ensure();
-        const exec = await container.exec({
-          Cmd: ['node', '/orchestrate/gateway/bridge.js'],
-          AttachStdin: true,
-          AttachStdout: true,
-          AttachStderr: true,
-          Tty: false,
-        });
-        const socket = await exec.start({ hijack: true, stdin: true });
-        return execDuplex(socket, (data) => onDiagnostic(data.toString('utf8').trimEnd()));
+        return openProgram(await ensure(), { argv: ['node', '/orchestrate/gateway/bridge.js'] }, onDiagnostic);
       },
     };
   } catch (cause) {

@@ -5,7 +5,7 @@ import type Docker from 'dockerode';
 import type { KeeperTransport } from '../../keeper/client.ts';
 import { engineFailure, isStatus } from './engine-errors.ts';
 import { AGENT_USER, type KeeperPlacement, keeperContainer, STORE_MOUNT } from './spec.ts';
-import { execDuplex } from './streams.ts';
+import { openProgram } from './streams.ts';
 
 export interface Keeper {
   readonly transport: KeeperTransport;
@@ -37,16 +37,8 @@ export async function startKeeper(
     remove,
     transport: {
       async open(user): Promise<Duplex> {
-        const exec = await container.exec({
-          Cmd: ['node', '/orchestrate/keeper/main.js', 'serve', STORE_MOUNT],
-          User: user === 'agent' ? AGENT_USER : '0:0',
-          AttachStdin: true,
-          AttachStdout: true,
-          AttachStderr: true,
-          Tty: false,
-        });
-        const socket = await exec.start({ hijack: true, stdin: true });
-        return execDuplex(socket, (data) => onDiagnostic(data.toString('utf8').trimEnd()));
+        const argv = ['node', '/orchestrate/keeper/main.js', 'serve', STORE_MOUNT];
+        return openProgram(container, { argv, user: user === 'agent' ? AGENT_USER : '0:0' }, onDiagnostic);
       },
     },
   };

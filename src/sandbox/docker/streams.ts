@@ -4,6 +4,7 @@
  */
 
 import { Duplex, type Readable } from 'node:stream';
+import type { Container } from 'dockerode';
 import type { OutputChunk } from '../sandbox.ts';
 
 const HEADER_BYTES = 8;
@@ -47,6 +48,24 @@ export class FrameSplitter {
 export async function* demultiplex(source: Readable): AsyncGenerator<OutputChunk> {
   const splitter = new FrameSplitter();
   for await (const bytes of source) yield* splitter.feed(bytes as Buffer);
+}
+
+/** Starts a program in one of our side-cars; its standard input and output as one stream, what it complains line by line. */
+export async function openProgram(
+  container: Container,
+  program: { readonly argv: readonly string[]; readonly user?: string },
+  onDiagnostic: (line: string) => void,
+): Promise<Duplex> {
+  const exec = await container.exec({
+    Cmd: [...program.argv],
+    ...(program.user === undefined ? {} : { User: program.user }),
+    AttachStdin: true,
+    AttachStdout: true,
+    AttachStderr: true,
+    Tty: false,
+  });
+  const socket = await exec.start({ hijack: true, stdin: true });
+  return execDuplex(socket, (data) => onDiagnostic(data.toString('utf8').trimEnd()));
 }
 
 /**
