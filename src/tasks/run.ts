@@ -1,0 +1,321 @@
+/** The queue of one run: set-up, attempts taken over, attempts claimed, each to its end; and what ends all of them early. */
+
+import type { Engine } from '../engine/engine.ts';
+import { OrchestrateError } from '../errors.ts';
+import type { EventBody, EventBus } from '../events.ts';
+import type { Base } from '../git/base.ts';
+import { nameSome } from '../git/bytes.ts';
+import type { Repository } from '../git/repository.ts';
+import type { SandboxHost } from '../sandbox/sandbox.ts';
+import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
+import type { State } from '../state/state.ts';
+import { NO_USAGE, type RunId, type TaskId } from '../types.ts';
+import {
+  type AttemptBounds,
+  type AttemptContext,
+  type EndedAttempt,
+  lostEnd,
+  resumeAttempt,
+  runAttempt,
+  withoutSandbox,
+} from './attempt.ts';
+import { Control } from './control.ts';
+import { DiskWatch } from './disk-watch.ts';
+import type { GatewayOptions, RunGateway } from './gateway.ts';
+import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
+import { workQueue } from './scheduler.ts';
+import { RunSetUp, type WantedSetUp } from './set-up.ts';
+import { NO_WAIT, StartLine, type StartTurn } from './start-line.ts';
+import { type StartConflict, type StartTree, startTreeOf } from './start-tree.ts';
+import { KILLED_BY_USER } from './supervise.ts';
+
+export interface RunOptions {
+  readonly maxAgents: number;
+  readonly engine: Engine;
+  /** What agents reach, and how; null: nothing at all. */
+  readonly gateway: GatewayOptions | null;
+  /** The engine of an attempt that is taken over from an earlier run, by the name it was recorded with. */
+  engineNamed(name: string): Promise<Engine>;
+  readonly bounds: AttemptBounds;
+  /** What is done once before the first agent; not given: nothing. */
+  readonly setUp?: WantedSetUp | null;
+  /** What agents start from; undefined: HEAD. */
+  readonly baseRef?: string | undefined;
+  readonly includeDirty: boolean;
+  /** Only these tasks; not given: the whole queue. */
+  readonly only?: readonly TaskId[] | undefined;
+  /** How many commits deep the history is that agents see; 1: none but one made up for the tree. */
+  readonly history: number;
+  /** Aborted: agents are stopped, their work is salvaged, the run ends. */
+  readonly signal: AbortSignal;
+  readonly pid: number;
+}
+
+/** What the runs of a repository have in common. */
+export interface RunEnvironment {
+  readonly repository: Repository;
+  readonly state: State;
+  readonly bus: EventBus;
+  /** One line for people whenever something slow starts before the run does. */
+  onProgress(line: string): void;
+  /** Deterministic name of an attempt's container. */
+  containerName(task: TaskRecord['id'], n: number): string;
+}
+
+export interface RunSummary {
+  readonly run: RunId;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly blocked: number;
+  /** Why the run ended before its queue did: a budget or a deadline; null: it did not, or somebody stopped it. */
+  readonly limit: string | null;
+}
+
+export interface RunParts {
+  readonly parts: RunEnvironment;
+  readonly options: RunOptions;
+  readonly run: RunRecord;
+  readonly base: Base;
+  readonly host: SandboxHost;
+  readonly gateway: RunGateway | null;
+}
+
+/** An attempt that had nothing to start from. */
+const NOT_STARTED: Omit<AttemptEnd, 'reason'> = {
+  outcome: 'failed',
+  taskState: 'queued',
+  exitCode: null,
+  usage: NO_USAGE,
+  egressDenied: [],
+  summary: null,
+  patch: null,
+};
+
+interface Performed {
+  readonly ended: EndedAttempt;
+  readonly conflict: string | null;
+}
+
+export class Run {
+  readonly #the: RunParts;
+  readonly #tally = { succeeded: 0, failed: 0 };
+  #limit: string | null = null;
+  /** Why no agent can work any more. */
+  #unusable: OrchestrateError | null = null;
+  readonly #line = new StartLine();
+  readonly #control: Control;
+  readonly #disk: DiskWatch;
+  readonly #setUp: RunSetUp | null;
+
+  constructor(the: RunParts) {
+    this.#the = the;
+    this.#control = new Control(the.parts.state, the.options.signal);
+    this.#disk = new DiskWatch(() => the.host.diskUse());
+    the.gateway?.listen({
+      onRunBudget: (reason) => {
+        this.#limit = reason;
+        this.#control.stop({ now: false });
+      },
+      onUnusable: (error) => {
+        this.#unusable ??= error;
+        this.#control.stop({ now: true });
+      },
+      onWarning: (message) => this.#emit({ type: 'warning', message }),
+    });
+    const { options, parts, base, host } = the;
+    const wanted = options.setUp ?? null;
+    this.#setUp =
+      wanted &&
+      new RunSetUp(wanted, {
+        ...{ host, base, repository: parts.repository, disk: this.#disk, bounds: options.bounds },
+        signal: this.#control.stopStarting,
+        openEgress: async () => (await the.gateway?.admitSetUp()) ?? null,
+        onProgress: (line) => parts.onProgress(line),
+        onWarning: (message) => this.#emit({ type: 'warning', message }),
+      });
+  }
+
+  get tally(): Omit<RunSummary, 'run'> {
+    return { ...this.#tally, blocked: this.#the.parts.state.counts().blocked, limit: this.#limit };
+  }
+
+  async work(): Promise<RunSummary> {
+    const { parts, options, run, base, host } = this.#the;
+    const counts = parts.state.counts();
+    this.#emit({
+      type: 'run.started',
+      run: run.id,
+      tasks: counts.queued + counts.blocked,
+      isolation: host.isolation,
+      base: base.commit,
+    });
+    for (const message of base.warnings) this.#emit({ type: 'warning', message });
+    if (base.leftOut.length > 0 && options.baseRef === undefined) {
+      const message = `Agents start from the last commit: ${nameSome(base.leftOut)} left out (--include-dirty takes local changes in).`;
+      this.#emit({ type: 'warning', message });
+    }
+    // Laid out while the first tasks are being claimed; they wait for the same work.
+    host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
+    using control = this.#control;
+    const adopted = await this.#adopt();
+    try {
+      await this.#setUp?.make();
+    } catch (error) {
+      // Nothing is started; what runs already was set up before.
+      await Promise.all(adopted.map((resume) => resume()));
+      throw error;
+    }
+    await workQueue({
+      state: parts.state,
+      run,
+      maxAgents: options.maxAgents,
+      adopted,
+      only: options.only,
+      signal: control.stopStarting,
+      host: host.name,
+      engine: options.engine.name,
+      timeoutMs: options.bounds.timeoutMs,
+      diskBytes: options.bounds.limits.diskBytes,
+      container: parts.containerName,
+      attempt: (task, attempt) => this.#attempt(task, attempt),
+    });
+    if (this.#unusable !== null) throw this.#unusable;
+    return { run: run.id, ...this.tally };
+  }
+
+  /** Takes over what an earlier run left: what can go on does, what is gone waits again. */
+  async #adopt(): Promise<(() => Promise<void>)[]> {
+    const { parts, options, run, host } = this.#the;
+    const recovery = { ...parts, host, diskBytes: options.bounds.limits.diskBytes };
+    const going: (() => Promise<void>)[] = [];
+    for (const attempt of parts.state.unendedAttempts()) {
+      if (attempt.run === run.id) continue;
+      const found = await adoptAttempt(recovery, attempt);
+      if (found === null) await this.#end(attempt, withoutSandbox(await lostAttempt(recovery, attempt)), 0);
+      else going.push(() => this.#resume(found));
+    }
+    return going;
+  }
+
+  async #resume(found: Adopted): Promise<void> {
+    const { attempt } = found;
+    const began = performance.now();
+    this.#emit({
+      type: 'warning',
+      task: attempt.task,
+      attempt: attempt.id,
+      message: 'taken over from a run that was cut off',
+    });
+    const context = { ...this.#contextOf(attempt, NO_WAIT), ...(await this.#ownTerms(attempt)) };
+    // Paused by a run that was cut off, and not by this one.
+    context.onPaused(null);
+    const task = this.#the.parts.state.task(attempt.task);
+    await this.#end(attempt, await resumeAttempt(context, task, found), began);
+  }
+
+  /** What an attempt was started with goes on, whatever this run would give it. */
+  async #ownTerms(attempt: AttemptRecord): Promise<Partial<AttemptContext>> {
+    const { engine, engineNamed, bounds } = this.#the.options;
+    const { limits } = bounds;
+    const { stopping } = attempt;
+    return {
+      // Told to end already, by a coordinator that did not see it happen.
+      ...(stopping === null ? {} : { signal: AbortSignal.abort(stopping === 'killed' ? KILLED_BY_USER : undefined) }),
+      engine: attempt.engine === engine.name ? engine : await engineNamed(attempt.engine),
+      bounds: {
+        ...bounds,
+        timeoutMs: attempt.timeoutMs ?? bounds.timeoutMs,
+        limits: { ...limits, diskBytes: attempt.diskBytes ?? limits.diskBytes },
+      },
+    };
+  }
+
+  async #attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void> {
+    const { parts, run } = this.#the;
+    const began = performance.now();
+    const turn = this.#line.turn();
+    // Before anything is awaited: whoever wants it ended asks once.
+    const context = this.#contextOf(attempt, turn);
+    const { ended, conflict } = await this.#perform(task, attempt, context).finally(turn.pass);
+    await this.#end(attempt, ended, began, conflict !== null);
+    if (conflict === null) return;
+    parts.state.blockTask(task.id, run.fence, conflict);
+    this.#emit({ type: 'task.blocked', task: task.id, reason: conflict });
+  }
+
+  /** Writes the end of an attempt down, tells it, then lets its sandbox go. */
+  async #end(attempt: AttemptRecord, { end, discard }: EndedAttempt, began: number, silent = false): Promise<void> {
+    const { parts, run } = this.#the;
+    this.#control.ended(attempt.id);
+    if (!parts.state.endAttempt(attempt.id, run.fence, end)) {
+      throw new OrchestrateError('failure', 'FENCED', `another coordinator has taken over ${attempt.id}`);
+    }
+    if (silent) return;
+    if (end.taskState === 'succeeded') this.#tally.succeeded += 1;
+    else if (end.taskState === 'failed') this.#tally.failed += 1;
+    this.#emit({
+      type: 'task.ended',
+      task: attempt.task,
+      attempt: attempt.id,
+      outcome: end.outcome,
+      status: end.taskState,
+      exitCode: end.exitCode,
+      durationMs: began === 0 ? 0 : Math.round(performance.now() - began),
+      reason: end.reason,
+    });
+    // What stays is swept with the next run; the work is safe.
+    await discard().catch((error: Error) => this.#emit({ type: 'warning', message: error.message }));
+  }
+
+  /** The attempt's end, and why its task cannot start where the results it builds on do not merge. */
+  async #perform(task: TaskRecord, attempt: AttemptRecord, context: AttemptContext): Promise<Performed> {
+    const { repository, state } = this.#the.parts;
+    let start: StartTree | StartConflict;
+    try {
+      start = await startTreeOf(repository, state, this.#the.base, attempt);
+      if (!('with' in start) && (await this.#setUp?.isOf(start.tree)) === false) {
+        const message = 'starts from results that change what the set-up depends on, and from the set-up of the base';
+        context.emit({ type: 'warning', task: task.id, attempt: attempt.id, message });
+      }
+    } catch (error) {
+      return { ended: withoutSandbox(lostEnd(attempt, error)), conflict: null };
+    }
+    if ('with' in start) {
+      const conflict = `the result of ${start.with} conflicts with the others it depends on in ${nameSome(start.paths)}`;
+      return { ended: withoutSandbox({ ...NOT_STARTED, reason: conflict }), conflict };
+    }
+    return { ended: await runAttempt(context, task, attempt, start), conflict: null };
+  }
+
+  #contextOf(attempt: AttemptRecord, turn: StartTurn): AttemptContext {
+    const { parts, options, run, host, gateway } = this.#the;
+    const { repository, state } = parts;
+    const signal = this.#control.signalFor(attempt);
+    const onAbort = (): void => {
+      state.attemptStopping(attempt.id, run.fence, signal.reason === KILLED_BY_USER ? 'killed' : 'interrupted');
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    return {
+      host,
+      engine: options.engine,
+      gateway,
+      bounds: options.bounds,
+      disk: this.#disk,
+      signal,
+      repository,
+      turn,
+      emit: (event) => this.#emit(event),
+      onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
+      onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
+      onUsage: (usage) => void state.attemptUsage(attempt.id, run.fence, usage),
+      onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
+    };
+  }
+
+  /** Tells the listeners; what belongs to the timeline is written down as well. */
+  #emit(event: EventBody): void {
+    const { parts, run } = this.#the;
+    parts.bus.emit(event);
+    if (event.type !== 'agent.output') parts.state.appendEvent({ at: new Date().toISOString(), ...event }, run.id);
+  }
+}
