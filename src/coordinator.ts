@@ -183,6 +183,8 @@ class Run {
   readonly #line = new StartLine();
   readonly #control: Control;
   readonly #disk: DiskWatch;
+  /** Sandboxes on their way out. */
+  readonly #leaving = new Set<Promise<void>>();
 
   constructor(the: RunParts) {
     this.#the = the;
@@ -224,7 +226,7 @@ class Run {
       engine: options.engine.name,
       container: parts.containerName,
       attempt: (task, attempt) => this.#attempt(task, attempt),
-    });
+    }).finally(() => Promise.all(this.#leaving));
     return { run: run.id, ...this.tally };
   }
 
@@ -289,8 +291,12 @@ class Run {
       durationMs: began === 0 ? 0 : Math.round(performance.now() - began),
       reason: end.reason,
     });
-    // What stays is swept with the next run; the work is safe.
-    await discard().catch((error) => warn(parts.bus, error));
+    // Files by the ten thousand take their time: the next agent need not wait, unless too much is going already.
+    const leaving: Promise<void> = discard()
+      .catch((error) => warn(parts.bus, error))
+      .finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
+    if (this.#leaving.size > this.#the.options.maxAgents) await Promise.race(this.#leaving);
   }
 
   /** The attempt's end, and why its task cannot start where the results it builds on do not merge. */
