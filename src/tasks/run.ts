@@ -105,6 +105,8 @@ export class Run {
   readonly #line = new StartLine();
   readonly #control: Control;
   readonly #disk: DiskWatch;
+  /** Sandboxes on their way out. */
+  readonly #leaving = new Set<Promise<void>>();
   readonly #setUp: RunSetUp | null;
 
   constructor(the: RunParts) {
@@ -178,7 +180,7 @@ export class Run {
       diskBytes: options.bounds.limits.diskBytes,
       container: parts.containerName,
       attempt: (task, attempt) => this.#attempt(task, attempt),
-    });
+    }).finally(() => Promise.all(this.#leaving));
     if (this.#unusable !== null) throw this.#unusable;
     return { run: run.id, ...this.tally };
   }
@@ -263,8 +265,11 @@ export class Run {
       durationMs: began === 0 ? 0 : Math.round(performance.now() - began),
       reason: end.reason,
     });
-    // What stays is swept with the next run; the work is safe.
-    await discard().catch((error: Error) => this.#emit({ type: 'warning', message: error.message }));
+    // Not waited for, so that the next agent may start. What stays is swept with the next run; the work is safe.
+    const leaving: Promise<void> = discard()
+      .catch((error: Error) => this.#emit({ type: 'warning', message: error.message }))
+      .finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
   }
 
   /** The attempt's end, and why its task cannot start where the results it builds on do not merge. */
