@@ -156,8 +156,14 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
     User: AGENT_USER,
     Hostname: 'sandbox',
     WorkingDir: WORKSPACE,
-    // Without the flag SIGUSR1, which an agent may send, opens Node's debugger inside this process.
-    Entrypoint: [`${TOOLBOX_MOUNT}/bin/node`, '--disable-sigusr1', `${TOOLBOX_MOUNT}/programs/toolbox/main.js`],
+    Entrypoint: [
+      `${TOOLBOX_MOUNT}/bin/node`,
+      // Without it SIGUSR1, which an agent may send, opens Node's debugger inside this process.
+      '--disable-sigusr1',
+      // V8's background tasks can keep Node from ever exiting (nodejs/node#54918), and this process has to.
+      '--single-threaded',
+      `${TOOLBOX_MOUNT}/programs/toolbox/main.js`,
+    ],
     Cmd: [],
     Env: environmentOfPid1(toolbox, at.image),
     Healthcheck: { Test: ['NONE'] },
