@@ -265,11 +265,12 @@ export class Run {
       durationMs: began === 0 ? 0 : Math.round(performance.now() - began),
       reason: end.reason,
     });
-    // Not waited for, so that the next agent may start. What stays is swept with the next run; the work is safe.
+    // Files by the ten thousand take their time: the next agent need not wait, unless too much is going already.
     const leaving: Promise<void> = discard()
       .catch((error: Error) => this.#emit({ type: 'warning', message: error.message }))
       .finally(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);
+    if (this.#leaving.size > this.#the.options.maxAgents) await Promise.race(this.#leaving);
   }
 
   /** The attempt's end, and why its task cannot start where the results it builds on do not merge. */

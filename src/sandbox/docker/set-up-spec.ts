@@ -10,6 +10,7 @@ import {
   agentContainer,
   sandboxMounts,
   TOOLBOX_NODE,
+  TOOLBOX_NODE_FLAGS,
   TOOLBOX_PROGRAM,
   toolboxConfig,
 } from './spec.ts';
@@ -31,7 +32,7 @@ export function setUpContainer(spec: SandboxSpec, at: AgentPlacement): Container
     ...body,
     User: '0:0',
     Entrypoint: [
-      ...[TOOLBOX_NODE, '--disable-sigusr1', '--openssl-config=/dev/null'],
+      ...[TOOLBOX_NODE, ...TOOLBOX_NODE_FLAGS, '--openssl-config=/dev/null'],
       ...[TOOLBOX_PROGRAM, `${AGENT_HOME}/${CONFIG_FILE}`],
     ],
     // Names without a value: none of the image's variables reaches PID 1.

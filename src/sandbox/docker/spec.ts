@@ -17,6 +17,12 @@ export const AGENT_HOME = '/home/agent';
 export const WORKSPACE = '/workspace';
 export const TOOLBOX_MOUNT = '/opt/orchestrate';
 export const TOOLBOX_NODE = `${TOOLBOX_MOUNT}/bin/node`;
+export const TOOLBOX_NODE_FLAGS: readonly string[] = [
+  // Without it SIGUSR1, which an agent may send, opens Node's debugger inside this process.
+  '--disable-sigusr1',
+  // V8's background tasks can keep Node from ever exiting (nodejs/node#54918), and this process has to.
+  '--single-threaded',
+];
 export const TOOLBOX_PROGRAM = `${TOOLBOX_MOUNT}/programs/toolbox/main.js`;
 export const STORE_MOUNT = '/store';
 /** Every folder that a sandbox has from us. */
@@ -176,8 +182,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
     User: AGENT_USER,
     Hostname: 'sandbox',
     WorkingDir: WORKSPACE,
-    // Without the flag SIGUSR1, which an agent may send, opens Node's debugger inside this process.
-    Entrypoint: [TOOLBOX_NODE, '--disable-sigusr1', TOOLBOX_PROGRAM],
+    Entrypoint: [TOOLBOX_NODE, ...TOOLBOX_NODE_FLAGS, TOOLBOX_PROGRAM],
     Cmd: [],
     Env: environmentOfPid1(toolboxConfig(spec, at.image), at.image),
     Healthcheck: { Test: ['NONE'] },
