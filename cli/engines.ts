@@ -39,7 +39,7 @@ export async function engineNamed(
   name: string,
   definition: EngineDefinition | null = null,
 ): Promise<Engine> {
-  const { model } = settings;
+  const { model, effort } = settings;
   if (definition !== null) return commandOf(context, name, definition);
   switch (name) {
     case 'demo':
@@ -48,11 +48,11 @@ export async function engineNamed(
       return apiOf(context, settings);
     case 'claude': {
       const { claudeEngine } = await import('../src/engine/claude.ts');
-      return claudeEngine({ model, effort: null, maxTurns: null, rolePrompt: () => null });
+      return claudeEngine({ model, effort, maxTurns: null, rolePrompt: () => null });
     }
     case 'codex': {
       const { codexEngine } = await import('../src/engine/codex.ts');
-      return codexEngine({ model, effort: null, rolePrompt: () => null });
+      return codexEngine({ model, effort, rolePrompt: () => null });
     }
     default:
       return commandOf(context, name, settings.engines[name] ?? { command: '' });
@@ -69,6 +69,7 @@ async function apiOf(context: Context, settings: Settings): Promise<Engine> {
   ]);
   return apiEngine({
     ...(settings.model === null ? {} : { model: settings.model }),
+    effort: settings.effort,
     guidance: await guidanceOf(repository, settings.base ?? 'HEAD'),
     notes: {
       share: async ({ text }) => state.addNote(text),

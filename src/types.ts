@@ -112,6 +112,10 @@ export interface PatchSize {
 export const WORKSPACE_KINDS = ['overlay', 'copy'] as const;
 export type WorkspaceKind = (typeof WORKSPACE_KINDS)[number];
 
+/** How much a model puts into its answers, from little to much. Not every model takes every one. */
+export const EFFORTS = ['low', 'medium', 'high', 'xhigh', 'max'] as const;
+export type Effort = (typeof EFFORTS)[number];
+
 /** What agents reach through the gateway: nothing, the model services, or named hosts as well. From tight to loose. */
 export const NETWORKS = ['none', 'model', 'allowlist'] as const;
 export type Network = (typeof NETWORKS)[number];

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { OrchestrateError } from '../errors.ts';
-import { NETWORKS, WORKSPACE_KINDS } from '../types.ts';
+import { EFFORTS, NETWORKS, WORKSPACE_KINDS } from '../types.ts';
 import { BUILT_IN_ENGINES, type EngineDefinition, type Layer } from './settings.ts';
 import { DAY_MS, MEBIBYTE, parseCount, parseDuration, parseNumber, parseSize, SECOND_MS } from './sizes.ts';
 
@@ -80,6 +80,7 @@ export const writtenSettings = z.strictObject({
     )
     .optional(),
   model: text.optional(),
+  effort: z.enum(EFFORTS, `expected ${EFFORTS.join(', ')}`).optional(),
   network: z.enum(NETWORKS, `expected ${NETWORKS.join(', ')}`).optional(),
   allow: words.optional(),
   registries: z.record(host, z.strictObject({ tokenEnv: variable }, 'expected {tokenEnv: NAME}')).optional(),
@@ -115,6 +116,7 @@ export function normalise(settings: z.output<typeof writtenSettings>): Layer {
     engineCommand: settings['engine-command'],
     engines,
     model: settings.model,
+    effort: settings.effort,
     network: settings.network,
     allow: settings.allow,
     registries: settings.registries,

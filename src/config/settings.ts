@@ -1,6 +1,6 @@
 /** What can be set, the defaults, and the pure rules that make one set of settings out of the layers. */
 
-import { type Caps, type Limits, NETWORKS, type Network, type WorkspaceKind } from '../types.ts';
+import { type Caps, type Effort, type Limits, NETWORKS, type Network, type WorkspaceKind } from '../types.ts';
 import { GIBIBYTE, HOUR_MS, MINUTE_MS } from './sizes.ts';
 
 /** A command that the user's settings name as an engine. */
@@ -28,6 +28,7 @@ export interface Layer {
   readonly engineCommand?: string | undefined;
   readonly engines?: Readonly<Record<string, EngineDefinition>> | undefined;
   readonly model?: string | undefined;
+  readonly effort?: Effort | undefined;
   readonly network?: Network | undefined;
   readonly allow?: readonly string[] | undefined;
   readonly registries?: Readonly<Record<string, RegistryDefinition>> | undefined;
@@ -74,6 +75,7 @@ export interface Settings {
   readonly engines: Readonly<Record<string, EngineDefinition>>;
   /** Null: the engine's own choice. */
   readonly model: string | null;
+  readonly effort: Effort | null;
   readonly network: Network;
   /** Hosts and presets as they were written; they count with the network `allowlist`. */
   readonly allow: readonly string[];
@@ -106,6 +108,7 @@ export const WRITTEN_NAMES = {
   engineCommand: 'engine-command',
   engines: 'engines',
   model: 'model',
+  effort: 'effort',
   network: 'network',
   allow: 'allow',
   registries: 'registries',
@@ -235,6 +238,7 @@ export function settingsOf(layer: Layer): Settings {
     engine: engineOf(layer, engines),
     engines,
     model: layer.model ?? null,
+    effort: layer.effort ?? null,
     network: layer.network ?? DEFAULTS.network,
     allow: layer.allow ?? [],
     registries: layer.registries ?? {},

@@ -1,5 +1,6 @@
 /** Claude through the API: the thinking is done on the coordinator's side, the tools run in the sandbox. */
 
+import type { Effort } from '../../types.ts';
 import type { Access, AgentSession, Assignment, Drive, Engine, EngineVerdict } from '../engine.ts';
 import { NO_NOTES, type Notes } from './notes.ts';
 import { StaggeredStart } from './staggered-start.ts';
@@ -7,7 +8,7 @@ import { StaggeredStart } from './staggered-start.ts';
 export interface ApiOptions {
   readonly model: string;
   /** How much the model puts into an answer; null: the model's own default. Not every model takes it. */
-  readonly effort: 'low' | 'medium' | 'high' | 'xhigh' | 'max' | null;
+  readonly effort: Effort | null;
   /** Null: the model's own default. */
   readonly thinking: 'adaptive' | 'disabled' | null;
   /** Answers of the model before the attempt is given up. */
