@@ -2,16 +2,22 @@
  * How the toolbox writes the agent's output into the container's log: as lines that the engine neither cuts nor joins,
  * each of which says where in the whole output it belongs. What the log has lost is seen by that, to the byte.
  *
- * A line is a letter, the position of its first byte in the output (decimal), a colon, and
+ * A line is a letter, the position of its first byte in the output (decimal), a comma, a CRC-32 (hexadecimal) of letter,
+ * position and body, a colon, and the body:
  * `o`, `e` bytes of the agent's stdout or stderr · `d` how many bytes were dropped there (decimal) · `z` nothing: the end.
- * The bytes are stuffed so that none is a newline (consistent overhead: 1 in 253 at most, whatever they are).
+ * The body is stuffed so that no byte of it is a newline (consistent overhead: 1 in 253 at most, whatever it holds). The
+ * sum is there because engines give followers entries that were read while they were being written (20.10: seen).
  */
+
+import { crc32 } from 'node:zlib';
 
 /** Bytes of output in one line: it stays below the 16 KiB that engines take as one piece. */
 export const MAX_BODY = 16_000;
 /** More without a newline is none of our lines. */
 export const MAX_LINE = 16_384;
 
+const HEAD = /^(([oedz])(\d{1,16})),([0-9a-f]{1,8})$/;
+const LONGEST_HEAD = 32;
 const NEWLINE = 10;
 const COLON = 58;
 /** Literal bytes that one group may have; a group this long is followed by no newline. */
@@ -27,41 +33,49 @@ export type OutputFrame =
 
 /** The frame's line, with its newline. `bytes` frames hold at most MAX_BODY of them. */
 export function encodeFrame(frame: OutputFrame): Buffer {
-  switch (frame.kind) {
-    case 'dropped':
-      return Buffer.from(`d${frame.at}:${frame.count}\n`);
-    case 'end':
-      return Buffer.from(`z${frame.at}:\n`);
-    case 'bytes': {
-      const head = `${frame.stream === 'stdout' ? 'o' : 'e'}${frame.at}:`;
-      const { data } = frame;
-      const line = Buffer.allocUnsafe(head.length + data.length + Math.ceil(data.length / LONGEST_RUN) + 2);
-      line.write(head, 'latin1');
-      const end = stuff(data, line, head.length);
-      line[end] = NEWLINE;
-      return line.subarray(0, end + 1);
-    }
+  const start = `${letterOf(frame)}${frame.at}`;
+  const data = bodyOf(frame);
+  const head = `${start},${sumOf(start, data)}:`;
+  const line = Buffer.allocUnsafe(head.length + data.length + Math.ceil(data.length / LONGEST_RUN) + 2);
+  line.write(head, 'latin1');
+  const end = stuff(data, line, head.length);
+  line[end] = NEWLINE;
+  return line.subarray(0, end + 1);
+}
+
+/** The frame of a line (without its newline); null where it is none, or not whole. */
+export function decodeFrame(line: Buffer): OutputFrame | null {
+  const colon = line.subarray(0, LONGEST_HEAD).indexOf(COLON);
+  const head = HEAD.exec(line.toString('latin1', 0, Math.max(colon, 0)));
+  if (head === null) return null;
+  const [, start = '', letter, position, sum] = head;
+  const data = unstuff(line.subarray(colon + 1));
+  if (sumOf(start, data) !== sum) return null;
+  const at = Number(position);
+  switch (letter) {
+    case 'o':
+      return { kind: 'bytes', at, stream: 'stdout', data };
+    case 'e':
+      return { kind: 'bytes', at, stream: 'stderr', data };
+    case 'd':
+      return { kind: 'dropped', at, count: Number(data.toString('latin1')) };
+    default:
+      return { kind: 'end', at };
   }
 }
 
-/** The frame of a line (without its newline); null where it is none. */
-export function decodeFrame(line: Buffer): OutputFrame | null {
-  const colon = line.subarray(0, 20).indexOf(COLON);
-  const at = colon < 2 ? Number.NaN : Number(line.toString('latin1', 1, colon));
-  if (!Number.isSafeInteger(at) || at < 0) return null;
-  const body = line.subarray(colon + 1);
-  switch (line[0]) {
-    case 0x6f:
-      return { kind: 'bytes', at, stream: 'stdout', data: unstuff(body) };
-    case 0x65:
-      return { kind: 'bytes', at, stream: 'stderr', data: unstuff(body) };
-    case 0x64:
-      return { kind: 'dropped', at, count: Number(body.toString('latin1')) };
-    case 0x7a:
-      return { kind: 'end', at };
-    default:
-      return null;
-  }
+function letterOf(frame: OutputFrame): string {
+  if (frame.kind === 'bytes') return frame.stream === 'stdout' ? 'o' : 'e';
+  return frame.kind === 'dropped' ? 'd' : 'z';
+}
+
+function bodyOf(frame: OutputFrame): Buffer {
+  if (frame.kind === 'bytes') return frame.data;
+  return Buffer.from(frame.kind === 'dropped' ? String(frame.count) : '');
+}
+
+function sumOf(start: string, data: Buffer): string {
+  return crc32(data, crc32(start)).toString(16);
 }
 
 /** Replaces each newline by the distance to the next one. Returns where it ended. */

@@ -39,12 +39,15 @@ describe('a frame', () => {
     expect(decodeFrame(line.subarray(0, -1))).toMatchObject({ data });
   });
 
-  it('that was cut off gives what is there of it', () => {
+  it('that was cut, or read twice in part, is none', () => {
     const line = encodeFrame({ kind: 'bytes', at: 7, stream: 'stdout', data: Buffer.from('one\ntwo\nthree') });
-    expect(decodeFrame(line.subarray(0, -4))).toMatchObject({ at: 7, data: Buffer.from('one\ntwo\nth') });
+    for (let cut = 0; cut < line.length - 1; cut += 1) {
+      expect(decodeFrame(line.subarray(0, cut))).toBeNull();
+      if (cut > 0) expect(decodeFrame(Buffer.concat([line.subarray(0, cut), line.subarray(0, -1)]))).toBeNull();
+    }
   });
 
-  it.each(['', 'o', 'o:', 'x1:', 'o1', 'oh no: it broke', 'd-1:5', 'Error: out of memory'])(
+  it.each(['', 'o', 'o:', 'x1:', 'o1', 'o1:', 'o1,0:a', 'oh no: it broke', 'Error: out of memory'])(
     'is not seen in %j',
     (text) => {
       expect(decodeFrame(Buffer.from(text))).toBeNull();
@@ -176,6 +179,21 @@ describe('an agent’s output', () => {
 
   it('is read again where the follower lost its end', async () => {
     const log = logOf({ followed: all.slice(0, 3), kept: [...all.slice(2), end] });
+    expect(await textOf(log)).toBe('abcdefghijkl');
+  });
+
+  it('is read again where the engine garbled an entry', async () => {
+    const [first, second, ...others] = all.map((frame) => encodeFrame(frame));
+    const garbled = Buffer.concat([second?.subarray(0, -3) ?? Buffer.alloc(0), second ?? Buffer.alloc(0)]);
+    async function* bytes(pieces: readonly (Buffer | undefined)[]): AsyncGenerator<OutputChunk> {
+      for (const data of pieces) if (data !== undefined) yield { stream: 'stdout', data };
+    }
+    const rest = [...others, encodeFrame(end)];
+    const log: ContainerLog = {
+      read: (follow) => bytes([first, follow ? garbled : second, ...rest]),
+      isRunning: async () => false,
+      pause: async () => {},
+    };
     expect(await textOf(log)).toBe('abcdefghijkl');
   });
 

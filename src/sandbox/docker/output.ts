@@ -36,7 +36,7 @@ export async function* agentOutput(log: ContainerLog): AsyncGenerator<OutputChun
   yield note('the sandbox was killed; what it printed last may be missing');
 }
 
-/** A frame of the toolbox, or what is none: PID 1's own last words, counted apart. */
+/** A frame of the toolbox, or what PID 1 said in need, on its stderr and counted apart. */
 type Entry = OutputFrame | ({ readonly kind: 'raw'; readonly at: number } & OutputChunk);
 
 /** Knows how far the output has been passed on. */
@@ -81,16 +81,12 @@ function note(text: string): OutputChunk {
 
 async function* entriesOf(pieces: AsyncIterable<OutputChunk>): AsyncGenerator<Entry> {
   let raw = 0;
-  const outside = (stream: OutputChunk['stream'], data: Buffer): Entry => {
-    const at = raw;
-    raw += data.length;
-    return { kind: 'raw', at, stream, data };
-  };
   let parts: Buffer[] = [];
   let length = 0;
   for await (const { stream, data } of pieces) {
     if (stream === 'stderr') {
-      yield outside(stream, data);
+      yield { kind: 'raw', at: raw, stream, data };
+      raw += data.length;
       continue;
     }
     for (let rest = data; rest.length > 0; ) {
@@ -100,13 +96,11 @@ async function* entriesOf(pieces: AsyncIterable<OutputChunk>): AsyncGenerator<En
       parts.push(part);
       length += part.length;
       if (newline === -1 && length <= MAX_LINE) continue;
-      const line = Buffer.concat(parts, length);
+      const frame = decodeFrame(Buffer.concat(parts, length).subarray(0, -1));
       parts = [];
       length = 0;
-      yield decodeFrame(line.subarray(0, -1)) ?? outside(stream, line);
+      // The engine garbled it: what was in it is missed by its position, and looked for again.
+      if (frame !== null) yield frame;
     }
   }
-  // PID 1 was killed while it wrote.
-  const last = Buffer.concat(parts, length);
-  if (length > 0) yield decodeFrame(last) ?? outside('stdout', last);
 }
