@@ -105,32 +105,33 @@ describe('the order of work', () => {
 
 describe('a chain of tasks', () => {
   it('starts each from the results of all before it, until the base has them', async () => {
+    await using repository = await Scratch.create();
     const chain = ['first', 'second', 'third'];
     for (const [at, title] of chain.entries()) {
       const after = chain.slice(Math.max(at - 1, 0), at).flatMap((one) => ['--depends-on', one]);
-      await scratch.must(['submit', 'x', '--title', title, ...after]);
+      await repository.must(['submit', 'x', '--title', title, ...after]);
     }
     const command = 'f="seen-by-$ORCHESTRATE_TASK_ID"; touch "$f"; ls seen-by-* > "$f"';
-    await scratch.must(['run', '--engine-command', command]);
-    const seen = (task: string) => scratch.git('show', `refs/orchestrate/${task}/1/result:seen-by-${task}`);
+    await repository.must(['run', '--engine-command', command]);
+    const seen = (task: string) => repository.git('show', `refs/orchestrate/${task}/1/result:seen-by-${task}`);
     expect(await seen('third')).toBe('seen-by-first\nseen-by-second\nseen-by-third');
 
-    await scratch.must(['patch', 'apply', 'third', '--with-dependencies', '--unreviewed']);
-    await scratch.write({ 'seen-by-first': 'changed since\n' });
-    await scratch.git('commit', '--quiet', '--all', '--message', 'change what was merged');
-    await scratch.must(['submit', 'x', '--title', 'fourth', '--depends-on', 'third']);
-    await scratch.must(['run', '--engine-command', command]);
-    expect(await scratch.git('show', 'refs/orchestrate/fourth/1/result:seen-by-first')).toBe('changed since');
+    await repository.must(['patch', 'apply', 'third', '--with-dependencies', '--unreviewed']);
+    await repository.write({ 'seen-by-first': 'changed since\n' });
+    await repository.git('commit', '--quiet', '--all', '--message', 'change what was merged');
+    await repository.must(['submit', 'x', '--title', 'fourth', '--depends-on', 'third']);
+    await repository.must(['run', '--engine-command', command]);
+    expect(await repository.git('show', 'refs/orchestrate/fourth/1/result:seen-by-first')).toBe('changed since');
   });
 });
 
 describe('how a task ends', () => {
   it('a failing command fails its task, leaves its work as a salvaged patch and blocks what depends on it', async () => {
-    await scratch.must(['submit', 'fails', '--title', 'fails']);
-    await scratch.must(['submit', 'waits', '--title', 'waits', '--depends-on', 'fails']);
-    const answer = await scratch.orchestrate(['run', '--engine-command', 'echo half > half.txt; exit 3']);
+    await repository.must(['submit', 'fails', '--title', 'fails']);
+    await repository.must(['submit', 'waits', '--title', 'waits', '--depends-on', 'fails']);
+    const answer = await repository.orchestrate(['run', '--engine-command', 'echo half > half.txt; exit 3']);
     expect(answer.exitCode).toBe(1);
-    const task = await scratch.json<{
+    const task = await repository.json<{
       status: string;
       reason: string;
       patch: { status: string };
@@ -138,29 +139,29 @@ describe('how a task ends', () => {
     }>(['task', 'fails']);
     expect(task).toMatchObject({ status: 'failed', patch: { status: 'salvaged' } });
     expect(task.attempts).toMatchObject([{ outcome: 'failed', exitCode: 3 }]);
-    const waits = await scratch.json<{ status: string; reason: string }>(['task', 'waits']);
+    const waits = await repository.json<{ status: string; reason: string }>(['task', 'waits']);
     expect(waits.status).toBe('blocked');
     expect(waits.reason).toContain('fails');
   });
 
   it('says so when the agent changed nothing', async () => {
-    await scratch.must(['submit', 'idle', '--title', 'does nothing']);
-    await scratch.orchestrate(['run', '--engine-command', 'true']);
-    const task = await scratch.json<{ status: string; attempts: { outcome: string }[]; patch: unknown }>([
+    await repository.must(['submit', 'idle', '--title', 'does nothing']);
+    await repository.orchestrate(['run', '--engine-command', 'true']);
+    const task = await repository.json<{ status: string; attempts: { outcome: string }[]; patch: unknown }>([
       'task',
       'does-nothing',
     ]);
     expect(task).toMatchObject({ status: 'succeeded', patch: null, attempts: [{ outcome: 'no-changes' }] });
-    expect(await scratch.must(['task', 'does-nothing'])).toContain('changed nothing');
+    expect(await repository.must(['task', 'does-nothing'])).toContain('changed nothing');
   });
 
   it('ends a stubborn agent soon after its time-out and keeps its work', async () => {
-    await scratch.must(['submit', 'hangs', '--title', 'hangs']);
+    await repository.must(['submit', 'hangs', '--title', 'hangs']);
     const began = performance.now();
     const command = "echo kept > kept.txt; trap '' TERM; while :; do sleep 1; done";
-    const answer = await scratch.orchestrate(['run', '--timeout', '3s', '--engine-command', command]);
+    const answer = await repository.orchestrate(['run', '--timeout', '3s', '--engine-command', command]);
     expect(answer.exitCode).toBe(1);
-    const task = await scratch.json<{
+    const task = await repository.json<{
       attempts: { outcome: string; startedAt: string; endedAt: string }[];
       patch: { status: string };
     }>(['task', 'hangs']);
@@ -172,10 +173,10 @@ describe('how a task ends', () => {
   });
 
   it('notes when memory ran out', async () => {
-    await scratch.must(['submit', 'hog', '--title', 'hog']);
+    await repository.must(['submit', 'hog', '--title', 'hog']);
     const command = 'node -e "const a=[];for(;;)a.push(Buffer.alloc(1e7,1))"';
-    await scratch.orchestrate(['run', '--memory', '256m', '--engine-command', command]);
-    const task = await scratch.json<{ attempts: { outcome: string }[] }>(['task', 'hog']);
+    await repository.orchestrate(['run', '--memory', '256m', '--engine-command', command]);
+    const task = await repository.json<{ attempts: { outcome: string }[] }>(['task', 'hog']);
     expect(task.attempts).toMatchObject([{ outcome: 'oom' }]);
   });
 });
