@@ -18,7 +18,7 @@ export interface Thinking {
 }
 
 /**
- * Errors: usage BAD_USAGE where settings exclude each other; environment NO_ENGINE, NO_KEY, BAD_KEY, BAD_BASE_URL, and
+ * Errors: usage BAD_USAGE where settings exclude each other, UNKNOWN_PRICE; environment NO_ENGINE, NO_KEY, BAD_KEY, BAD_BASE_URL, and
  * BAD_CA, BAD_PROXY for what the user's environment says of the network.
  */
 export async function thinkingOf(context: Context, settings: Settings): Promise<Thinking> {
@@ -129,6 +129,7 @@ async function gatewayOf(
       },
     );
   }
+  await checkPrice(settings, engine.name);
   const setUpAllow = settings.setUp === null ? [] : parseAllow(settings.setUp.allow);
   if (engine.apis.length === 0 && allow.length + setUpAllow.length === 0) return null;
   const [{ PRICES }, { upstreamFor }, { keysFor }, { createCoordinatorDial }, proxy, extraCa, state] =
@@ -170,6 +171,23 @@ async function gatewayOf(
       spent: { usd: 0, tokens: 0 },
     },
   };
+}
+
+/** Usage error UNKNOWN_PRICE where dollars are capped and the model's price is not known: all it asked for would be refused. */
+async function checkPrice({ model, budget, taskBudgetUsd }: Settings, engine: string): Promise<void> {
+  if (model === null || (budget.usd ?? taskBudgetUsd) === null) return;
+  const [{ priceOf }, { MODEL_ENGINES }] = await Promise.all([
+    import('../src/engine/prices.ts'),
+    import('../src/engine/choose.ts'),
+  ]);
+  // Any other program chooses its model by itself.
+  if (!MODEL_ENGINES.some((name) => name === engine)) return;
+  // The claude program has suffixes (`[1m]`) and words (`sonnet`) of its own, which it turns into ids.
+  const id = engine === 'claude' ? model.replace(/\[\w+\]$/, '') : model;
+  if (priceOf(id) !== null || (engine === 'claude' && /^[a-z]+$/.test(id))) return;
+  throw usageError('UNKNOWN_PRICE', `what ${model} costs is not known, so that no budget in dollars can hold`, {
+    hint: 'use --budget-tokens instead, or another --model',
+  });
 }
 
 /** The proxy of the user's network, as their environment names it; null: there is none. */

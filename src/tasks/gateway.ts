@@ -23,6 +23,8 @@ const URL_IN_SANDBOX = `http://127.0.0.1:${GATEWAY_PORT}`;
 const NO_CAPS: Caps = { usd: null, tokens: null };
 /** A shorter wait is not worth holding containers still for, milliseconds. */
 const WORTH_PAUSING_MS = 2_000;
+/** How long after the stated time agents go on where nobody says that they may: a gateway that was started anew forgot. */
+const RESUME_ANYWAY_MS = 2_000;
 
 /** What a run's agents reach, with which money, and how the gateway gets there. */
 export interface GatewayOptions {
@@ -84,14 +86,20 @@ export interface RunListener {
   onWarning(message: string): void;
 }
 
+/** A service that wants us to wait. */
+interface Limited {
+  readonly until: Date;
+  readonly reason: string;
+  readonly timer: NodeJS.Timeout;
+}
+
 export class RunGateway implements AsyncDisposable {
   readonly #client: GatewayClient;
   readonly #options: GatewayOptions;
   readonly #disposed = new AbortController();
   readonly #hooks = new Map<string, AttemptHooks>();
   #listener: RunListener | null = null;
-  /** Services that want us to wait, and until when. */
-  readonly #limited = new Map<ModelApi, { readonly until: Date; readonly reason: string }>();
+  readonly #limited = new Map<ModelApi, Limited>();
 
   /** For openRunGateway. */
   constructor(client: GatewayClient, options: GatewayOptions) {
@@ -183,6 +191,7 @@ export class RunGateway implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed.abort();
+    for (const { timer } of this.#limited.values()) clearTimeout(timer);
     await this.#client[Symbol.asyncDispose]();
   }
 
@@ -237,11 +246,14 @@ export class RunGateway implements AsyncDisposable {
   #pause(api: ModelApi, status: number, until: Date): void {
     if (until.getTime() - Date.now() < WORTH_PAUSING_MS) return;
     const reason = `${NAMES[api]} wants us to wait (${status}) until ${until.toISOString()}`;
-    this.#limited.set(api, { until, reason });
+    clearTimeout(this.#limited.get(api)?.timer);
+    const timer = setTimeout(() => this.#resume(api), until.getTime() - Date.now() + RESUME_ANYWAY_MS);
+    this.#limited.set(api, { until, reason, timer });
     for (const hooks of this.#hooks.values()) hooks.onPause(reason, until);
   }
 
   #resume(api: ModelApi): void {
+    clearTimeout(this.#limited.get(api)?.timer);
     if (!this.#limited.delete(api) || this.#limited.size > 0) return;
     for (const hooks of this.#hooks.values()) hooks.onResume();
   }
