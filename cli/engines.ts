@@ -7,6 +7,7 @@ import type { ModelEngine } from '../src/engine/choose.ts';
 import type { Engine } from '../src/engine/engine.ts';
 import { environmentError, OrchestrateError, usageError } from '../src/errors.ts';
 import type { CorporateProxy } from '../src/gateway/corporate-proxy.ts';
+import type { EgressRule } from '../src/gateway/protocol.ts';
 import type { GatewayOptions } from '../src/tasks/gateway.ts';
 import type { Context } from './context.ts';
 import { keysOf } from './keys.ts';
@@ -19,7 +20,7 @@ export interface Thinking {
 
 /**
  * Errors: usage BAD_USAGE where settings exclude each other, UNKNOWN_PRICE; environment NO_ENGINE, NO_KEY, BAD_KEY, BAD_BASE_URL, and
- * BAD_CA, BAD_PROXY for what the user's environment says of the network.
+ * BAD_CA, BAD_PROXY, NO_TOKEN, BAD_TOKEN for what the user's environment says of the network.
  */
 export async function thinkingOf(context: Context, settings: Settings): Promise<Thinking> {
   const keys = await keysOf(context, await context.repository());
@@ -40,7 +41,7 @@ export async function engineNamed(
   definition: EngineDefinition | null = null,
 ): Promise<Engine> {
   const { model, effort } = settings;
-  if (definition !== null) return commandOf(context, name, definition);
+  if (definition !== null) return commandOf(context, settings, { name, ...definition });
   switch (name) {
     case 'demo':
       return (await import('../src/engine/demo.ts')).demoEngine;
@@ -55,7 +56,7 @@ export async function engineNamed(
       return codexEngine({ model, effort, rolePrompt: () => null });
     }
     default:
-      return commandOf(context, name, settings.engines[name] ?? { command: '' });
+      return commandOf(context, settings, { name, ...(settings.engines[name] ?? { command: '' }) });
   }
 }
 
@@ -94,13 +95,19 @@ async function chosenByKeys(context: Context, keys: Keys): Promise<ModelEngine |
 
 async function commandOf(
   context: Context,
-  name: string,
-  { command, env = [], usage }: EngineDefinition,
+  settings: Settings,
+  { name, command, env = [], usage }: EngineDefinition & { readonly name: string },
 ): Promise<Engine> {
   const { commandEngine, isGatewayVariable } = await import('../src/engine/command.ts');
+  const tokens = new Set(Object.values(settings.registries).map(({ tokenEnv }) => tokenEnv));
   const passed: Record<string, string> = {};
   for (const variable of env) {
     const value = context.env[variable];
+    if (tokens.has(variable)) {
+      throw usageError('BAD_USAGE', `the engine ${name} would be given ${variable}, a registry's token`, {
+        hint: `take it out of the engine's env: the gateway adds it to what is asked of the registry`,
+      });
+    }
     if (!isGatewayVariable(variable) && value !== undefined) passed[variable] = value;
   }
   return commandEngine({ name, command, env: { ofGateway: env.filter(isGatewayVariable), passed }, usage });
@@ -112,8 +119,7 @@ async function gatewayOf(
   { settings, engine, keys }: { readonly settings: Settings; readonly engine: Engine; readonly keys: Keys },
 ): Promise<GatewayOptions | null> {
   const { network, budget, taskBudgetUsd } = settings;
-  const { parseAllow } = await import('../src/config/allow.ts');
-  const allow = network === 'allowlist' ? parseAllow(settings.allow) : [];
+  const { allow, setUpAllow } = await reachOf(context, settings);
   if (engine.apis.length > 0 && network === 'none') {
     throw usageError(
       'BAD_USAGE',
@@ -130,7 +136,6 @@ async function gatewayOf(
     );
   }
   await checkPrice(settings, engine.name);
-  const setUpAllow = settings.setUp === null ? [] : parseAllow(settings.setUp.allow);
   if (engine.apis.length === 0 && allow.length + setUpAllow.length === 0) return null;
   const [{ PRICES }, { upstreamFor }, { keysFor }, { createCoordinatorDial }, proxy, extraCa, state] =
     await Promise.all([
@@ -188,6 +193,23 @@ async function checkPrice({ model, budget, taskBudgetUsd }: Settings, engine: st
   throw usageError('UNKNOWN_PRICE', `what ${model} costs is not known, so that no budget in dollars can hold`, {
     hint: 'use --budget-tokens instead, or another --model',
   });
+}
+
+/** The hosts of agents and of the set-up. A registry's token is asked for where somebody could use it. */
+async function reachOf(
+  { env }: Context,
+  { network, allow, setUp, registries }: Settings,
+): Promise<Record<'allow' | 'setUpAllow', readonly EgressRule[]>> {
+  const [{ parseAllow }, { registryRules }] = await Promise.all([
+    import('../src/config/allow.ts'),
+    import('../src/config/registries.ts'),
+  ]);
+  const isOpen = network === 'allowlist';
+  const rules = isOpen || setUp !== null ? registryRules(registries, env) : [];
+  return {
+    allow: isOpen ? [...parseAllow(allow), ...rules] : [],
+    setUpAllow: setUp === null ? [] : [...parseAllow(setUp.allow), ...rules],
+  };
 }
 
 /** The proxy of the user's network, as their environment names it; null: there is none. */

@@ -12,11 +12,13 @@ export async function runOne(
 ): Promise<number> {
   const { taskFrom } = await import('./submit.ts');
   const wanted = taskFrom({ ...options, title: null, priority: 'normal' });
+  const { settings } = await context.settings(options.settings, { trust: options.trust });
   if (options.dryRun) {
-    context.print(`Would queue “${wanted.title}” for ${wanted.agent} and work it alone.\n`);
+    const { dryRun } = await import('./run-dry.ts');
+    if (!context.json) context.print(`Would queue “${wanted.title}” for ${wanted.agent} and work it alone.\n`);
+    await dryRun(context, settings, [{ ...wanted, id: null, phase: 1 }]);
     return 0;
   }
-  const { settings } = await context.settings(options.settings, { trust: options.trust });
   // Nothing is queued that could not be worked.
   await thinkingOf(context, settings);
   const state = await context.state();

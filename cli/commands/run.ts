@@ -1,13 +1,9 @@
 /** `orchestrate run`: works the queue until it is empty. */
 
-import type { Settings } from '../../src/config/settings.ts';
 import type { RunSummary } from '../../src/coordinator.ts';
 import { EXIT_CODES } from '../../src/errors.ts';
-import type { State } from '../../src/state/state.ts';
 import type { Context } from '../context.ts';
 import type { RunOptions } from '../options.ts';
-import { formatDuration, formatSize } from '../render/quantities.ts';
-import { revealLine } from '../render/sanitise.ts';
 
 const EXIT_CODE_DONE = 0;
 
@@ -20,7 +16,11 @@ export async function run(context: Context, options: RunOptions): Promise<number
   const { settings } = await context.settings(options.settings, { trust: options.trust });
   const state = await context.state();
   const waiting = state.tasks().filter((task) => task.state === 'queued' || task.state === 'blocked');
-  if (options.dryRun) return dryRun(context, settings, waiting);
+  if (options.dryRun) {
+    const { dryRun } = await import('./run-dry.ts');
+    await dryRun(context, settings, waiting);
+    return EXIT_CODE_DONE;
+  }
   const { recoverable } = await import('../../src/tasks/recovery.ts');
   if (!waiting.some((task) => task.state === 'queued') && !recoverable(state)) {
     const { clearUp } = await import('../clear-up.ts');
@@ -43,38 +43,4 @@ function ending(summary: RunSummary): string {
   const parts = [`${summary.succeeded} succeeded`, `${summary.failed} failed`];
   if (summary.blocked > 0) parts.push(`${summary.blocked} blocked`);
   return `${parts.join(', ')}. Look at the results with: orchestrate patch list`;
-}
-
-function imageOf({ image, dockerfile }: Settings): string {
-  return dockerfile === null ? `image ${image ?? 'orchestrate-agent'}` : `image built from ${revealLine(dockerfile)}`;
-}
-
-function dryRun(context: Context, settings: Settings, waiting: ReturnType<State['tasks']>): number {
-  const { limits } = settings;
-  if (context.json) {
-    context.printJson({
-      tasks: waiting.map(({ id, title, agent, priority, phase }) => ({ id, title, agent, priority, phase })),
-      engine: settings.engine?.name ?? null,
-      maxAgents: settings.maxAgents,
-      host: 'local',
-      image: settings.image,
-      dockerfile: settings.dockerfile,
-      workspace: settings.workspace,
-      setup: settings.setUp?.command ?? null,
-      history: settings.history,
-      timeoutMs: settings.timeoutMs,
-      idleTimeoutMs: settings.idleTimeoutMs,
-      limits,
-    });
-    return EXIT_CODE_DONE;
-  }
-  const lines = [
-    `${waiting.length} ${waiting.length === 1 ? 'task' : 'tasks'}, ${settings.maxAgents} at once, on the local Docker engine`,
-    `engine ${settings.engine?.name ?? '(none chosen)'}, ${imageOf(settings)}, time-out ${formatDuration(settings.timeoutMs)}, idle ${formatDuration(settings.idleTimeoutMs)}`,
-    `per sandbox: memory ${formatSize(limits.memoryBytes)}, ${limits.cpus} CPUs, ${limits.pids} processes, disk ${formatSize(limits.diskBytes)}, no network`,
-    ...(settings.setUp === null ? [] : [`set-up before the first agent: ${settings.setUp.command}`]),
-    ...waiting.map((task) => `  phase ${task.phase}  ${task.priority.padEnd(6)}  ${task.id}`),
-  ];
-  context.print(`${lines.join('\n')}\n`);
-  return EXIT_CODE_DONE;
 }

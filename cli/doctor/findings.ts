@@ -1,8 +1,11 @@
 /** Everything that `doctor` looks at, in the order in which a run would need it. */
 
-import { statfs } from 'node:fs/promises';
+import { readFile, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
 import prettyBytes from 'pretty-bytes';
-import { nameOf } from '../../src/config/env-file.ts';
+import { type Keys, nameOf } from '../../src/config/env-file.ts';
+import type { LoadedSettings } from '../../src/config/load.ts';
+import type { Settings } from '../../src/config/settings.ts';
 import { OrchestrateError } from '../../src/errors.ts';
 import type { Repository } from '../../src/git/repository.ts';
 import type { Context } from '../context.ts';
@@ -13,6 +16,10 @@ import { type Finding, ok, warn } from './finding.ts';
 const NODE_WANTED = [20, 19] as const;
 const LOW_SPACE_BYTES = 5 * 1024 ** 3;
 const NO_SPACE_BYTES = 512 * 1024 ** 2;
+/** Of the engines that start one by name. */
+const PROGRAMS = ['claude', 'codex'] as const;
+/** What an engine calls its machine → what images call it. */
+const PROCESSORS: Readonly<Record<string, string>> = { x86_64: 'amd64', aarch64: 'arm64' };
 
 export async function gatherFindings(context: Context): Promise<Finding[]> {
   const findings: Finding[] = [nodeFinding(process.versions.node), await gitFinding(context)];
@@ -20,12 +27,14 @@ export async function gatherFindings(context: Context): Promise<Finding[]> {
   if (repository instanceof OrchestrateError) {
     if (repository.code !== 'NO_GIT' && repository.code !== 'GIT_TOO_OLD')
       findings.push(failed('repository', repository));
-    findings.push(...(await engineFindings(context)), await keysFinding(context, null));
+    findings.push(...(await engineFindings(context)), ...(await keysFindings(context, null, null)));
     return findings;
   }
-  findings.push(ok('repository', repository.root), await identityFinding(repository), await settingsFinding(context));
+  // Looking must not ask: a file that was not accepted is a warning of its own.
+  const loaded = await tried(() => context.settings({}, { trust: false, ask: false }));
+  findings.push(ok('repository', repository.root), await identityFinding(repository), settingsFinding(loaded));
   findings.push(await spaceFinding('disk', repository.root), ...(await engineFindings(context)));
-  findings.push(await keysFinding(context, repository));
+  findings.push(...(await keysFindings(context, repository, loaded)));
   return findings;
 }
 
@@ -79,9 +88,7 @@ async function identityFinding(repository: Repository): Promise<Finding> {
   return ok('identity', `${identity.author.name} <${identity.author.email}>`);
 }
 
-async function settingsFinding(context: Context): Promise<Finding> {
-  // Looking must not ask: a file that was not accepted is a warning of its own.
-  const loaded = await tried(() => context.settings({}, { trust: false, ask: false }));
+function settingsFinding(loaded: LoadedSettings | OrchestrateError): Finding {
   if (loaded instanceof OrchestrateError) return failed('settings', loaded);
   const { settings } = loaded;
   return ok('settings', `${settings.maxAgents} agents at once, engine ${settings.engine?.name ?? 'none chosen'}`);
@@ -106,11 +113,43 @@ async function engineFindings(context: Context): Promise<Finding[]> {
   if (facts instanceof OrchestrateError) return [failed('docker', facts)];
   const isLocal = facts.isLocal && facts.rootFolder !== '';
   const space = isLocal ? await spaceFinding('docker disk', facts.rootFolder) : null;
-  return [...judgeFacts(facts), ...(space === null ? [] : [space])];
+  return [...judgeFacts(facts), await programsFinding(facts.architecture), ...(space === null ? [] : [space])];
 }
 
-async function keysFinding(context: Context, repository: Repository | null): Promise<Finding> {
-  const { found, warnings } = await keysOf(context, repository);
+/** The agents' image is made with the programs that were fetched for its processor. */
+async function programsFinding(architecture: string): Promise<Finding> {
+  const { packageRoot } = await import('../../src/sandbox/docker/package-root.ts');
+  const processor = PROCESSORS[architecture] ?? architecture;
+  const root = packageRoot();
+  const versions = await readFile(join(root, 'images/clis', processor, 'VERSIONS'), 'utf8').catch(() => '');
+  const there = versions.split('\n').filter((line) => line !== '');
+  const missing = PROGRAMS.filter((program) => !there.some((line) => line.startsWith(`${program} `)));
+  if (missing.length === 0) return ok('programs', `the agents' image is made with ${there.join(', ')}`);
+  const detail = `the agents' image is made without ${missing.join(' and ')}: the engines of these names cannot be used`;
+  return warn('programs', detail, join(root, 'scripts/fetch-clis.sh'));
+}
+
+async function keysFindings(
+  context: Context,
+  repository: Repository | null,
+  loaded: LoadedSettings | OrchestrateError | null,
+): Promise<Finding[]> {
+  const keys = await keysOf(context, repository);
+  const settings = loaded === null || loaded instanceof OrchestrateError ? null : loaded.settings;
+  return [keysFinding(keys), await agentFinding(settings, keys)];
+}
+
+/** What a run without `--engine` would use. */
+async function agentFinding(settings: Settings | null, { found }: Keys): Promise<Finding> {
+  const named = settings?.engine?.name;
+  if (named !== undefined) return ok('agent', `a run uses the engine ${named}, by the settings`);
+  const { chooseEngine } = await import('../../src/engine/choose.ts');
+  const chosen = await tried(async () => chooseEngine(found));
+  if (chosen instanceof OrchestrateError) return warn('agent', chosen.message, chosen.hint ?? null);
+  return ok('agent', `a run uses the engine ${chosen}, by the keys there are`);
+}
+
+function keysFinding({ found, warnings }: Keys): Finding {
   const present = Object.entries(found).map(([name, key]) => `${name} (${nameOf(key.source)})`);
   const detail = present.length === 0 ? 'none; --engine-command and --engine demo need none' : present.join(', ');
   return warnings.length === 0

@@ -36,8 +36,8 @@ function listOf(member: RegExp, expected: string) {
   return z.union([z.array(one, expected), split.pipe(z.array(one))], expected).optional();
 }
 
-/** `registry.example.org`, `*.example.org`, with a port if need be; or a set of hosts, `@npm`. */
-const HOST = /^(?:@[a-z]+|(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?(?::[0-9]{1,5})?)$/i;
+/** `registry.example.org`, `*.example.org`, with a port and a private range if need be; or a set of hosts, `@npm`. */
+const HOST = /^(?:@[a-z]+|(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?(?::[0-9]{1,5})?(?:=[0-9a-f.:]+\/[0-9]+)?)$/i;
 
 const text = z.string('expected text').trim().min(1, 'is empty');
 const truth = z
@@ -64,7 +64,8 @@ const pattern = text.refine((value) => {
     return false;
   }
 }, 'not a regular expression');
-const host = z.string().regex(/^[a-z0-9*]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$/, 'expected a host');
+/** One host, never all below a name: a token is for whom it was given. */
+const host = z.string().regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$/, 'expected a host');
 
 export const writtenSettings = z.strictObject({
   'max-agents': written((value) => parseCount(value, { least: 1, most: 256 })),

@@ -30,8 +30,7 @@ function controlCalls(gateway: Gateway): Readonly<Record<string, Handler>> {
     },
     try: ({ params, signal }) => tryKey(gateway, textParam(params, 'api') as ModelApi, signal),
     open: async ({ params }) => {
-      attempts.open(accessParam(params));
-      gateway.budget.reconsider();
+      gateway.open(accessParam(params));
     },
     revoke: async ({ params }) => {
       const totals = attempts.revoke(textParam(params, 'attempt'));

@@ -10,8 +10,8 @@ import { Events } from './events.ts';
 import { ForwardProxy } from './forward-proxy.ts';
 import { Lane } from './lanes.ts';
 import { LIMITS } from './limits.ts';
-import type { Configuration, Denied } from './protocol.ts';
-import { Redactor } from './redact.ts';
+import type { AttemptAccess, Configuration, Denied } from './protocol.ts';
+import { Redactor, secretsOf } from './redact.ts';
 import { RegistryProxy } from './registry-proxy.ts';
 import { Relay } from './relay.ts';
 import { Toolboxes } from './toolboxes.ts';
@@ -50,6 +50,8 @@ export class Gateway {
   #configuration: Configuration | null = null;
   #upstreams: readonly UpstreamClient[] = [];
   readonly #refusals = new Set<string>();
+  /** Those of all configurations and all attempts there ever were. */
+  readonly #secrets = new Set<string>();
   #redactor = new Redactor([]);
 
   configure(configuration: Configuration): void {
@@ -58,12 +60,21 @@ export class Gateway {
     this.#refusals.clear();
     this.#configuration = configuration;
     this.#upstreams = upstreams.map((upstream) => new UpstreamClient(upstream, this.dialer, extraCa));
-    this.#redactor = new Redactor(upstreams.map(({ auth }) => auth.value.replace(/^Bearer /i, '')));
+    this.#keepSecret(upstreams.map(({ auth }) => auth.value.replace(/^Bearer /i, '')));
     const { run } = this.budget;
     run.caps = caps;
     // A coordinator that took over knows of what this gateway counted; adding it would count it twice.
     run.spent.usd = Math.max(run.spent.usd, spent.usd);
     run.spent.tokens = Math.max(run.spent.tokens, spent.tokens);
+    this.budget.reconsider();
+  }
+
+  /** Lets an attempt in, or changes what one may do. */
+  open(access: AttemptAccess): void {
+    this.#keepSecret(
+      access.allow.flatMap(({ authorization }) => (authorization === null ? [] : secretsOf(authorization))),
+    );
+    this.attempts.open(access);
     this.budget.reconsider();
   }
 
@@ -80,7 +91,13 @@ export class Gateway {
     this.events.emit({ type: 'key-refused', api, status, message });
   }
 
-  /** Takes the keys out of what a service said. */
+  #keepSecret(secrets: readonly string[]): void {
+    const before = this.#secrets.size;
+    for (const secret of secrets) this.#secrets.add(secret);
+    if (this.#secrets.size > before) this.#redactor = new Redactor([...this.#secrets]);
+  }
+
+  /** Takes keys and tokens out of what a service said. */
   get redactor(): Redactor {
     return this.#redactor;
   }

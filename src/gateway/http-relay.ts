@@ -3,7 +3,7 @@
 import { request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { Redactor } from './redact.ts';
+import { Redactor, secretsOf } from './redact.ts';
 import { type Replacement, Replacer, replacing } from './replace.ts';
 
 /** From the request to the head of the answer. */
@@ -30,9 +30,6 @@ const NOT_PASSED_BACK = new Set([
   ],
   ...['transfer-encoding', 'upgrade', 'set-cookie', 'set-cookie2', 'alt-svc', 'x-orchestrate-reason'],
 ]);
-
-/** A shorter password is in every package by chance. */
-const LEAST_SECRET = 8;
 
 /** Documents that tell clients where to go on. */
 const WITH_LINKS = /^(?:text\/html|application\/(?:[\w.+-]+\+)?(?:json|html))\b/i;
@@ -127,14 +124,6 @@ function ask(connection: Duplex, request: IncomingMessage, relayed: Relayed): Pr
       .end();
     outgoing.once('response', () => clearTimeout(timer)).once('close', () => clearTimeout(timer));
   });
-}
-
-/** The header, the credentials in it and, of `Basic`, the password. */
-function secretsOf(authorization: string): readonly string[] {
-  const [scheme = '', credentials = ''] = authorization.split(/ +(.*)/s);
-  const pair = scheme.toLowerCase() === 'basic' ? Buffer.from(credentials, 'base64').toString() : '';
-  const all = [authorization, credentials, pair, pair.slice(pair.indexOf(':') + 1)];
-  return all.filter((secret) => secret.length >= LEAST_SECRET);
 }
 
 /** Relative ones are made absolute, since the client would take them to be relative to us. */

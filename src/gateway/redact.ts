@@ -6,6 +6,8 @@ import { type Replacement, Replacer, replacing } from './replace.ts';
 export const MASK = '[redacted]';
 /** Shorter ones are looked for as they are: parts of their encodings would be found by chance. */
 const LEAST_TO_ENCODE = 8;
+/** A shorter password is in every package by chance. */
+const LEAST_SECRET = 8;
 
 export class Redactor {
   readonly #replacements: readonly Replacement[];
@@ -35,6 +37,14 @@ export class Redactor {
   stream(): Transform {
     return replacing(this.#replacements);
   }
+}
+
+/** What of an `authorization` header is secret: the header, the credentials in it and, of `Basic`, the password. */
+export function secretsOf(authorization: string): readonly string[] {
+  const [scheme = '', credentials = ''] = authorization.split(/ +(.*)/s);
+  const pair = scheme.toLowerCase() === 'basic' ? Buffer.from(credentials, 'base64').toString() : '';
+  const all = [authorization, credentials, pair, pair.slice(pair.indexOf(':') + 1)];
+  return all.filter((secret) => secret.length >= LEAST_SECRET);
 }
 
 /** Every way that a secret is written: as it is, in JSON, in URLs, in hexadecimal and in base64, alone or within more. */

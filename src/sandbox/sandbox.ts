@@ -107,6 +107,8 @@ export interface SetUpEgress {
   readonly url: string;
   /** Worth nothing once the set-up has ended. */
   readonly token: string;
+  /** Private registries that the gateway has a token for: `host`, `host:port`. */
+  readonly registries: readonly string[];
 }
 
 export interface CreatedSetUp extends CreatedSandbox {

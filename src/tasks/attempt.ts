@@ -135,6 +135,7 @@ async function attemptInSandbox(
   await host.prepareTree(start);
   await using agent = await admitAgent(context, task, attempt);
   const { session, access } = agent;
+  const egress = access === null ? undefined : context.gateway?.egressOf(access);
   const created = await host.create({
     attempt: attempt.id,
     task: task.id,
@@ -142,7 +143,8 @@ async function attemptInSandbox(
     tree: start.tree,
     commit: start.commit,
     ...session.program,
-    env: { ...(access === null ? {} : context.gateway?.proxyVariables(access)), ...session.program.env },
+    env: { ...egress?.env, ...session.program.env },
+    homeFiles: [...(egress?.homeFiles ?? []), ...session.program.homeFiles],
     limits: bounds.limits,
     timeoutMs: bounds.timeoutMs,
     hasGateway: access !== null,

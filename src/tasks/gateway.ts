@@ -14,7 +14,9 @@ import {
   GATEWAY_PORT,
   type GatewayEvent,
 } from '../gateway/protocol.ts';
-import type { SandboxHost, SetUpEgress } from '../sandbox/sandbox.ts';
+import { DEFAULT_PORT } from '../gateway/rules.ts';
+import { registryFiles, registryVariables } from '../sandbox/registries.ts';
+import type { HomeFile, SandboxHost, SetUpEgress } from '../sandbox/sandbox.ts';
 import { type AskToolbox, remoteToolbox } from '../toolbox/remote-toolbox.ts';
 import type { Toolbox } from '../toolbox/toolbox.ts';
 import type { AttemptId, Caps, ModelApi, Usage } from '../types.ts';
@@ -146,6 +148,7 @@ export class RunGateway implements AsyncDisposable {
     return {
       url: URL_IN_SANDBOX,
       token,
+      registries: registriesOf(allow),
       [Symbol.asyncDispose]: async () => {
         const { denied } = await this.#client.revoke(attempt);
         for (const { host, reason } of denied) {
@@ -173,14 +176,20 @@ export class RunGateway implements AsyncDisposable {
     return remoteToolbox(ask, gone);
   }
 
-  /** What makes ordinary programs use the forward proxy, where any host is allowed. */
-  proxyVariables({ url, token }: Access): Readonly<Record<string, string>> {
-    if (this.#options.plan.allow.length === 0) return {};
+  /** What makes ordinary programs use the forward proxy and the private registries, where any host is allowed. */
+  egressOf({ url, token }: Access): { env: Readonly<Record<string, string>>; homeFiles: readonly HomeFile[] } {
+    const { allow } = this.#options.plan;
+    if (allow.length === 0) return { env: {}, homeFiles: [] };
+    const registries = { url, token, registries: registriesOf(allow) };
     const proxy = url.replace('://', `://agent:${token}@`);
     const direct = 'localhost,127.0.0.1,::1,sandbox';
     return {
-      ...{ HTTP_PROXY: proxy, HTTPS_PROXY: proxy, NO_PROXY: direct },
-      ...{ http_proxy: proxy, https_proxy: proxy, no_proxy: direct },
+      env: {
+        ...{ HTTP_PROXY: proxy, HTTPS_PROXY: proxy, NO_PROXY: direct },
+        ...{ http_proxy: proxy, https_proxy: proxy, no_proxy: direct },
+        ...registryVariables(registries),
+      },
+      homeFiles: registryFiles(registries),
     };
   }
 
@@ -261,6 +270,13 @@ export class RunGateway implements AsyncDisposable {
   #token(kind: 'agent' | 'toolbox', attempt: AttemptId): string {
     return createHmac('sha256', this.#options.secret).update(`${kind} ${attempt}`).digest('hex');
   }
+}
+
+/** The hosts that the gateway adds a token to, as they are named below its own URL. */
+function registriesOf(rules: readonly EgressRule[]): readonly string[] {
+  return rules
+    .filter(({ authorization }) => authorization !== null)
+    .flatMap(({ host, ports }) => ports.map((port) => (port === DEFAULT_PORT ? host : `${host}:${port}`)));
 }
 
 const NAMES: Readonly<Record<ModelApi, string>> = { anthropic: 'Anthropic', openai: 'OpenAI' };

@@ -135,7 +135,62 @@ describe('the environment', () => {
   });
 });
 
+describe('run --dry-run', () => {
+  const env = { ANTHROPIC_API_KEY: 'sk-test-dry-run-0123' };
+  const plan = async (...flags: readonly string[]) => {
+    const { stdout, exitCode } = await scratch.orchestrate(['run', '--dry-run', ...flags], { env });
+    expect(exitCode).toBe(0);
+    return stdout;
+  };
+
+  it('says which engine the keys choose, what agents reach and what it can cost', async () => {
+    const bare = await plan();
+    expect(bare).toContain('engine api (chosen by the keys there are)');
+    expect(bare).toContain('no budget: cost not bounded');
+    expect(bare).toMatch(/^agents reach anthropic \(https:\/\/[^)]+\) through the gateway, and nothing else$/m);
+    const bounded = await plan('--model', 'm-1', '--budget-usd', '5', '--network', 'allowlist', '--allow', '@npm');
+    expect(bounded).toContain('model m-1');
+    expect(bounded).toContain('cost at most $5.00');
+    expect(bounded).toMatch(/^agents reach anthropic .*, @npm, and nothing else$/m);
+    const plain = await plan('--engine-command', 'true', '--setup', 'npm ci', '--setup-allow', 'r.example.org');
+    expect(plain).toContain('agents reach nothing');
+    expect(plain).toMatch(/^set-up before the first agent: npm ci\n {2}which reaches r\.example\.org$/m);
+  });
+
+  it('is one document with --json, also of a task that is not queued', async () => {
+    const said = JSON.parse(await plan('x', '--json', '--task-budget-usd', '1')) as object;
+    expect(said).toMatchObject({
+      ...{ tasks: [{ id: null, title: 'x' }], engine: 'api', engineChosenByKeys: true, network: 'model' },
+      ...{ reach: { models: [{ api: 'anthropic' }], hosts: [] }, budget: { usd: null, taskUsd: 1 } },
+    });
+    expect(JSON.stringify(said)).not.toContain(env.ANTHROPIC_API_KEY);
+  });
+
+  it.each([
+    [['--engine', 'nope'], {}, 2],
+    [['--engine', 'api', '--network', 'none'], env, 2],
+    [['--engine-command', 'true', '--budget-usd', '1'], {}, 2],
+    [['--engine', 'codex'], env, 3],
+    [[], {}, 3],
+  ])('fails as the run would: %j', async (flags, keys, exitCode) => {
+    const answer = await scratch.orchestrate(['run', '--dry-run', ...flags], { env: keys });
+    expect(answer).toMatchObject({ exitCode, stdout: '' });
+  });
+});
+
 describe('doctor', () => {
+  it('says which engine a run would use, and which programs its image is made with', async () => {
+    const named = async (env: Record<string, string>) => {
+      const { stdout } = await scratch.orchestrate(['doctor', '--json'], { env });
+      const { checks } = JSON.parse(stdout) as { checks: { name: string; status: string; detail: string }[] };
+      return Object.fromEntries(checks.map((check) => [check.name, check]));
+    };
+    const { agent, programs } = await named({ OPENAI_API_KEY: 'sk-test-doctor' });
+    expect(agent).toMatchObject({ status: 'ok', detail: expect.stringContaining('codex') });
+    expect(programs?.detail).toMatch(/claude.*codex/);
+    expect((await named({})).agent).toMatchObject({ status: 'warn' });
+  });
+
   it('finds that a run could start, and names keys without their values', async () => {
     await writeFile(path.join(scratch.repository, '.env'), 'OPENAI_API_KEY=sk-secret-1\n');
     const env = { ANTHROPIC_API_KEY: 'sk-secret-2' };
@@ -145,7 +200,7 @@ describe('doctor', () => {
     expect(stdout).toMatch(/keys .*ANTHROPIC_API_KEY \(the environment\), OPENAI_API_KEY \(the repository's \.env\)/);
     expect(stdout).not.toContain('secret');
     await scratch.git('add', '.env');
-    expect(await scratch.must(['doctor'])).not.toContain('OPENAI_API_KEY');
+    expect(await scratch.must(['doctor'])).toMatch(/keys +none;/);
     await scratch.git('rm', '--quiet', '--cached', '.env');
   });
 });

@@ -127,11 +127,11 @@ describe('a chain of tasks', () => {
 
 describe('how a task ends', () => {
   it('a failing command fails its task, leaves its work as a salvaged patch and blocks what depends on it', async () => {
-    await repository.must(['submit', 'fails', '--title', 'fails']);
-    await repository.must(['submit', 'waits', '--title', 'waits', '--depends-on', 'fails']);
-    const answer = await repository.orchestrate(['run', '--engine-command', 'echo half > half.txt; exit 3']);
+    await scratch.must(['submit', 'fails', '--title', 'fails']);
+    await scratch.must(['submit', 'waits', '--title', 'waits', '--depends-on', 'fails']);
+    const answer = await scratch.orchestrate(['run', '--engine-command', 'echo half > half.txt; exit 3']);
     expect(answer.exitCode).toBe(1);
-    const task = await repository.json<{
+    const task = await scratch.json<{
       status: string;
       reason: string;
       patch: { status: string };
@@ -139,29 +139,29 @@ describe('how a task ends', () => {
     }>(['task', 'fails']);
     expect(task).toMatchObject({ status: 'failed', patch: { status: 'salvaged' } });
     expect(task.attempts).toMatchObject([{ outcome: 'failed', exitCode: 3 }]);
-    const waits = await repository.json<{ status: string; reason: string }>(['task', 'waits']);
+    const waits = await scratch.json<{ status: string; reason: string }>(['task', 'waits']);
     expect(waits.status).toBe('blocked');
     expect(waits.reason).toContain('fails');
   });
 
   it('says so when the agent changed nothing', async () => {
-    await repository.must(['submit', 'idle', '--title', 'does nothing']);
-    await repository.orchestrate(['run', '--engine-command', 'true']);
-    const task = await repository.json<{ status: string; attempts: { outcome: string }[]; patch: unknown }>([
+    await scratch.must(['submit', 'idle', '--title', 'does nothing']);
+    await scratch.orchestrate(['run', '--engine-command', 'true']);
+    const task = await scratch.json<{ status: string; attempts: { outcome: string }[]; patch: unknown }>([
       'task',
       'does-nothing',
     ]);
     expect(task).toMatchObject({ status: 'succeeded', patch: null, attempts: [{ outcome: 'no-changes' }] });
-    expect(await repository.must(['task', 'does-nothing'])).toContain('changed nothing');
+    expect(await scratch.must(['task', 'does-nothing'])).toContain('changed nothing');
   });
 
   it('ends a stubborn agent soon after its time-out and keeps its work', async () => {
-    await repository.must(['submit', 'hangs', '--title', 'hangs']);
+    await scratch.must(['submit', 'hangs', '--title', 'hangs']);
     const began = performance.now();
     const command = "echo kept > kept.txt; trap '' TERM; while :; do sleep 1; done";
-    const answer = await repository.orchestrate(['run', '--timeout', '3s', '--engine-command', command]);
+    const answer = await scratch.orchestrate(['run', '--timeout', '3s', '--engine-command', command]);
     expect(answer.exitCode).toBe(1);
-    const task = await repository.json<{
+    const task = await scratch.json<{
       attempts: { outcome: string; startedAt: string; endedAt: string }[];
       patch: { status: string };
     }>(['task', 'hangs']);
@@ -173,10 +173,10 @@ describe('how a task ends', () => {
   });
 
   it('notes when memory ran out', async () => {
-    await repository.must(['submit', 'hog', '--title', 'hog']);
+    await scratch.must(['submit', 'hog', '--title', 'hog']);
     const command = 'node -e "const a=[];for(;;)a.push(Buffer.alloc(1e7,1))"';
-    await repository.orchestrate(['run', '--memory', '256m', '--engine-command', command]);
-    const task = await repository.json<{ attempts: { outcome: string }[] }>(['task', 'hog']);
+    await scratch.orchestrate(['run', '--memory', '256m', '--engine-command', command]);
+    const task = await scratch.json<{ attempts: { outcome: string }[] }>(['task', 'hog']);
     expect(task.attempts).toMatchObject([{ outcome: 'oom' }]);
   });
 });

@@ -108,9 +108,9 @@ describe('the image that a set-up makes', () => {
   it('has nothing of the way out and of the command in its configuration', async () => {
     await using bench = await SandboxBench.open();
     await bench.host.openGateway({ dials: false });
-    const egress = { url: 'http://127.0.0.1:47821', token: CANARY };
+    const egress = { url: 'http://127.0.0.1:47821', token: CANARY, registries: ['r.example.org'] };
     const { output } = await bench.setUp('echo "$HTTPS_PROXY $NO_PROXY"; ls -a ~; echo made >/etc/made', egress);
-    expect(output).toBe(`http://setup:${CANARY}@127.0.0.1:47821 localhost,127.0.0.1\n.\n..\n`);
+    expect(output).toBe(`http://setup:${CANARY}@127.0.0.1:47821 localhost,127.0.0.1\n.\n..\n.orchestrate-npmrc\n`);
     const filters = { label: [`orchestrate=${bench.installation}`] };
     const [made] = await bench.docker.listImages({ filters });
     const image = bench.docker.getImage(made?.Id ?? '');

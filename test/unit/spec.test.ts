@@ -182,7 +182,7 @@ describe('overlay options', () => {
 
 describe('the create body of a set-up', () => {
   const reaching = { ...spec, hasGateway: true };
-  const egress = { url: 'http://127.0.0.1:47821', token: 'c0ffee' };
+  const egress = { url: 'http://127.0.0.1:47821', token: 'c0ffee', registries: [] };
   const made = setUpContainer(reaching, { ...place, gatewayVolume: 'gateway' });
 
   it("is an agent's but for root, a few capabilities and a root file system to write to", () => {

@@ -1,6 +1,7 @@
 /** The create body of the container that a set-up runs in: an agent's, but for what is named here. */
 
 import type { ContainerCreateOptions } from 'dockerode';
+import { registryVariables } from '../registries.ts';
 import type { HomeFile, SandboxSpec, SetUpEgress } from '../sandbox.ts';
 import type { AgentImage } from './agent-image.ts';
 import { labels, RUN_LABEL } from './names.ts';
@@ -58,7 +59,7 @@ export function setUpEnvironment(image: AgentImage, egress: SetUpEgress | null):
     GIT_CONFIG_KEY_0: 'safe.directory',
     GIT_CONFIG_VALUE_0: '*',
     ...(image.isOurs ? Object.fromEntries(READS_AUTHORITIES.map((name) => [name, AUTHORITIES])) : {}),
-    ...(egress === null ? {} : proxies(egress)),
+    ...(egress === null ? {} : { ...proxies(egress), ...registryVariables(egress) }),
   };
 }
 

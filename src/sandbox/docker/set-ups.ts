@@ -5,6 +5,7 @@ import type Docker from 'dockerode';
 import type { Container } from 'dockerode';
 import type { KeeperClient, KeptSetUp as Layers } from '../../keeper/client.ts';
 import type { AttemptId, TaskId } from '../../types.ts';
+import { registryFiles } from '../registries.ts';
 import type { CreatedSetUp, KeptSetUp, SandboxSpec, SetUpSpec } from '../sandbox.ts';
 import { type AgentImage, readAgentImage } from './agent-image.ts';
 import { engineFailure, isStatus } from './engine-errors.ts';
@@ -90,13 +91,16 @@ export class SetUps {
     const { tree, commit, limits, timeoutMs, egress } = spec;
     const sandbox: SandboxSpec = {
       ...{ attempt, task: 'setup' as TaskId, containerName: `orchestrate-${installation}-${attempt}` },
-      ...{ tree, commit, limits, timeoutMs, homeFiles: [] },
+      ...{ tree, commit, limits, timeoutMs, homeFiles: egress === null ? [] : registryFiles(egress) },
       ...{ hasGateway: egress !== null, toolboxToken: null },
       argv: ['/bin/sh', '-c', spec.command],
       env: setUpEnvironment(image, egress),
     };
     try {
-      const placement = await this.#at.place({ ...sandbox, homeFiles: [setUpConfig(sandbox, image)] });
+      const placement = await this.#at.place({
+        ...sandbox,
+        homeFiles: [...sandbox.homeFiles, setUpConfig(sandbox, image)],
+      });
       const container = await docker.createContainer(setUpContainer(sandbox, placement));
       this.#underWay = { attempt, container };
       const parts = { container, keeper, objectFormat, attempt, tree, diskBytes: limits.diskBytes };

@@ -1,0 +1,110 @@
+/** `run --dry-run`: what would run, where, with which limits, what it could reach and cost. Nothing is started. */
+
+import type { Settings } from '../../src/config/settings.ts';
+import type { Context } from '../context.ts';
+import { type Thinking, thinkingOf } from '../engines.ts';
+import { formatDuration, formatSize } from '../render/quantities.ts';
+import { revealLine } from '../render/sanitise.ts';
+
+export interface PlannedTask {
+  /** Null: it is not queued yet. */
+  readonly id: string | null;
+  readonly title: string;
+  readonly agent: string;
+  readonly priority: string;
+  readonly phase: number;
+}
+
+/** Throws what a run would throw before it starts anything. */
+export async function dryRun(context: Context, settings: Settings, tasks: readonly PlannedTask[]): Promise<void> {
+  const thinking = await thinkingOf(context, settings);
+  if (context.json) context.printJson(documentOf(settings, thinking, tasks));
+  else context.print(`${linesOf(settings, thinking, tasks).join('\n')}\n`);
+}
+
+function documentOf(settings: Settings, thinking: Thinking, tasks: readonly PlannedTask[]) {
+  return {
+    tasks: tasks.map(({ id, title, agent, priority, phase }) => ({ id, title, agent, priority, phase })),
+    engine: thinking.engine.name,
+    engineChosenByKeys: settings.engine === null,
+    model: settings.model,
+    network: settings.network,
+    reach: reachOf(settings, thinking),
+    budget: { usd: settings.budget.usd, tokens: settings.budget.tokens, taskUsd: settings.taskBudgetUsd },
+    maxAgents: settings.maxAgents,
+    host: 'local',
+    image: settings.image,
+    dockerfile: settings.dockerfile,
+    workspace: settings.workspace,
+    setup: settings.setUp?.command ?? null,
+    setupReach: setUpReach(settings),
+    history: settings.history,
+    timeoutMs: settings.timeoutMs,
+    idleTimeoutMs: settings.idleTimeoutMs,
+    limits: settings.limits,
+  };
+}
+
+function linesOf(settings: Settings, thinking: Thinking, tasks: readonly PlannedTask[]): string[] {
+  const { limits, setUp, timeoutMs, idleTimeoutMs } = settings;
+  const times = `time-out ${formatDuration(timeoutMs)}, idle ${formatDuration(idleTimeoutMs)}`;
+  const size = `memory ${formatSize(limits.memoryBytes)}, ${limits.cpus} CPUs, ${limits.pids} processes, disk ${formatSize(limits.diskBytes)}`;
+  const lines = [
+    `${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}, ${settings.maxAgents} at once, on the local Docker engine`,
+    `${engineLine(settings, thinking)}, ${imageOf(settings)}, ${times}`,
+    costLine(settings, thinking),
+    reachLine(reachOf(settings, thinking)),
+    `per sandbox: ${size}`,
+    ...(setUp === null
+      ? []
+      : [
+          `set-up before the first agent: ${setUp.command}`,
+          `  which reaches ${setUpReach(settings).join(', ') || 'nothing'}`,
+        ]),
+    ...tasks.map(({ id, title, phase, priority }) => `  phase ${phase}  ${priority.padEnd(6)}  ${id ?? title}`),
+  ];
+  return lines.map(revealLine);
+}
+
+function engineLine({ engine: chosen, model }: Settings, { engine }: Thinking): string {
+  const why = chosen === null ? ' (chosen by the keys there are)' : '';
+  const which = engine.apis.length === 0 ? '' : `, model ${model ?? "of the engine's choice"}`;
+  return `engine ${engine.name}${why}${which}`;
+}
+
+function imageOf({ image, dockerfile }: Settings): string {
+  return dockerfile === null ? `image ${image ?? 'orchestrate-agent'}` : `image built from ${dockerfile}`;
+}
+
+function costLine({ budget, taskBudgetUsd }: Settings, { engine }: Thinking): string {
+  if (engine.apis.length === 0) return 'cost: the gateway asks no model';
+  const each = taskBudgetUsd === null ? '' : `, at most $${taskBudgetUsd.toFixed(2)} for each attempt`;
+  const tokens = budget.tokens === null ? '' : `, at most ${budget.tokens.toLocaleString('en')} tokens`;
+  if (budget.usd !== null) return `cost at most $${budget.usd.toFixed(2)}${each}${tokens}`;
+  if (each === '' && tokens === '') return 'no budget: cost not bounded (--budget-usd)';
+  return `no budget in dollars for the run (--budget-usd)${each}${tokens}`;
+}
+
+interface Reach {
+  readonly models: readonly { readonly api: string; readonly url: string }[];
+  /** As they were written. */
+  readonly hosts: readonly string[];
+}
+
+function reachOf({ network, allow, registries }: Settings, { gateway }: Thinking): Reach {
+  const upstreams = gateway?.configuration.upstreams ?? [];
+  return {
+    models: upstreams.map(({ api, baseUrl }) => ({ api, url: new URL(baseUrl).origin })),
+    hosts: network === 'allowlist' ? [...allow, ...Object.keys(registries)] : [],
+  };
+}
+
+function reachLine({ models, hosts }: Reach): string {
+  const services = models.map(({ api, url }) => `${api} (${url}) through the gateway`);
+  const all = [...services, ...hosts];
+  return all.length === 0 ? 'agents reach nothing' : `agents reach ${all.join(', ')}, and nothing else`;
+}
+
+function setUpReach({ setUp, registries }: Settings): readonly string[] {
+  return setUp === null ? [] : [...setUp.allow, ...Object.keys(registries)];
+}
