@@ -356,11 +356,13 @@ ${bold}Launch options${plain}
   ${cyan}1.${plain} See it work: three tasks in real containers, no key needed
      ${bold}orchestrate demo${plain}
 
-  ${cyan}2.${plain} Queue work in your own repository, and let any program do it
+  ${cyan}2.${plain} Queue work in your own repository, and let agents do it (with a key: Claude or Codex)
      ${bold}cd your-repository${plain}
      ${bold}orchestrate submit "Add a licence file"${plain}
-     ${bold}orchestrate run --engine-command 'your-agent "\$(cat "\$ORCHESTRATE_PROMPT_FILE")"'${plain}
+     ${bold}orchestrate run --budget-usd 5${plain}
      ${bold}orchestrate patch list${plain}
+     Without a key any program can be the agent:
+     ${bold}orchestrate run --engine-command 'your-agent "\$(cat "\$ORCHESTRATE_PROMPT_FILE")"'${plain}
 
   ${cyan}3.${plain} Check this machine
      ${bold}orchestrate doctor${plain}

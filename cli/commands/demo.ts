@@ -119,6 +119,7 @@ Where to look:
 
 Now in your own repository:
   orchestrate submit "Describe a task"
+  orchestrate run                      (with a key for Claude or Codex; it stays outside the sandboxes)
   orchestrate run --engine-command '<any program that edits files>'
 `;
 }

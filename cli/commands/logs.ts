@@ -1,9 +1,11 @@
-/** `logs`: the transcript of an attempt, sanitised or raw, to its present end or on until the attempt ends. */
+/** `logs`: the transcript of an attempt, made readable and sanitised, or raw, to its present end or on until the attempt ends. */
 
 import { once } from 'node:events';
 import { type FileHandle, open } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { TranscriptReader } from '../../src/engine/cli.ts';
+import type { AgentEvent } from '../../src/engine/engine.ts';
 import { failure } from '../../src/errors.ts';
 import type { AttemptRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
@@ -30,14 +32,34 @@ export async function logs(context: Context, typed: string, options: LogsOptions
   }
   try {
     const show = options.raw && !context.json ? null : lineWriter(context, attempt);
+    const read = options.raw ? null : await readerOf(attempt.engine);
     for await (const chunk of transcript(state, attempt, options.follow ? stop.signal : null)) {
-      await write(context, show === null ? chunk : show.take(chunk));
+      const said = read === null ? chunk : Buffer.from(textOf(read.read(chunk)));
+      await write(context, show === null ? said : show.take(said));
     }
+    if (read !== null && show !== null) await write(context, show.take(Buffer.from(textOf(read.end()))));
     if (show !== null) await write(context, show.end());
   } finally {
     process.off('SIGINT', onSignal);
   }
   return stop.signal.aborted ? 130 : 0;
+}
+
+/** Some programs print events for programs; null: what was printed is for people as it is. */
+async function readerOf(engine: string): Promise<TranscriptReader | null> {
+  if (engine === 'claude') return (await import('../../src/engine/claude.ts')).claudeTranscript();
+  if (engine === 'codex') return (await import('../../src/engine/codex.ts')).codexTranscript();
+  return null;
+}
+
+function textOf(events: readonly AgentEvent[]): string {
+  return events
+    .map((event) => {
+      if (event.type === 'usage') return '';
+      const text = event.type === 'text' ? event.text : `> ${event.tool}: ${event.detail}`;
+      return text.endsWith('\n') ? text : `${text}\n`;
+    })
+    .join('');
 }
 
 /** The bytes of the transcript; with a signal: also those to come, until the attempt has ended or the signal came. */

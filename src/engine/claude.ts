@@ -10,6 +10,7 @@ import {
   type CliReader,
   cliProgram,
   cliSession,
+  cliTranscript,
   homeFile,
   MAX_ID,
   NOTHING_DONE,
@@ -19,6 +20,7 @@ import {
   requireAccess,
   said,
   summaryOf,
+  type TranscriptReader,
   toolEvent,
   usageEvent,
 } from './cli.ts';
@@ -52,6 +54,10 @@ const USELESS_TOOLS = [
   'WebSearch',
   'Workflow',
 ];
+
+export function claudeTranscript(): TranscriptReader {
+  return cliTranscript(new ClaudeReader());
+}
 
 export function claudeEngine(options: ClaudeOptions): Engine {
   return {

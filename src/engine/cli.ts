@@ -78,16 +78,34 @@ export interface CliReader {
   verdict(): EngineVerdict | null;
 }
 
+/** What such a program printed, for people: from its transcript, in which stderr stands among the lines. */
+export function cliTranscript(reader: CliReader): TranscriptReader {
+  const lines = new JsonLines();
+  return {
+    read: (bytes) => lines.push(bytes).flatMap((line) => eventsOf(reader, line)),
+    end: () => lines.end().flatMap((line) => eventsOf(reader, line)),
+  };
+}
+
+export interface TranscriptReader {
+  /** Every piece once, in order. */
+  read(bytes: Buffer): readonly AgentEvent[];
+  /** What the last line holds, where it is not whole. */
+  end(): readonly AgentEvent[];
+}
+
+function eventsOf(reader: CliReader, line: Line): readonly AgentEvent[] {
+  if (line.kind === 'json') return reader.read(line.value);
+  if (line.kind === 'text') return [said(line.text)];
+  return [said(`(a line of ${line.bytes} bytes is left out)`)];
+}
+
 /** A session of a program that prints JSON Lines: other lines, and what it writes to stderr, are text. */
 export function cliSession(name: string, program: AgentProgram, reader: CliReader): AgentSession {
   const lines = new JsonLines();
   const stderr = new StringDecoder('utf8');
   let complaint = '';
-  const readLine = (line: Line): readonly AgentEvent[] => {
-    if (line.kind === 'json') return reader.read(line.value);
-    if (line.kind === 'text') return [said(line.text)];
-    return [said(`(a line of ${line.bytes} bytes is left out)`)];
-  };
+  const readLine = (line: Line): readonly AgentEvent[] => eventsOf(reader, line);
   return {
     program,
     read({ stream, data }: OutputChunk) {

@@ -10,6 +10,7 @@ import {
   type CliReader,
   cliProgram,
   cliSession,
+  cliTranscript,
   homeFile,
   MAX_ID,
   NOTHING_DONE,
@@ -19,6 +20,7 @@ import {
   requireAccess,
   said,
   summaryOf,
+  type TranscriptReader,
   toolEvent,
   usageEvent,
 } from './cli.ts';
@@ -31,6 +33,10 @@ const PROVIDER = 'orchestrate';
 const TOKEN_VARIABLE = 'ORCHESTRATE_MODEL_TOKEN';
 /** Must exist when codex starts: the configuration is laid into it. */
 const CODEX_HOME = 'codex';
+
+export function codexTranscript(): TranscriptReader {
+  return cliTranscript(new CodexReader());
+}
 
 export function codexEngine(options: CliOptions): Engine {
   return {
