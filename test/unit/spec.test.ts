@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { couldLimitRoots } from '../../src/sandbox/docker/root-quota.ts';
 import { setUpConfig, setUpContainer, setUpEnvironment } from '../../src/sandbox/docker/set-up-spec.ts';
 import { agentContainer, gatewayContainer, keeperContainer, overlayOptions } from '../../src/sandbox/docker/spec.ts';
 import type { AttemptId, ObjectId, TaskId } from '../../src/types.ts';
@@ -31,6 +32,7 @@ const place = {
   image,
   toolboxVolume: 'toolbox',
   gatewayVolume: null,
+  limitsRoot: false,
   workspace: folders,
   home: folders,
 };
@@ -113,6 +115,23 @@ describe('the keeper', () => {
       CapAdd: ['DAC_READ_SEARCH', 'CHOWN', 'FOWNER'],
       ReadonlyRootfs: true,
     });
+  });
+});
+
+describe('the root file system', () => {
+  it('has a quota where the engine can hold one', () => {
+    expect(host.StorageOpt).toBeUndefined();
+    const bounded = agentContainer(spec, { ...place, limitsRoot: true }).HostConfig;
+    expect(bounded?.StorageOpt).toEqual({ size: String(2 ** 30) });
+  });
+
+  it.each([
+    ['overlay2', 'xfs', true],
+    ['overlay2', 'extfs', false],
+    ['vfs', 'xfs', false],
+  ])('is asked about on %s over %s: %s', (driver, backing, could) => {
+    expect(couldLimitRoots({ Driver: driver, DriverStatus: [['Backing Filesystem', backing]] })).toBe(could);
+    expect(couldLimitRoots({ Driver: driver, DriverStatus: null })).toBe(false);
   });
 });
 

@@ -29,6 +29,7 @@ import { type Keeper, startKeeper } from './keeper-link.ts';
 import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL } from './names.ts';
 import { dropOldVersions } from './old-versions.ts';
 import { requirePrograms } from './programs.ts';
+import { canLimitRoots } from './root-quota.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { SetUps } from './set-ups.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
@@ -169,6 +170,7 @@ class DockerHost implements SandboxHost {
   readonly #setUps: SetUps;
   readonly #trees = new Map<ObjectId, Promise<void>>();
   readonly #pasts = new Map<ObjectId, Promise<void>>();
+  #limitsRoots: Promise<boolean> | null = null;
   #gateway: Promise<GatewayLink> | null = null;
   #volume: string | null = null;
   /** Some agent can write outside of its workspace and home: it is in another image than ours. */
@@ -286,7 +288,10 @@ class DockerHost implements SandboxHost {
     const { installation, run } = this.#options;
     const { toolboxVolume } = this.#prepared.images;
     const gatewayVolume = spec.hasGateway ? this.#gatewayVolume() : null;
-    return { installation, run, image: this.#image, toolboxVolume, gatewayVolume, ...folders };
+    const image = this.#image;
+    this.#limitsRoots ??= canLimitRoots(this.#options.docker, { image: image.id, installation, run });
+    const limitsRoot = await this.#limitsRoots;
+    return { installation, run, image, toolboxVolume, gatewayVolume, limitsRoot, ...folders };
   }
 
   async #overlay(spec: SandboxSpec): Promise<Folders> {

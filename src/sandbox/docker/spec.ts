@@ -64,6 +64,8 @@ export interface AgentPlacement {
   readonly toolboxVolume: string;
   /** Null for an attempt that reaches nothing at all. */
   readonly gatewayVolume: string | null;
+  /** Whether the engine can bound what is written into the root file system. */
+  readonly limitsRoot: boolean;
   readonly workspace: OverlayFolders | PlainFolder;
   readonly home: OverlayFolders | PlainFolder;
 }
@@ -161,6 +163,8 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
       '/run': `rw,exec,nosuid,nodev,size=${64 * MIB},nr_inodes=50000,${owner},mode=0755`,
     },
     Mounts: sandboxMounts(at, objectLabels),
+    // Where the engine has no such quota, the disk watch alone bounds it.
+    ...(at.limitsRoot ? { StorageOpt: { size: String(spec.limits.diskBytes) } } : {}),
     Memory: spec.limits.memoryBytes,
     MemorySwap: spec.limits.memoryBytes,
     NanoCpus: Math.round(spec.limits.cpus * 1e9),
