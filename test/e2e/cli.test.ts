@@ -51,7 +51,7 @@ describe('wrong usage', () => {
     [['run', '--memory', '4x'], '--memory: "4x" is not a size', ''],
     [['run', '--timeout', '-1h'], '--timeout: "-1h" is not a duration', ''],
     [['cleanup', '--older-than', 'old'], '--older-than: "old" is not a duration', ''],
-    [['run', '--engine', 'claud'], '--engine: unknown engine "claud", expected one of demo', ''],
+    [['run', '--engine', 'claud'], '--engine: unknown engine "claud", expected one of api, claude, codex, demo', ''],
     [['task', 'nothing'], 'There is no task nothing', ''],
   ])('%j', async (args, said, hint) => {
     const answer = await scratch.orchestrate(args);
