@@ -128,10 +128,10 @@ export async function openBenchHost(at: string, installation: string): Promise<B
 /** What anybody would do for a tool call. */
 export function dockerExec(container: string): Contestant {
   return {
-    name: 'docker exec … true',
+    name: 'docker exec … /bin/true',
     per: 1,
     async run() {
-      await execa('docker', ['exec', container, 'true']);
+      await execa('docker', ['exec', container, '/bin/true']);
     },
   };
 }
