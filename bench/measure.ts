@@ -4,13 +4,17 @@ export interface Contestant {
   readonly name: string;
   /** How many of what is measured one `run` does. */
   readonly per: number;
-  run(): Promise<void>;
+  /** A number that it resolves to is measured in place of the time it takes. */
+  run(): Promise<unknown>;
   /** What is left to do after a run; not timed. */
   settle?(): Promise<void>;
 }
 
+export type Unit = 'ms' | 'tokens';
+
 export interface Row {
   readonly step: string;
+  readonly unit: Unit;
   readonly ours: Figures;
   readonly baseline: Figures;
   readonly baselineName: string;
@@ -20,7 +24,7 @@ export interface Row {
   readonly atMost: number | null;
 }
 
-/** Milliseconds. */
+/** Milliseconds, or what the contestants measure themselves. */
 export interface Figures {
   readonly median: number;
   readonly p95: number;
@@ -28,6 +32,7 @@ export interface Figures {
 
 export interface Comparison {
   readonly step: string;
+  readonly unit: Unit;
   readonly ours: Contestant;
   readonly baseline: Contestant;
   readonly rounds: number;
@@ -44,6 +49,7 @@ export async function compare(comparison: Comparison): Promise<Row> {
   const ratio = median(pairs.map(([a, b]) => a / b));
   return {
     step: comparison.step,
+    unit: comparison.unit,
     ours: figures(pairs.map(([a]) => a)),
     baseline: figures(pairs.map(([, b]) => b)),
     baselineName: baseline.name,
@@ -54,8 +60,8 @@ export async function compare(comparison: Comparison): Promise<Row> {
 
 async function time(contestant: Contestant): Promise<number> {
   const began = performance.now();
-  await contestant.run();
-  const took = performance.now() - began;
+  const measured = await contestant.run();
+  const took = typeof measured === 'number' ? measured : performance.now() - began;
   await contestant.settle?.();
   return took / contestant.per;
 }

@@ -1,6 +1,7 @@
 /**
  * Measures the product against what anybody has, on this machine, in one sitting: `npm run bench`.
- * Ratios are what counts. `--all` adds the repository of 100,000 files, which takes minutes to make.
+ * Ratios are what counts. `--all` adds the repository of 100,000 files, which takes minutes to make; `--rows engine,set-up`
+ * measures only these groups of rows, and keeps no results.
  */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -8,9 +9,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Docker from 'dockerode';
 import { execa } from 'execa';
+import { apiEngine } from '../src/engine/api/api-engine.ts';
 import { openState, type State } from '../src/state/state.ts';
-import { dockerRun, openBenchHost } from './host.ts';
-import { type Contestant, compare, type Row } from './measure.ts';
+import { costOfAgents } from '../test/support/api-agent.ts';
+import { dockerExec, dockerRun, openBenchHost } from './host.ts';
+import { type Contestant, compare, type Row, type Unit } from './measure.ts';
 import { makeRepository, R10K, R100K, R200, type RepositoryShape } from './repositories.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
@@ -20,6 +23,13 @@ const TASKS = 12;
 
 /** Tasks of the run whose time per task is measured; starting and ending the run is spread over them. */
 const SEQUENCE = 10;
+
+/** Agents that share a prompt. */
+const FLEET = 20;
+/** Downloads for a while, then lays out as many files as a middling dependency folder has. */
+const SET_UP =
+  'sleep 5; mkdir -p node_modules && cd node_modules && seq 12000 | awk \'{ print $1 > ("f" $1); close("f" $1) }\'';
+const GROUPS = { command: commandRows, sandbox: sandboxRows, task: taskRows, engine: engineRows, 'set-up': setUpRows };
 
 const folder = await mkdtemp(path.join(tmpdir(), 'orchestrate-bench-'));
 const installations: string[] = [];
@@ -33,6 +43,25 @@ try {
   const installation = await warmUp(r200);
   const image = await agentImage();
 
+  const chosen = chosenGroups();
+  for (const [name, group] of Object.entries(GROUPS)) {
+    if (chosen === null || chosen.includes(name)) await group({ r200, installation, image });
+  }
+  print(rows);
+  if (chosen === null) await writeFile(path.join(ROOT, 'bench/results.json'), `${JSON.stringify(rows, null, 2)}\n`);
+} finally {
+  await removeDockerObjects();
+  await rm(folder, { recursive: true, force: true });
+}
+
+interface Ground {
+  readonly r200: string;
+  /** Of r200. */
+  readonly installation: string;
+  readonly image: string;
+}
+
+async function commandRows({ r200 }: Ground): Promise<void> {
   await measure(
     'orchestrate --version',
     [10, 1.6],
@@ -53,11 +82,14 @@ try {
     contestant('one commit per task', async () => queueDurably(state, 1_000)),
   );
   state.close();
+}
 
-  {
-    await using host = await openBenchHost(r200, installation);
-    await measure('sandbox ready (create → first byte)', [8, 1.3], host.firstInstruction, dockerRun(image));
-  }
+async function sandboxRows({ r200, installation, image }: Ground): Promise<void> {
+  await using host = await openBenchHost(r200, installation);
+  await measure('sandbox ready (create → first byte)', [8, 1.3], host.firstInstruction, dockerRun(image));
+}
+
+async function taskRows({ r200, image }: Ground): Promise<void> {
   const scripted = (at: string) => contestant('git worktree + docker run + diff', () => worktreeTask(at, image));
   await measure(
     'a run of one task, submit to patch, r200',
@@ -83,26 +115,63 @@ try {
     together,
     contestant('xargs -P4 docker run --rm', () => xargs(image)),
   );
-
-  print(rows);
-  await writeFile(path.join(ROOT, 'bench/results.json'), `${JSON.stringify(rows, null, 2)}\n`);
-} finally {
-  await removeDockerObjects();
-  await rm(folder, { recursive: true, force: true });
 }
 
-function contestant(name: string, run: () => Promise<void>): Contestant {
+/** What an agent costs that thinks on this side. */
+async function engineRows({ r200, installation }: Ground): Promise<void> {
+  await using host = await openBenchHost(r200, installation);
+  await host.withTools(({ container, toolCall }) =>
+    measure('a tool call of the API engine', [10, 1 / 10], toolCall, dockerExec(container)),
+  );
+  const guidance = 'A rule of this repository that everybody follows. '.repeat(1_600);
+  // Its engine takes a prefix for cached that it has sent, and each run is in front of another service.
+  const together = (): Promise<number> => {
+    const shared = apiEngine({ guidance });
+    return costOfAgents(FLEET, () => shared);
+  };
+  await measure(
+    `shared prompt prefix, ${FLEET} API agents`,
+    [1, 1 / 4, 'tokens'],
+    contestant('ours', together),
+    contestant('nothing shared', () => costOfAgents(FLEET, (at) => apiEngine({ guidance: `${at}. ${guidance}` }))),
+  );
+}
+
+async function setUpRows({ r200 }: Ground): Promise<void> {
+  let made = 0;
+  const run = async (setUp: string): Promise<void> => {
+    await queueTasks(r200, 1);
+    await orchestrate(r200, ['run', '--engine-command', ZERO_AGENT, '--setup', setUp]);
+  };
+  await run(SET_UP);
+  await measure(
+    'a run of one task, set-up as before',
+    [3, null],
+    contestant('ours', () => run(SET_UP)),
+    contestant('set-up made', () => {
+      made += 1;
+      return run(`${SET_UP} # ${made}`);
+    }),
+  );
+}
+
+function chosenGroups(): readonly string[] | null {
+  const at = process.argv.indexOf('--rows');
+  return at < 0 ? null : (process.argv[at + 1] ?? '').split(',');
+}
+
+function contestant(name: string, run: () => Promise<unknown>): Contestant {
   return { name, per: 1, run };
 }
 
 async function measure(
   step: string,
-  [rounds, atMost]: readonly [rounds: number, atMost: number | null],
+  [rounds, atMost, unit = 'ms']: readonly [rounds: number, atMost: number | null, unit?: Unit],
   ours: Contestant,
   baseline: Contestant,
 ): Promise<void> {
   process.stderr.write(`${step} …\n`);
-  rows.push(await compare({ step, rounds, atMost, ours, baseline }));
+  rows.push(await compare({ step, unit, rounds, atMost, ours, baseline }));
 }
 
 async function repository(shape: RepositoryShape): Promise<string> {
@@ -193,18 +262,23 @@ async function removeDockerObjects(): Promise<void> {
     for (const { Id } of await docker.listContainers({ all: true, filters })) {
       await docker.getContainer(Id).remove({ force: true, v: true });
     }
+    for (const { Id } of await docker.listImages({ filters })) await docker.getImage(Id).remove({ force: true });
     for (const { Name } of (await docker.listVolumes({ filters })).Volumes) await docker.getVolume(Name).remove();
   }
 }
 
+function shown(unit: Unit, value: number): string {
+  if (unit === 'tokens') return `${Math.round(value).toLocaleString('en')} tokens`;
+  return value >= 1_000 ? `${(value / 1_000).toFixed(2)} s` : `${value.toFixed(1)} ms`;
+}
+
 function print(all: readonly Row[]): void {
-  const ms = (value: number): string => (value >= 1_000 ? `${(value / 1_000).toFixed(2)} s` : `${value.toFixed(1)} ms`);
   const table = [
     ['step', 'ours (median, p95)', 'baseline (median, p95)', 'ratio', 'must', ''],
     ...all.map((row) => [
       row.step,
-      `${ms(row.ours.median)}, ${ms(row.ours.p95)}`,
-      `${row.baselineName}: ${ms(row.baseline.median)}, ${ms(row.baseline.p95)}`,
+      `${shown(row.unit, row.ours.median)}, ${shown(row.unit, row.ours.p95)}`,
+      `${row.baselineName}: ${shown(row.unit, row.baseline.median)}, ${shown(row.unit, row.baseline.p95)}`,
       row.ratio < 0.1 ? `1/${(1 / row.ratio).toFixed(0)}` : row.ratio.toFixed(2),
       row.atMost === null ? '' : row.atMost < 1 ? `≤ 1/${1 / row.atMost}` : `≤ ${row.atMost}`,
       row.atMost === null ? '' : row.ratio <= row.atMost ? 'reached' : 'MISSED',

@@ -39,7 +39,8 @@ beforeEach(async () => {
   place = `localhost:${registry.port}`;
   const folder = path.join(scratch.env.XDG_CONFIG_HOME ?? '', 'orchestrate');
   await mkdir(folder, { recursive: true });
-  const settings = { registries: { [place]: { tokenEnv: 'CORP_TOKEN' } } };
+  const engines = { leaky: { command: 'env', env: ['CORP_TOKEN'] } };
+  const settings = { registries: { [place]: { tokenEnv: 'CORP_TOKEN' } }, engines };
   await writeFile(path.join(folder, 'config.yaml'), JSON.stringify(settings));
 });
 afterEach(async () => {
@@ -91,5 +92,9 @@ describe('a private registry', () => {
     const refused = await run(['--setup', 'true', '--engine-command', 'true', '--json'], '');
     expect(refused).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('CORP_TOKEN') });
     expect(await run(['--engine-command', 'true'], '')).toMatchObject({ exitCode: 0 });
+  });
+  it('has a token that no engine is given by name', async () => {
+    const refused = await run(['--dry-run', '--engine', 'leaky']);
+    expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('CORP_TOKEN') });
   });
 });

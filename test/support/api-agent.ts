@@ -7,7 +7,13 @@ import { type ApiOptions, apiEngine } from '../../src/engine/api/api-engine.ts';
 import type { AgentEvent, Assignment, Drive, Engine, EngineVerdict } from '../../src/engine/engine.ts';
 import type { Toolbox, ToolCall } from '../../src/toolbox/toolbox.ts';
 import type { TaskId } from '../../src/types.ts';
-import type { ModelServer } from './model-server/server.ts';
+import { Gate } from './model-server/gate.ts';
+import { inputCost } from './model-server/prompt-cache.ts';
+import { answersSoFar, type Script } from './model-server/script.ts';
+import { ModelServer } from './model-server/server.ts';
+
+/** A model takes its time before it begins: whoever does not wait for the first answer has asked by then. */
+const THINKING_MS = 500;
 
 export function assignment(task = 'add-login', description = 'Add a login'): Assignment {
   return { task: task as TaskId, attempt: 1, role: 'backend-systems-engineer', title: 'A task', description };
@@ -75,4 +81,32 @@ export class TestAgent implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * What agents that all start at once pay for what they send, in tokens at the price of plain input: each asks for one tool
+ * and ends, in front of a service with a prompt cache.
+ */
+export async function costOfAgents(count: number, engineOf: (agent: number) => Engine): Promise<number> {
+  const script: Script = (request) => {
+    if (answersSoFar(request) > 0) return { tools: [{ name: 'finish', input: { summary: 'all done' } }] };
+    const gate = new Gate();
+    setTimeout(() => gate.open(), THINKING_MS);
+    return { tools: [{ name: 'bash', input: { command: 'ls' } }], gate };
+  };
+  await using service = await ModelServer.start({ script });
+  const agents = Array.from({ length: count }, async (_, at) => {
+    await using one = await TestAgent.create();
+    const parts = { toolbox: new PaperToolbox(), fetch: fetchOf(service) };
+    const verdict = await one.drive(parts, { engine: engineOf(at), assignment: assignment(`task-${at}`) });
+    if (!verdict.done) throw new Error(verdict.reason);
+    return one.events.filter((event) => event.type === 'usage').at(-1)?.usage;
+  });
+  const usages = (await Promise.all(agents)).flatMap((usage) => (usage === undefined ? [] : [usage]));
+  if (usages.length < count) throw new Error('an agent told no usage');
+  return usages.reduce(
+    (sum, { inputTokens: input, cacheReadTokens: cacheRead, cacheWriteTokens: cacheWrite }) =>
+      sum + inputCost({ input, cacheRead, cacheWrite }),
+    0,
+  );
 }

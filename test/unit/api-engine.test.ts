@@ -2,20 +2,10 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { apiEngine } from '../../src/engine/api/api-engine.ts';
-import { assignment, fetchOf, PaperToolbox, TestAgent } from '../support/api-agent.ts';
+import { assignment, costOfAgents, fetchOf, PaperToolbox, TestAgent } from '../support/api-agent.ts';
 import { Gate } from '../support/model-server/gate.ts';
-import { inputCost } from '../support/model-server/prompt-cache.ts';
-import {
-  answersSoFar,
-  items,
-  type ModelRequest,
-  perConversation,
-  type Script,
-  type Turn,
-} from '../support/model-server/script.ts';
+import { items, type ModelRequest, perConversation, type Script, type Turn } from '../support/model-server/script.ts';
 import { ModelServer } from '../support/model-server/server.ts';
-
-const THINKING_MS = 500;
 
 const bash = (command: string): Turn => ({ tools: [{ name: 'bash', input: { command } }] });
 const finish = (summary = 'all done'): Turn => ({ tools: [{ name: 'finish', input: { summary } }] });
@@ -309,35 +299,10 @@ describe('prompts', () => {
   });
 
   it('of twenty agents at once cost at least four times less than of twenty that share nothing', async () => {
-    // A model takes its time before it begins: whoever does not wait for the first answer has asked by then.
-    const script: Script = (request) => {
-      if (answersSoFar(request) > 0) return finish();
-      const gate = new Gate();
-      setTimeout(() => gate.open(), THINKING_MS);
-      return { ...bash('ls'), gate };
-    };
     const guidance = 'A rule of this repository that everybody follows. '.repeat(1_600);
-    const costOfRun = async (engineOf: (agent: number) => ReturnType<typeof apiEngine>) => {
-      await using service = await ModelServer.start({ script });
-      const agents = Array.from({ length: 20 }, async (_, at) => {
-        await using one = await TestAgent.create();
-        const verdict = await one.drive(
-          { toolbox: new PaperToolbox(), fetch: fetchOf(service) },
-          { engine: engineOf(at), assignment: assignment(`task-${at}`) },
-        );
-        expect(verdict.done).toBe(true);
-        return one.events.filter(({ type }) => type === 'usage').at(-1);
-      });
-      const usages = (await Promise.all(agents)).flatMap((event) => (event?.type === 'usage' ? [event.usage] : []));
-      return usages.reduce(
-        (sum, { inputTokens: input, cacheReadTokens: cacheRead, cacheWriteTokens: cacheWrite }) =>
-          sum + inputCost({ input, cacheRead, cacheWrite }),
-        0,
-      );
-    };
     const shared = apiEngine({ guidance });
-    const together = await costOfRun(() => shared);
-    const apart = await costOfRun((at) => apiEngine({ guidance: `${at}. ${guidance}` }));
+    const together = await costOfAgents(20, () => shared);
+    const apart = await costOfAgents(20, (at) => apiEngine({ guidance: `${at}. ${guidance}` }));
     expect(apart / together).toBeGreaterThan(4);
   });
 });

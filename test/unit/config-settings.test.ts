@@ -129,7 +129,7 @@ describe('layers', () => {
       'workspace: copy',
       'history: 20',
       'setup: npm ci',
-      'setup-allow: ["@npm", "*.example.org", "registry.example.org:8443"]',
+      'setup-allow: ["@npm", "*.example.org", "registry.example.org:8443=10.0.0.0/8"]',
       'setup-inputs: ["db/*.sql", "**/pom.xml"]',
       'timeout: 1h30m',
       'idle-timeout: 90s',
@@ -158,7 +158,7 @@ describe('layers', () => {
       history: 20,
       setUp: {
         command: 'npm ci',
-        allow: ['@npm', '*.example.org', 'registry.example.org:8443'],
+        allow: ['@npm', '*.example.org', 'registry.example.org:8443=10.0.0.0/8'],
         inputs: ['db/*.sql', '**/pom.xml'],
       },
       timeoutMs: 5_400_000,
@@ -272,6 +272,8 @@ describe('problems', () => {
     ['setup-allow: ["http://x"]', 'expected hosts'],
     ['setup-allow: [a b]', 'expected hosts'],
     ['setup-allow: 3', 'expected hosts'],
+    ['setup-allow: ["r.example.org=all"]', 'expected hosts'],
+    ['registries: { "*.example.org": { tokenEnv: T } }', 'expected a host'],
     ['setup-inputs: [/etc/passwd]', 'expected files'],
     ['setup: ""', 'is empty'],
   ])('of %s', async (user, said) => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parseAllow } from '../../src/config/allow.ts';
 import { registryRules } from '../../src/config/registries.ts';
 import { OrchestrateError } from '../../src/errors.ts';
+import { Gateway } from '../../src/gateway/gateway.ts';
 import { judge } from '../../src/gateway/rules.ts';
 import { registryFiles, registryVariables } from '../../src/sandbox/registries.ts';
 
@@ -36,6 +37,14 @@ describe('a private registry of the settings', () => {
       ranges: { cidr: '10.0.0.0/8' },
       authorization: `Bearer ${TOKEN}`,
     });
+  });
+
+  it('is no secret that the gateway would tell with what a service said', () => {
+    const gateway = new Gateway();
+    const allow = registryRules(REGISTRIES, { CORP_TOKEN: TOKEN });
+    const access = { attempt: 'a.1', token: 'b'.repeat(64), toolboxToken: null, apis: [], models: null };
+    gateway.open({ ...access, allow, caps: { usd: null, tokens: null } });
+    expect(gateway.redactor.text(`refused: Bearer ${TOKEN}, ${encodeURIComponent(`/${TOKEN}`)}`)).not.toContain(TOKEN);
   });
 
   it.each([undefined, '', ' '])('without its token (%j) is refused, with the name of the variable', (value) => {
