@@ -37,7 +37,7 @@ interface Task {
   readonly status: string;
   readonly reason: string | null;
   readonly usage: Usage;
-  readonly attempts: readonly { readonly outcome: string | null }[];
+  readonly attempts: readonly { readonly outcome: string | null; readonly exitCode: number | null }[];
 }
 
 function run(...more: readonly string[]) {
@@ -60,6 +60,10 @@ function eventsOf(stdout: string): Event[] {
 async function killGateway(): Promise<void> {
   const [name = ''] = await containersOf(scratch, 'status=running', 'label=orchestrate.kind=gateway');
   await docker('kill', name);
+}
+
+async function paused(task: string): Promise<void> {
+  await until(async () => (await scratch.json<Task>(['task', task])).status === 'paused');
 }
 
 /** Calls the shell so many times, each call writing its number down, then says that it is done. */
@@ -115,7 +119,7 @@ describe('a gateway that is killed', () => {
       request.turn === 1 ? { status: 429, headers: { 'retry-after': '5' } } : counting(1)(request);
     await submit('Count');
     const running = run();
-    await until(async () => (await scratch.json<Task>(['task', 'count']).catch(() => null))?.status === 'paused');
+    await paused('count');
     await killGateway();
     expect((await running).exitCode).toBe(0);
     expect(await written('count')).toEqual([1]);
@@ -158,6 +162,34 @@ describe('a coordinator that is killed', () => {
   });
 });
 
+describe('an agent that waits', () => {
+  it('goes on with the next coordinator when its own is killed', async () => {
+    server.script = (request) =>
+      request.turn === 1 ? { status: 429, headers: { 'retry-after': '6' } } : counting(1)(request);
+    await submit('Count');
+    const first = run('--engine', 'claude');
+    await paused('count');
+    first.kill('SIGKILL');
+    await first;
+    const { exitCode, stderr } = await run('--engine', 'claude');
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+    expect((await scratch.json<Task>(['task', 'count'])).attempts).toMatchObject([{ outcome: 'succeeded' }]);
+  });
+
+  it('hears that it is to end', async () => {
+    server.script = () => ({ status: 429, headers: { 'retry-after': '600' } });
+    await submit('Count');
+    const running = run();
+    await paused('count');
+    const [agent = ''] = await containersOf(scratch, 'label=orchestrate.kind=agent');
+    await until(async () => (await docker('inspect', '-f', '{{.State.Paused}}', agent)).stdout.trim() === 'true');
+    await scratch.must(['kill', 'count']);
+    expect((await running).exitCode).toBe(0);
+    const { attempts } = await scratch.json<Task>(['task', 'count']);
+    expect(attempts).toMatchObject([{ outcome: 'killed', exitCode: 143 }]);
+  });
+});
+
 describe('several agents at once', () => {
   it('all stop when the service refuses the key, once, and their tasks wait', async () => {
     const calling = counting(30);
@@ -192,13 +224,13 @@ describe('several agents at once', () => {
       request.turn === 1 ? { status: 429, headers: { 'retry-after': '12' } } : counting(1)(request);
     await submit('One', 'Two', 'Three');
     const running = run('--timeout', '11s');
-    let paused: readonly Task[] = [];
+    let waiting: readonly Task[] = [];
     await until(async () => {
       const { tasks } = await scratch.json<{ tasks: readonly Task[] }>(['status']);
-      paused = tasks.filter(({ status }) => status === 'paused');
-      return paused.length === 3;
+      waiting = tasks.filter(({ status }) => status === 'paused');
+      return waiting.length === 3;
     });
-    for (const { reason } of paused) expect(reason).toMatch(/until \d{4}-\d\d-\d\dT/);
+    for (const { reason } of waiting) expect(reason).toMatch(/until \d{4}-\d\d-\d\dT/);
     const { exitCode, stdout } = await running;
     expect(exitCode).toBe(0);
     expect(eventsOf(stdout).filter(({ type }) => type === 'task.resumed')).toHaveLength(3);

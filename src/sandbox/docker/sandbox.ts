@@ -94,7 +94,9 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     }
   }
 
-  stop(): Promise<void> {
+  async stop(): Promise<void> {
+    // Held still it would not hear that it is to end.
+    await this.goOn();
     return this.#stop(STOP_GRACE_MS / 1000 + KILL_AFTER_GRACE_S);
   }
 
