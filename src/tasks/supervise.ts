@@ -38,8 +38,6 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
   let stopped: Stopped | null = null;
   const stop = (because: Stopped): void => {
     stopped ??= because;
-    // From here on it is not held still any more.
-    ties?.watch(null);
     // Whoever fills the disk gets no time to go on.
     const ending = because.why === 'disk' ? running.kill() : running.stop();
     ending.catch(() => {

@@ -94,9 +94,7 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     }
   }
 
-  async stop(): Promise<void> {
-    // Held still it would not hear that it is to end.
-    await this.goOn();
+  stop(): Promise<void> {
     return this.#stop(STOP_GRACE_MS / 1000 + KILL_AFTER_GRACE_S);
   }
 
