@@ -3,7 +3,7 @@
  * elsewhere, and each is replaced in what it sends on a connection to its own service.
  */
 
-import { randomBytes } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { Duplex } from 'node:stream';
 import type { DialFor } from './client-dials.ts';
 import { DIAL_TIMEOUT_MS, secure } from './dial.ts';
@@ -58,14 +58,16 @@ function serviceOf({ baseUrl, auth }: Upstream, ca: string | null): Service {
   const { protocol, hostname, port } = new URL(baseUrl);
   const tls = protocol === 'https:';
   const usual = tls ? 443 : 80;
+  const key = auth.value.replace(/^Bearer +/i, '');
   return {
     host: hostname.replace(/^\[|\]$/g, ''),
     port: port === '' ? usual : Number(port),
     tls,
     ca,
-    key: auth.value.replace(/^Bearer +/i, ''),
+    key,
+    // The same each time: a request that waits in the gateway while a coordinator is killed goes out through the next one.
     // No body ends with a letter: the replacer never has to hold its last byte back.
-    standIn: `stand-in-${randomBytes(32).toString('hex')}`,
+    standIn: `stand-in-${createHmac('sha256', key).update(baseUrl).digest('hex')}`,
   };
 }
 

@@ -99,7 +99,9 @@ export class Exchange {
   }
 
   async #send(turn: Turn): Promise<IncomingMessage> {
-    const { upstream, path, headers, body, signal } = this.#passing;
+    const { api, path, headers, body, signal } = this.#passing;
+    // Whoever waited in the lane may find another one there, with another key.
+    const upstream = this.#gateway.upstream(api) ?? this.#passing.upstream;
     try {
       return await upstream.ask({
         path,
@@ -117,7 +119,7 @@ export class Exchange {
       const isAway = error instanceof Error && error.cause instanceof NoRelay;
       throw isAway
         ? new Refusal(503, 'upstream-unreachable', 'the coordinator, which makes the connections, is away')
-        : new Refusal(502, 'upstream-unreachable', `the ${this.#passing.api} service cannot be reached`);
+        : new Refusal(502, 'upstream-unreachable', `the ${api} service cannot be reached`);
     }
   }
 

@@ -1,6 +1,4 @@
 // What goes wrong around agents that ask models: killed gateways and coordinators, refused keys, budgets, limits.
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Usage } from '../../src/types.ts';
@@ -14,7 +12,6 @@ import { CLI, Scratch } from '../support/scratch.ts';
 
 const KEY = 'sk-test-trouble-6c1f0b7a2d9e4853';
 const MODEL = 'claude-sonnet-5-5';
-const docker = (...args: string[]) => promisify(execFile)('docker', args);
 
 let scratch: Scratch;
 let server: ModelServer;
@@ -59,7 +56,11 @@ function eventsOf(stdout: string): Event[] {
 
 async function killGateway(): Promise<void> {
   const [name = ''] = await containersOf(scratch, 'status=running', 'label=orchestrate.kind=gateway');
-  await docker('kill', name);
+  await execa('docker', ['kill', name]);
+}
+
+async function paused(task: string): Promise<void> {
+  await until(async () => (await scratch.json<Task>(['task', task])).status === 'paused');
 }
 
 /** Calls the shell so many times, each call writing its number down, then says that it is done. */
@@ -115,7 +116,7 @@ describe('a gateway that is killed', () => {
       request.turn === 1 ? { status: 429, headers: { 'retry-after': '5' } } : counting(1)(request);
     await submit('Count');
     const running = run();
-    await until(async () => (await scratch.json<Task>(['task', 'count']).catch(() => null))?.status === 'paused');
+    await paused('count');
     await killGateway();
     expect((await running).exitCode).toBe(0);
     expect(await written('count')).toEqual([1]);
@@ -158,6 +159,21 @@ describe('a coordinator that is killed', () => {
   });
 });
 
+describe('an agent that waits', () => {
+  it('goes on with the next coordinator when its own is killed', async () => {
+    server.script = (request) =>
+      request.turn === 1 ? { status: 429, headers: { 'retry-after': '6' } } : counting(1)(request);
+    await submit('Count');
+    const first = run('--engine', 'claude');
+    await paused('count');
+    first.kill('SIGKILL');
+    await first;
+    const { exitCode, stderr } = await run('--engine', 'claude');
+    expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+    expect((await scratch.json<Task>(['task', 'count'])).attempts).toMatchObject([{ outcome: 'succeeded' }]);
+  });
+});
+
 describe('several agents at once', () => {
   it('all stop when the service refuses the key, once, and their tasks wait', async () => {
     const calling = counting(30);
@@ -192,13 +208,13 @@ describe('several agents at once', () => {
       request.turn === 1 ? { status: 429, headers: { 'retry-after': '12' } } : counting(1)(request);
     await submit('One', 'Two', 'Three');
     const running = run('--timeout', '11s');
-    let paused: readonly Task[] = [];
+    let waiting: readonly Task[] = [];
     await until(async () => {
       const { tasks } = await scratch.json<{ tasks: readonly Task[] }>(['status']);
-      paused = tasks.filter(({ status }) => status === 'paused');
-      return paused.length === 3;
+      waiting = tasks.filter(({ status }) => status === 'paused');
+      return waiting.length === 3;
     });
-    for (const { reason } of paused) expect(reason).toMatch(/until \d{4}-\d\d-\d\dT/);
+    for (const { reason } of waiting) expect(reason).toMatch(/until \d{4}-\d\d-\d\dT/);
     const { exitCode, stdout } = await running;
     expect(exitCode).toBe(0);
     expect(eventsOf(stdout).filter(({ type }) => type === 'task.resumed')).toHaveLength(3);
