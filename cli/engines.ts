@@ -3,6 +3,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Keys } from '../src/config/env-file.ts';
 import type { EngineDefinition, Settings } from '../src/config/settings.ts';
+import type { ApiOptions } from '../src/engine/api/api-engine.ts';
+import { engineByRole, type ModelChoice } from '../src/engine/by-role.ts';
 import type { ModelEngine } from '../src/engine/choose.ts';
 import type { Engine } from '../src/engine/engine.ts';
 import { environmentError, OrchestrateError, usageError } from '../src/errors.ts';
@@ -40,7 +42,8 @@ export async function engineNamed(
   name: string,
   definition: EngineDefinition | null = null,
 ): Promise<Engine> {
-  const { model, effort } = settings;
+  const { effort } = settings;
+  const models = modelsOf(settings);
   if (definition !== null) return commandOf(context, settings, { name, ...definition });
   switch (name) {
     case 'demo':
@@ -49,11 +52,11 @@ export async function engineNamed(
       return apiOf(context, settings);
     case 'claude': {
       const { claudeEngine } = await import('../src/engine/claude.ts');
-      return claudeEngine({ model, effort, maxTurns: null, rolePrompt: () => null });
+      return engineByRole(models, (model) => claudeEngine({ model, effort, maxTurns: null, rolePrompt: () => null }));
     }
     case 'codex': {
       const { codexEngine } = await import('../src/engine/codex.ts');
-      return codexEngine({ model, effort, rolePrompt: () => null });
+      return engineByRole(models, (model) => codexEngine({ model, effort, rolePrompt: () => null }));
     }
     default:
       return commandOf(context, settings, { name, ...(settings.engines[name] ?? { command: '' }) });
@@ -68,15 +71,21 @@ async function apiOf(context: Context, settings: Settings): Promise<Engine> {
     context.repository(),
     context.state(),
   ]);
-  return apiEngine({
-    ...(settings.model === null ? {} : { model: settings.model }),
+  const guidance = await guidanceOf(repository, settings.base ?? 'HEAD');
+  const shared: Partial<ApiOptions> = {
     effort: settings.effort,
-    guidance: await guidanceOf(repository, settings.base ?? 'HEAD'),
+    guidance,
     notes: {
       share: async ({ text }) => state.addNote(text),
       read: async () => state.notes().map((note) => note.text),
     },
-  });
+  };
+  return engineByRole(modelsOf(settings), (model) => apiEngine({ ...shared, ...(model === null ? {} : { model }) }));
+}
+
+function modelsOf({ model, roles }: Settings): ModelChoice {
+  const own = Object.entries(roles).map(([role, { model: ofRole }]) => [role, ofRole]);
+  return { model, byRole: Object.fromEntries(own) };
 }
 
 /** Where there is no key either, the demo is offered on a terminal; it never runs unasked. */
@@ -135,7 +144,7 @@ async function gatewayOf(
       },
     );
   }
-  await checkPrice(settings, engine.name);
+  await checkPrices(settings, engine.name);
   if (engine.apis.length === 0 && allow.length + setUpAllow.length === 0) return null;
   const [{ PRICES }, { upstreamFor }, { keysFor }, { createCoordinatorDial }, proxy, extraCa, state] =
     await Promise.all([
@@ -179,8 +188,11 @@ async function gatewayOf(
 }
 
 /** Usage error UNKNOWN_PRICE where dollars are capped and the model's price is not known: all it asked for would be refused. */
-async function checkPrice({ model, budget, taskBudgetUsd }: Settings, engine: string): Promise<void> {
-  if (model === null || (budget.usd ?? taskBudgetUsd) === null) return;
+async function checkPrices(settings: Settings, engine: string): Promise<void> {
+  const { budget, taskBudgetUsd } = settings;
+  const { model: common, byRole } = modelsOf(settings);
+  const models = [common, ...Object.values(byRole)].filter((model) => model !== null);
+  if (models.length === 0 || (budget.usd ?? taskBudgetUsd) === null) return;
   const [{ priceOf }, { MODEL_ENGINES }] = await Promise.all([
     import('../src/engine/prices.ts'),
     import('../src/engine/choose.ts'),
@@ -188,9 +200,11 @@ async function checkPrice({ model, budget, taskBudgetUsd }: Settings, engine: st
   // Any other program chooses its model by itself.
   if (!MODEL_ENGINES.some((name) => name === engine)) return;
   // The claude program has suffixes (`[1m]`) and words (`sonnet`) of its own, which it turns into ids.
-  const id = engine === 'claude' ? model.replace(/\[\w+\]$/, '') : model;
-  if (priceOf(id) !== null || (engine === 'claude' && /^[a-z]+$/.test(id))) return;
-  throw usageError('UNKNOWN_PRICE', `what ${model} costs is not known, so that no budget in dollars can hold`, {
+  const idOf = (model: string): string => (engine === 'claude' ? model.replace(/\[\w+\]$/, '') : model);
+  const isWord = (id: string): boolean => engine === 'claude' && /^[a-z]+$/.test(id);
+  const unknown = models.find((model) => priceOf(idOf(model)) === null && !isWord(idOf(model)));
+  if (unknown === undefined) return;
+  throw usageError('UNKNOWN_PRICE', `what ${unknown} costs is not known, so that no budget in dollars can hold`, {
     hint: 'use --budget-tokens instead, or another --model',
   });
 }

@@ -43,6 +43,8 @@ interface SettingsFile extends ParsedLayer {
   readonly hash: string;
 }
 
+/** Settings with names of their own inside: files alone can say them. */
+const MAPPINGS: readonly string[] = ['engines', 'registries', 'roles'];
 const FILE_LIMIT = 1024 ** 2;
 const NO_FILE: SettingsFile = { layer: {}, problems: [], hash: '' };
 
@@ -65,7 +67,10 @@ export async function loadSettings(sources: SettingsSources): Promise<LoadedSett
   const own = accepted ? repository.layer : without(repository.layer, loosening);
 
   const merged = [own, environment.layer, flags.layer].reduce(overlay, below);
-  refuseProblems(engineProblems(merged, { path, wasIgnored: !accepted, sources }));
+  refuseProblems([
+    ...engineProblems(merged, { path, wasIgnored: !accepted, sources }),
+    ...networkProblems(merged, sources.flags),
+  ]);
   return { settings: settingsOf(merged), warnings: accepted ? [] : [ignoredWarning(path, keys)] };
 }
 
@@ -90,7 +95,7 @@ function parseEnvironment(environment: Readonly<Record<string, string | undefine
   const values: Record<string, string> = {};
   for (const name of Object.values(WRITTEN_NAMES)) {
     const value = environment[variableOf(name)];
-    if (name !== 'engines' && name !== 'registries' && value !== undefined && value !== '') values[name] = value;
+    if (!MAPPINGS.includes(name) && value !== undefined && value !== '') values[name] = value;
   }
   return parseSettingsValues(values, variableOf);
 }
@@ -142,6 +147,12 @@ function engineProblems(
   const where = repository.sources.flags.engine === undefined ? 'engine' : '--engine';
   const trust = repository.wasIgnored ? `; engines of ${repository.path} count once you accept it with --trust` : '';
   return [{ where, message: `unknown engine "${engine}", expected one of ${known.join(', ')}${trust}` }];
+}
+
+/** A host that is named and not let through would be a surprise in the middle of the night. */
+function networkProblems({ network }: Layer, flags: WrittenFlags): Problem[] {
+  if (flags.allow === undefined || network === undefined || network === 'allowlist') return [];
+  return [{ where: '--allow', message: `counts with --network allowlist, not with ${network}` }];
 }
 
 function ignoredWarning(path: string, keys: readonly string[]): string {

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { OrchestrateError } from '../errors.ts';
+import { ROLES } from '../roles/catalogue.ts';
 import { EFFORTS, NETWORKS, WORKSPACE_KINDS } from '../types.ts';
 import { BUILT_IN_ENGINES, type EngineDefinition, type Layer } from './settings.ts';
 import { DAY_MS, MEBIBYTE, parseCount, parseDuration, parseNumber, parseSize, SECOND_MS } from './sizes.ts';
@@ -67,6 +68,10 @@ const pattern = text.refine((value) => {
 /** One host, never all below a name: a token is for whom it was given. */
 const host = z.string().regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$/, 'expected a host');
 
+const roleName = z
+  .string()
+  .refine((name) => ROLES.some((role) => role === name), `expected a role: ${ROLES.join(', ')}`);
+
 export const writtenSettings = z.strictObject({
   'max-agents': written((value) => parseCount(value, { least: 1, most: 256 })),
   engine: text.optional(),
@@ -81,6 +86,7 @@ export const writtenSettings = z.strictObject({
     )
     .optional(),
   model: text.optional(),
+  roles: z.record(roleName, z.strictObject({ model: text }, 'expected {model: NAME}')).optional(),
   effort: z.enum(EFFORTS, `expected ${EFFORTS.join(', ')}`).optional(),
   network: z.enum(NETWORKS, `expected ${NETWORKS.join(', ')}`).optional(),
   allow: words.optional(),
@@ -117,6 +123,7 @@ export function normalise(settings: z.output<typeof writtenSettings>): Layer {
     engineCommand: settings['engine-command'],
     engines,
     model: settings.model,
+    roles: settings.roles,
     effort: settings.effort,
     network: settings.network,
     allow: settings.allow,

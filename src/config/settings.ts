@@ -15,6 +15,11 @@ export interface EngineDefinition {
   readonly usage?: string | undefined;
 }
 
+/** What is different for the agents of one role. */
+export interface RoleSettings {
+  readonly model: string;
+}
+
 /** A private package registry; its token stays with the gateway. */
 export interface RegistryDefinition {
   /** The variable that holds the token. */
@@ -28,6 +33,7 @@ export interface Layer {
   readonly engineCommand?: string | undefined;
   readonly engines?: Readonly<Record<string, EngineDefinition>> | undefined;
   readonly model?: string | undefined;
+  readonly roles?: Readonly<Record<string, RoleSettings>> | undefined;
   readonly effort?: Effort | undefined;
   readonly network?: Network | undefined;
   readonly allow?: readonly string[] | undefined;
@@ -76,6 +82,7 @@ export interface Settings {
   /** Null: the engine's own choice. */
   readonly model: string | null;
   readonly effort: Effort | null;
+  readonly roles: Readonly<Record<string, RoleSettings>>;
   readonly network: Network;
   /** Hosts and presets as they were written; they count with the network `allowlist`. */
   readonly allow: readonly string[];
@@ -108,6 +115,7 @@ export const WRITTEN_NAMES = {
   engineCommand: 'engine-command',
   engines: 'engines',
   model: 'model',
+  roles: 'roles',
   effort: 'effort',
   network: 'network',
   allow: 'allow',
@@ -137,10 +145,11 @@ export type SettingName = (typeof WRITTEN_NAMES)[keyof Layer];
 /** Names that the settings cannot give to an engine of their own. */
 export const BUILT_IN_ENGINES: readonly string[] = ['api', 'claude', 'codex', 'demo'];
 
+const DEFAULT_NETWORK: Network = 'model';
+
 export const DEFAULTS = {
   maxAgents: 3,
   history: 1,
-  network: 'model',
   setUpAllow: ['@usual'],
   timeoutMs: HOUR_MS,
   idleTimeoutMs: 10 * MINUTE_MS,
@@ -167,6 +176,7 @@ export function overlay(lower: Layer, upper: Layer): Layer {
     ...said,
     engines: { ...lower.engines, ...upper.engines },
     registries: { ...lower.registries, ...upper.registries },
+    roles: { ...lower.roles, ...upper.roles },
   };
 }
 
@@ -213,7 +223,7 @@ export function looseningKeys(repository: Layer, below: Layer): (keyof Layer)[] 
     if ((repository[key] ?? 0) > (below[key] ?? Number.POSITIVE_INFINITY)) loosening.push(key);
   }
   const { network } = repository;
-  if (network !== undefined && NETWORKS.indexOf(network) > NETWORKS.indexOf(below.network ?? DEFAULTS.network)) {
+  if (network !== undefined && NETWORKS.indexOf(network) > NETWORKS.indexOf(below.network ?? DEFAULT_NETWORK)) {
     loosening.push('network');
   }
   for (const key of ALLOWS) {
@@ -238,8 +248,10 @@ export function settingsOf(layer: Layer): Settings {
     engine: engineOf(layer, engines),
     engines,
     model: layer.model ?? null,
+    roles: layer.roles ?? {},
     effort: layer.effort ?? null,
-    network: layer.network ?? DEFAULTS.network,
+    // Whoever names a host wants it to be reached.
+    network: layer.network ?? ((layer.allow ?? []).length > 0 ? 'allowlist' : DEFAULT_NETWORK),
     allow: layer.allow ?? [],
     registries: layer.registries ?? {},
     budget: { usd: layer.budgetUsd ?? null, tokens: layer.budgetTokens ?? null },

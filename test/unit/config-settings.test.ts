@@ -54,6 +54,7 @@ describe('layers', () => {
       engine: null,
       engines: {},
       model: null,
+      roles: {},
       effort: null,
       network: 'model',
       allow: [],
@@ -116,6 +117,7 @@ describe('layers', () => {
       'engine: mine',
       "engines: { mine: { command: ./agent.sh, env: [ANTHROPIC_BASE_URL], usage: 'in (?<input>[0-9]+)' } }",
       'model: some-model',
+      'roles: { test-engineer: { model: other } }',
       'effort: high',
       'network: allowlist',
       'allow: ["@npm", example.org]',
@@ -144,6 +146,7 @@ describe('layers', () => {
       engine: { name: 'mine', definition: mine },
       engines: { mine },
       model: 'some-model',
+      roles: { 'test-engineer': { model: 'other' } },
       effort: 'high',
       network: 'allowlist',
       allow: ['@npm', 'example.org'],
@@ -208,6 +211,15 @@ describe('what a repository says of the network and of money', () => {
     expect(await warned({ repository: 'allow: [example.org]\n' })).toContain('ignored: allow');
     expect(await warned({ repository: 'registries: { r.example.org: { tokenEnv: T } }\n' })).toContain('registries');
     expect(await warned({ user: 'budget-tokens: 10\n', repository: 'budget-tokens: 11\n' })).toContain('budget-tokens');
+  });
+
+  it('is an allow-list where only hosts are named, and a contradiction where another network is', async () => {
+    expect((await load({ flags: { allow: '@npm' } })).settings.network).toBe('allowlist');
+    expect((await load({ flags: { allow: '@npm', network: 'allowlist' } })).settings.network).toBe('allowlist');
+    expect(await problemsOf({ flags: { allow: '@npm', network: 'none' } })).toBe(
+      '--allow: counts with --network allowlist, not with none',
+    );
+    expect(await problemsOf({ user: 'network: model\n', flags: { allow: '@npm' } })).toContain('not with model');
   });
 
   it('is a list of words in a flag', async () => {

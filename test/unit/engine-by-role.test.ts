@@ -15,7 +15,10 @@ describe('an engine with models by role', () => {
     };
     return { ...demoEngine, name: 'some', begin };
   };
-  const engine = engineByRole({ model: 'common', byRole: { 'test-engineer': 'dear', 'security-engineer': 'dear' } }, make);
+  const engine = engineByRole(
+    { model: 'common', byRole: { 'test-engineer': 'dear', 'security-engineer': 'dear' } },
+    make,
+  );
 
   it('gives each role its own, the others the common one, and makes one engine for each model', () => {
     for (const role of ['test-engineer', 'constructor', 'security-engineer', 'documentation-writer']) {
