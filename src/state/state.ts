@@ -147,7 +147,7 @@ export class State {
   /**
    * Wants a task that ended (or was set aside) once more: `queued`, or `blocked` while something that it depends on has
    * not succeeded; what depends on it waits again. `from`: the task's patch that the next attempt goes on with.
-   * False when the task has not ended, or `from` is no patch of it.
+   * A task that is queued already only has `from` set. False when the task has not ended, or `from` is no patch of it.
    */
   retryTask(id: TaskId, how: { readonly from: AttemptId | null }): boolean {
     return tasks.retryTask(this.#database, id, how.from);

@@ -141,12 +141,15 @@ export function cancelTask(database: Database, id: TaskId): boolean {
 export function retryTask(database: Database, id: TaskId, from: AttemptId | null): boolean {
   return database.transaction(() => {
     const state = stateOf(database, id);
+    const startFrom = (patch: AttemptId | null): boolean =>
+      database.run('UPDATE tasks SET startFrom = ? WHERE id = ?', patch, id) === 1;
+    // Interrupted with its run, it waits already; what it starts from may still be chosen.
+    if (state === 'queued' && from !== null) return isPatchOf(database, from, id) && startFrom(from);
     const reason = waitReason(dependencyStates(database, id));
     // What was set aside though nothing that it depends on is missing may be tried again as well.
     const isOver = isFinal(state) || (state === 'blocked' && reason === null);
     if (!isOver || (from !== null && !isPatchOf(database, from, id))) return false;
-    if (!queueTask(database, id, null)) return false;
-    return database.run('UPDATE tasks SET startFrom = ? WHERE id = ?', from, id) === 1;
+    return queueTask(database, id, null) && startFrom(from);
   });
 }
 

@@ -194,6 +194,16 @@ describe('retry', () => {
     expect(await statesOf('tasks')).toMatchObject({ done: 'succeeded' });
   });
 
+  it('--from-salvage chooses what a task starts from that its interrupted run put back into the queue', async () => {
+    await finishTask(scratch, { title: 'First', outcome: 'killed', files: { x: 'half\n' } });
+    await scratch.must(['retry', 'first']);
+    const json = await scratch.json(['retry', 'first', '--from-salvage']);
+    expect(json).toMatchObject({ tasks: [{ id: 'first', status: 'queued' }], from: 'first.1' });
+    const state = stateOf(scratch);
+    expect(state.task('first' as never)).toMatchObject({ startFrom: 'first.1', attempts: 1 });
+    state.close();
+  });
+
   it('keeps cleanup away from the work that is gone on with', async () => {
     await finishTask(scratch, { title: 'First', outcome: 'timeout', files: { x: 'half\n' } });
     await scratch.must(['retry', 'first', '--from-salvage']);
