@@ -148,8 +148,8 @@ describe('run --dry-run', () => {
     expect(bare).toContain('engine api (chosen by the keys there are)');
     expect(bare).toContain('no budget: cost not bounded');
     expect(bare).toMatch(/^agents reach anthropic \(https:\/\/[^)]+\) through the gateway, and nothing else$/m);
-    const bounded = await plan('--model', 'm-1', '--budget-usd', '5', '--network', 'allowlist', '--allow', '@npm');
-    expect(bounded).toContain('model m-1');
+    const bounded = await plan('--model', 'claude-haiku-4-5', '--budget-usd', '5', '--allow', '@npm');
+    expect(bounded).toContain('model claude-haiku-4-5');
     expect(bounded).toContain('cost at most $5.00');
     expect(bounded).toMatch(/^agents reach anthropic .*, @npm, and nothing else$/m);
     const plain = await plan('--engine-command', 'true', '--setup', 'npm ci', '--setup-allow', 'r.example.org');
@@ -170,6 +170,7 @@ describe('run --dry-run', () => {
     [['--engine', 'nope'], {}, 2],
     [['--engine', 'api', '--network', 'none'], env, 2],
     [['--engine-command', 'true', '--budget-usd', '1'], {}, 2],
+    [['--model', 'm-1', '--budget-usd', '1'], env, 2],
     [['--engine', 'codex'], env, 3],
     [[], {}, 3],
   ])('fails as the run would: %j', async (flags, keys, exitCode) => {
