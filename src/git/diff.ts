@@ -37,12 +37,13 @@ export async function diffSize(repo: Repository, from: ObjectId, to: ObjectId): 
   const size = { files: 0, insertions: 0, deletions: 0 };
   const fields = splitNul(answer.stdout);
   for (let at = 0; at < fields.length; at += 1) {
-    const [added = '', deleted = '', path = ''] = (fields[at] ?? Buffer.alloc(0)).toString('latin1').split('\t');
+    // The path itself may have tabs.
+    const [added = '', deleted = '', ...path] = (fields[at] ?? Buffer.alloc(0)).toString('latin1').split('\t');
     size.files += 1;
     size.insertions += Number(added) || 0;
     size.deletions += Number(deleted) || 0;
     // A rename has an empty path here, and its two paths follow.
-    if (path === '') at += 2;
+    if (path.join('\t') === '') at += 2;
   }
   return size;
 }
