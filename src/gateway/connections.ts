@@ -5,16 +5,20 @@ import type { Attempt } from './attempts.ts';
 import { LIMITS } from './limits.ts';
 
 export class Connections {
-  /** Those that showed no token yet, the oldest first. */
-  readonly #strangers = new Set<Socket>();
+  /** Those that showed no token yet, the oldest first, with when they came. */
+  readonly #strangers = new Map<Socket, number>();
   readonly #of = new Map<Attempt, Set<Socket>>();
 
   add(socket: Socket): void {
     socket.on('error', () => socket.destroy());
-    this.#strangers.add(socket);
+    const now = performance.now();
+    this.#strangers.set(socket, now);
     socket.once('close', () => this.#strangers.delete(socket));
-    const [oldest] = this.#strangers;
-    if (this.#strangers.size > LIMITS.strangers) oldest?.destroy();
+    for (const [oldest, since] of this.#strangers) {
+      if (this.#strangers.size <= LIMITS.strangers || now - since < LIMITS.strangerTime) return;
+      this.#strangers.delete(oldest);
+      oldest.destroy();
+    }
   }
 
   /** The connection is the attempt's from here on; false where it has too many. */

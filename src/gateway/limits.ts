@@ -17,6 +17,8 @@ export const LIMITS = {
   connections: 4096,
   /** Connections that have not shown a token yet; the oldest goes when there are more. */
   strangers: 256,
+  /** So long a connection may stay in any case: what it sent along has been read by then. */
+  strangerTime: 100,
   connectionsPerAttempt: 128,
   bodyBytes: 32 * MIB,
   /** Bodies of one attempt's requests, and of all, that are held at one time. */

@@ -53,7 +53,8 @@ it('gets nothing, and its neighbour does not notice', async () => {
   const running = scratch.orchestrate(['run', ...flags], {
     env: { ANTHROPIC_API_KEY: KEY, ANTHROPIC_BASE_URL: server.url },
   });
-  await Promise.all([holding.arrived(1), working.arrived(1)]);
+  // A run that ends instead is told below, with what it said.
+  await Promise.race([Promise.all([holding.arrived(1), working.arrived(1)]), running]);
   working.open();
   const { exitCode, stdout, stderr } = await running;
   expect({ exitCode, stderr, stdout: exitCode === 0 ? '' : stdout }).toMatchObject({ exitCode: 0 });

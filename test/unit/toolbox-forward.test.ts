@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { forwardPort } from '../../src/toolbox/forward.ts';
 
@@ -47,6 +49,39 @@ async function ask(said: string): Promise<string> {
 }
 
 describe('a forwarded port', () => {
+  it('waits its turn where the queue of the socket is full', async () => {
+    // Listens, and accepts nothing until it is told to.
+    const program = `
+      const { createServer } = require('node:net');
+      const server = createServer((connection) => connection.on('error', () => {}).pipe(connection));
+      server.listen({ path: process.argv[1], backlog: 1 }, () => {
+        require('node:fs').writeSync(1, 'listening');
+        require('node:fs').readSync(0, Buffer.alloc(1));
+      });`;
+    const busy = spawn(process.execPath, ['-e', program, socket], { stdio: ['pipe', 'pipe', 'inherit'] });
+    try {
+      await once(busy.stdout, 'data');
+      const crowd = await Promise.all(
+        Array.from({ length: 8 }, async () => {
+          const one = connect({ path: socket });
+          const failed = await once(one, 'connect').then(
+            () => null,
+            (error: NodeJS.ErrnoException) => error.code,
+          );
+          return { one, failed };
+        }),
+      );
+      expect(crowd.map(({ failed }) => failed)).toContain('EAGAIN');
+      const answer = ask('hello');
+      expect(await Promise.race([answer, sleep(200, 'waits')])).toBe('waits');
+      for (const { one } of crowd) one.destroy();
+      busy.stdin.write('.');
+      expect(await answer).toBe('hello');
+    } finally {
+      busy.kill('SIGKILL');
+    }
+  });
+
   it('carries bytes both ways, and each end by itself', async () => {
     await serve((connection) => {
       let asked = '';
