@@ -26,7 +26,7 @@ describe('with --idle-timeout', () => {
   beforeAll(async () => {
     scratch = await Scratch.create();
     for (const [title, script] of Object.entries(AGENTS)) {
-      await scratch.must(['submit', `\`\`\`sh\n${script}\n\`\`\`\n`, '--title', title]);
+      await scratch.submitScript(title, script);
     }
     const run = await scratch.orchestrate(['run', '--engine', 'demo', '--idle-timeout', '4s', '--timeout', '2m']);
     expect(run.exitCode).toBe(1);

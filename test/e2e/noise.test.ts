@@ -64,7 +64,7 @@ describe('with sixteen noisy agents', () => {
     scratch = await Scratch.create();
     for (const title of [...NOISY, 'endless']) {
       const script = program(title === 'endless' ? null : BLOCKS);
-      await scratch.must(['submit', `\`\`\`sh\n${script}\n\`\`\`\n`, '--title', title]);
+      await scratch.submitScript(title, script);
     }
     const running = begin('run', '--engine', 'demo', '--max-agents', '16', '--memory', '256m', '--timeout', '1h');
     const coordinator = peakMemory(running.pid);

@@ -33,7 +33,7 @@ describe('the outcome', () => {
   beforeAll(async () => {
     scratch = await Scratch.create();
     for (const [title, script] of Object.entries(AGENTS)) {
-      await scratch.must(['submit', `\`\`\`sh\n${script}\n\`\`\`\n`, '--title', title]);
+      await scratch.submitScript(title, script);
     }
     const limits = ['--memory', '256m', '--pids', '64', '--timeout', '8s', '--max-agents', '2'];
     const run = scratch.orchestrate(['run', '--engine', 'demo', ...limits]);

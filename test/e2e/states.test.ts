@@ -32,7 +32,7 @@ describe('the states of tasks, attempts and patches', () => {
     scratch = await Scratch.create();
     for (const [title, script] of Object.entries(AGENTS)) {
       const needs = NEEDS[title] === undefined ? [] : ['--depends-on', NEEDS[title]];
-      await scratch.must(['submit', `\`\`\`sh\n${script}\n\`\`\`\n`, '--title', title, ...needs]);
+      await scratch.submitScript(title, script, ...needs);
     }
     before = await tasks();
     const run = scratch.orchestrate(['run', '--engine', 'demo', '--timeout', '12s', '--max-agents', '4']);

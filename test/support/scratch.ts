@@ -115,6 +115,11 @@ export class Scratch implements AsyncDisposable {
     return answer.stdout;
   }
 
+  /** Submits a task for the demo engine, whose agent runs the script. */
+  async submitScript(title: string, script: string, ...flags: readonly string[]): Promise<void> {
+    await this.must(['submit', `\`\`\`sh\n${script}\n\`\`\`\n`, '--title', title, ...flags]);
+  }
+
   /** The bytes that a command prints, which need not be text. */
   async bytes(args: readonly string[]): Promise<Buffer> {
     const { stdout } = await execa(process.execPath, [CLI, ...args], {
