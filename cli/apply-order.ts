@@ -1,12 +1,12 @@
 /** Which patches to apply and in which order: what a patch stands on comes first, or must be merged already. */
 
 import { usageError } from '../src/errors.ts';
+import { revealLine } from '../src/sanitise.ts';
 import type { PatchRecord, TaskRecord } from '../src/state/records.ts';
 import type { State } from '../src/state/state.ts';
 import { eventBetween, PATCH_MACHINE } from '../src/tasks/machine.ts';
 import type { AttemptId, TaskId } from '../src/types.ts';
 import { patchOf } from './find.ts';
-import { revealLine } from './render/sanitise.ts';
 
 export interface Selection {
   /** Dependencies before what stands on them. */

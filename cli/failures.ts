@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OrchestrateError } from '../src/errors.ts';
-import { reveal, safeJson } from './render/sanitise.ts';
+import { reveal, safeJson } from '../src/sanitise.ts';
 
 interface Failure {
   readonly exitCode: number;

@@ -1,9 +1,9 @@
 /** The last thing that an agent printed. */
 
 import { open } from 'node:fs/promises';
+import { sanitise, sanitiseLine } from '../src/sanitise.ts';
 import { transcriptFile } from '../src/tasks/retention.ts';
 import type { AttemptId } from '../src/types.ts';
-import { sanitise, sanitiseLine } from './render/sanitise.ts';
 
 const TAIL_BYTES = 16 * 1024;
 const MAX_LENGTH = 500;

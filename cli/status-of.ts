@@ -1,10 +1,10 @@
 /** All tasks at one moment, as data and as text. Must stay quick with 10,000 tasks. */
 
+import { sanitiseLine } from '../src/sanitise.ts';
 import type { State } from '../src/state/state.ts';
 import { NO_USAGE, TASK_STATES, type TaskState } from '../src/types.ts';
 import { liveRun } from './live-run.ts';
 import { runJson, type TaskJson, taskJson } from './render/json.ts';
-import { sanitiseLine } from './render/sanitise.ts';
 import { age, type Colours, colourOfTask, cost, tableOf } from './render/text.ts';
 
 export interface StatusJson {

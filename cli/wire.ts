@@ -5,10 +5,10 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Trust } from '../src/config/trust.ts';
 import type { Repository } from '../src/git/repository.ts';
+import { revealLine, safeJson, sanitise } from '../src/sanitise.ts';
 import type { State } from '../src/state/state.ts';
 import type { Context, GlobalFlags, Terminal } from './context.ts';
 import { locateState } from './locate.ts';
-import { revealLine, safeJson, sanitise } from './render/sanitise.ts';
 
 export function createContext(terminal: Terminal, flags: GlobalFlags): Context {
   return new Wired(terminal, flags);

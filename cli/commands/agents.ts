@@ -1,12 +1,12 @@
 /** `agents`: who is working on what now. */
 
+import { sanitiseLine } from '../../src/sanitise.ts';
 import type { AttemptRecord, RunRecord, TaskRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import type { Context } from '../context.ts';
 import { lastLineOf } from '../last-line.ts';
 import { liveRun } from '../live-run.ts';
 import { runJson } from '../render/json.ts';
-import { sanitiseLine } from '../render/sanitise.ts';
 import { age, coloursOf, count, tableOf } from '../render/text.ts';
 
 /** As much of the last line as a table shows. */

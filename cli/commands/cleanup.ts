@@ -1,6 +1,7 @@
 /** `cleanup`: removes what finished runs left in Docker, in git and in the state folder. */
 
 import { OrchestrateError } from '../../src/errors.ts';
+import { revealLine } from '../../src/sanitise.ts';
 import type { State } from '../../src/state/state.ts';
 import { finishedResults } from '../../src/tasks/results.ts';
 import { oldTranscripts, removeTranscripts, TRANSCRIPT_AGE_MS } from '../../src/tasks/retention.ts';
@@ -8,7 +9,6 @@ import type { AttemptId } from '../../src/types.ts';
 import type { Context } from '../context.ts';
 import { liveRun } from '../live-run.ts';
 import type { CleanupOptions } from '../options.ts';
-import { revealLine } from '../render/sanitise.ts';
 
 interface Removal {
   readonly type: string;

@@ -1,10 +1,10 @@
 /** `doctor`: is everything there that a run needs? Each finding with a fix. */
 
 import { EXIT_CODES } from '../../src/errors.ts';
+import { revealLine } from '../../src/sanitise.ts';
 import type { Context } from '../context.ts';
 import type { Finding } from '../doctor/finding.ts';
 import { gatherFindings } from '../doctor/findings.ts';
-import { revealLine } from '../render/sanitise.ts';
 import { type Colours, coloursOf } from '../render/text.ts';
 
 export async function doctor(context: Context): Promise<number> {

@@ -1,6 +1,7 @@
 /** `kill`: takes waiting tasks out of the queue, and has the live run stop the agents of running ones. */
 
 import { usageError } from '../../src/errors.ts';
+import { revealLine } from '../../src/sanitise.ts';
 import type { TaskRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import type { AttemptId, TaskId, TaskState } from '../../src/types.ts';
@@ -8,7 +9,6 @@ import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import { liveRun } from '../live-run.ts';
 import type { KillOptions } from '../options.ts';
-import { revealLine } from '../render/sanitise.ts';
 import { sizeOf } from '../render/text.ts';
 import { STOP_TIMEOUT_MS, waitUntil } from '../wait.ts';
 

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TranscriptReader } from '../../src/engine/cli.ts';
 import type { AgentEvent } from '../../src/engine/engine.ts';
 import { failure } from '../../src/errors.ts';
+import { safeJson, sanitise } from '../../src/sanitise.ts';
 import type { AttemptRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import { earlierParts, transcriptFile } from '../../src/tasks/retention.ts';
@@ -14,7 +15,6 @@ import type { Context } from '../context.ts';
 import { attemptOf, someState } from '../find.ts';
 import { liveRun } from '../live-run.ts';
 import type { LogsOptions } from '../options.ts';
-import { safeJson, sanitise } from '../render/sanitise.ts';
 
 const POLL_MS = 250;
 const CHUNK_BYTES = 64 * 1024;

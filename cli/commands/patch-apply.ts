@@ -3,6 +3,7 @@
 import { OrchestrateError, usageError } from '../../src/errors.ts';
 import type { Applied, Change } from '../../src/git/apply.ts';
 import type { Repository } from '../../src/git/repository.ts';
+import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import type { AttemptId, ObjectId } from '../../src/types.ts';
@@ -11,7 +12,6 @@ import { commitMessage } from '../commit-message.ts';
 import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import type { PatchApplyOptions } from '../options.ts';
-import { revealLine } from '../render/sanitise.ts';
 
 /** One patch that was put on a branch. `to` is null without a commit, and `from` where the branch had all of it. */
 export interface AppliedPatch {

@@ -1,9 +1,9 @@
 /** `patch checkout`: the patched tree as files in a new folder, to try by hand. */
 
 import { resolve } from 'node:path';
+import { revealLine, sanitiseLine } from '../../src/sanitise.ts';
 import type { Context } from '../context.ts';
 import { patchOf, someState } from '../find.ts';
-import { revealLine, sanitiseLine } from '../render/sanitise.ts';
 import { flagLines } from '../render/text.ts';
 
 export async function checkoutPatch(context: Context, typed: string, directory: string): Promise<number> {

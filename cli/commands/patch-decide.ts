@@ -1,13 +1,13 @@
 /** `patch approve` and `patch reject`: a person's word on patches, all of them or none. */
 
 import { usageError } from '../../src/errors.ts';
+import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import { eventBetween, PATCH_MACHINE } from '../../src/tasks/machine.ts';
 import type { AttemptId, PatchState } from '../../src/types.ts';
 import type { Context } from '../context.ts';
 import { patchOf, someState } from '../find.ts';
 import { patchJson } from '../render/json.ts';
-import { revealLine } from '../render/sanitise.ts';
 
 export async function approvePatches(context: Context, typed: readonly string[]): Promise<number> {
   const decided = await decide(context, typed, { to: 'approved', reason: null });

@@ -1,10 +1,10 @@
 /** `patch list`: every patch with size, flags and checks. */
 
+import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { Context } from '../context.ts';
 import type { PatchListOptions } from '../options.ts';
 import { checkVerdict, patchJson } from '../render/json.ts';
-import { revealLine } from '../render/sanitise.ts';
 import { age, coloursOf, sizeOf, tableOf } from '../render/text.ts';
 
 export async function listPatches(context: Context, options: PatchListOptions): Promise<number> {

@@ -7,13 +7,13 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { StringDecoder } from 'node:string_decoder';
 import { environmentError } from '../../src/errors.ts';
+import { reveal, revealLine, sanitiseLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import type { Context } from '../context.ts';
 import { patchOf, someState } from '../find.ts';
 import type { PatchShowOptions } from '../options.ts';
 import { patchJson } from '../render/json.ts';
-import { reveal, revealLine, sanitiseLine } from '../render/sanitise.ts';
 import { type Colours, coloursOf, diffText, flagLines, sizeOf } from '../render/text.ts';
 
 export async function showPatch(context: Context, typed: string, options: PatchShowOptions): Promise<number> {

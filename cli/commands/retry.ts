@@ -1,6 +1,7 @@
 /** `retry`: a task that ended is wanted once more, afresh or from the work that its last attempt left. */
 
 import { usageError } from '../../src/errors.ts';
+import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord, TaskRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import type { TaskId } from '../../src/types.ts';
@@ -9,7 +10,6 @@ import { someState } from '../find.ts';
 import { liveRun } from '../live-run.ts';
 import type { RetryOptions } from '../options.ts';
 import { taskJsonOf } from '../render/json.ts';
-import { revealLine } from '../render/sanitise.ts';
 import { sizeOf } from '../render/text.ts';
 
 export async function retry(context: Context, typed: string, options: RetryOptions): Promise<number> {

@@ -1,10 +1,10 @@
 /** `run --dry-run`: what would run, where, with which limits, what it could reach and cost. Nothing is started. */
 
 import type { Settings } from '../../src/config/settings.ts';
+import { revealLine } from '../../src/sanitise.ts';
 import type { Context } from '../context.ts';
 import { type Thinking, thinkingOf } from '../engines.ts';
 import { formatDuration, formatSize } from '../render/quantities.ts';
-import { revealLine } from '../render/sanitise.ts';
 
 export interface PlannedTask {
   /** Null: it is not queued yet. */

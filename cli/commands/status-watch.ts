@@ -1,9 +1,9 @@
 /** `status --watch`: redrawn every second on a terminal; in a pipe a line for each change. Ends with Ctrl-C. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { safeJson, sanitiseLine } from '../../src/sanitise.ts';
 import type { State } from '../../src/state/state.ts';
 import type { Context } from '../context.ts';
-import { safeJson, sanitiseLine } from '../render/sanitise.ts';
 import { clock, coloursOf } from '../render/text.ts';
 import { type StatusJson, statusOf, statusText } from '../status-of.ts';
 

@@ -4,6 +4,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { environmentError, usageError } from '../../src/errors.ts';
 import { checkRole, DEFAULT_ROLE } from '../../src/roles/catalogue.ts';
+import { sanitiseLine } from '../../src/sanitise.ts';
 import type { NewTask, TaskRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import { titleOf } from '../../src/tasks/slug.ts';
@@ -12,7 +13,6 @@ import type { Context } from '../context.ts';
 import { DESCRIPTION_LIMIT, problemOf } from '../new-task.ts';
 import type { SubmitOptions } from '../options.ts';
 import { taskJsonOf } from '../render/json.ts';
-import { sanitiseLine } from '../render/sanitise.ts';
 import { tableOf } from '../render/text.ts';
 
 const BATCH_LIMIT = 64 * 1024 ** 2;

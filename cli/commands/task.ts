@@ -1,12 +1,12 @@
 /** `task`: everything about one task, and what to type next. */
 
+import { revealLine, sanitise, sanitiseLine } from '../../src/sanitise.ts';
 import type { AttemptRecord, PatchRecord, TaskRecord } from '../../src/state/records.ts';
 import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import { liveRun } from '../live-run.ts';
 import { eventLine } from '../render/event-line.ts';
 import { attemptJson, checkVerdict, taskJsonOf } from '../render/json.ts';
-import { revealLine, sanitise, sanitiseLine } from '../render/sanitise.ts';
 import { age, clock, colourOfTask, coloursOf, cost, flagLines, sizeOf, tableOf } from '../render/text.ts';
 
 export async function task(context: Context, typed: string): Promise<number> {

@@ -1,7 +1,7 @@
 /** An event of a run as one line for people, without the time. */
 
 import type { OrchestrateEvent } from '../../src/events.ts';
-import { revealLine, sanitiseLine } from './sanitise.ts';
+import { revealLine, sanitiseLine } from '../../src/sanitise.ts';
 import { age, count, sizeOf } from './text.ts';
 
 /** Null for events that are no news to a person (usage, output, tool calls). */

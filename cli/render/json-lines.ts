@@ -1,7 +1,7 @@
 /** `run --json`: one event a line. */
 
 import type { EventBus } from '../../src/events.ts';
-import { safeJson } from './sanitise.ts';
+import { safeJson } from '../../src/sanitise.ts';
 
 /** Writes every event of the bus to `out` until closed. */
 export function createJsonLines(bus: EventBus, out: { write(text: string): unknown }): { close(): void } {

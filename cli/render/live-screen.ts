@@ -2,8 +2,8 @@
 
 import stringWidth from 'string-width';
 import type { OrchestrateEvent } from '../../src/events.ts';
+import { sanitiseLine } from '../../src/sanitise.ts';
 import { eventLine } from './event-line.ts';
-import { sanitiseLine } from './sanitise.ts';
 import { age, clock } from './text.ts';
 
 /** As much of a terminal as is needed. */

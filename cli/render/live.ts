@@ -1,9 +1,9 @@
 /** What a run looks like while it works: lines with the time in a pipe; on a terminal a line for each agent and a bar. */
 
 import type { EventBus, OrchestrateEvent } from '../../src/events.ts';
+import { sanitiseLine } from '../../src/sanitise.ts';
 import { eventLine } from './event-line.ts';
 import { LiveScreen, type Screen } from './live-screen.ts';
-import { sanitiseLine } from './sanitise.ts';
 import { clock } from './text.ts';
 
 export interface LiveView {

@@ -1,8 +1,8 @@
 /** Text for people: tables, ages, sizes, colours. Everything that others wrote goes through the sanitiser first. */
 
 import pc from 'picocolors';
+import { reveal, revealLine } from '../../src/sanitise.ts';
 import { type TaskState, tokensOf, type Usage } from '../../src/types.ts';
-import { reveal, revealLine } from './sanitise.ts';
 
 export type Colours = ReturnType<typeof pc.createColors>;
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { reveal, revealLine, safeJson, sanitise, sanitiseLine } from '../../cli/render/sanitise.ts';
+import { reveal, revealLine, safeJson, sanitise, sanitiseLine } from '../../src/sanitise.ts';
 
 /** C0 but newline and tab, DEL, C1, bidi, zero-width, separators, tags, lone surrogates: nothing of it may get out. */
 function dangers(text: string): string[] {
