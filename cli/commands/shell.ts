@@ -52,7 +52,7 @@ async function join(context: Context, typed: string, signal: AbortSignal): Promi
   context.note(
     `In the sandbox of ${attempt.id}, where its agent is at work: what you change becomes part of its patch.`,
   );
-  return useShell(context, { docker, installation: state.installation, containerName: attempt.container }, signal);
+  return enterShell(context, { docker, installation: state.installation, containerName: attempt.container }, signal);
 }
 
 /** In a sandbox of its own. */
@@ -86,7 +86,7 @@ async function visit(context: Context, options: ShellOptions, signal: AbortSigna
   if (signal.aborted) return EXIT_CODES.interrupted;
   const onDiskFull = (reason: string): void => context.warn(`the sandbox is ended: ${reason}`);
   return await visitSandbox({ host, task, containerName, start, limits: settings.limits, onDiskFull }, () =>
-    useShell(context, { docker, installation, containerName }, signal),
+    enterShell(context, { docker, installation, containerName }, signal),
   );
 }
 
@@ -118,7 +118,7 @@ async function startOf(
   return { what, start: { tree: found.tree, commit: found.commit, near: null } };
 }
 
-async function useShell(context: Context, place: ShellPlace, signal: AbortSignal): Promise<number> {
+async function enterShell(context: Context, place: ShellPlace, signal: AbortSignal): Promise<number> {
   const { runShell } = await import('../../src/sandbox/docker/shell.ts');
   using streams = shellStreams(context, signal);
   return await runShell(place, streams);
