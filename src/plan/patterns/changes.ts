@@ -15,7 +15,7 @@ export const BUG: Pattern = {
   steps: [
     {
       id: 'reproduce',
-      title: 'Reproduce by a failing test: {subject}',
+      title: 'Reproduce by a failing test: {whole}',
       role: 'test-engineer',
       text: 'Find the smallest case that shows the fault and write a test that fails because of it, marked as expected to fail. Do not fix it.',
       handOn: 'the name of the test, how to run it, and what you know of the cause',
@@ -28,7 +28,7 @@ export const BUG: Pattern = {
     },
     {
       id: 'fix',
-      title: 'Fix at its cause: {subject}',
+      title: 'Fix at its cause: {whole}',
       role: 'backend-systems-engineer',
       text: 'Repair the cause, not the symptom, with the smallest change that does it; take the expected-to-fail mark off the test.',
       handOn: 'the cause, the change, and who else might have the same fault',
@@ -43,7 +43,7 @@ export const BUG: Pattern = {
     },
     {
       id: 'note',
-      title: 'Note cause and effect for the release: {subject}',
+      title: 'Note cause and effect for the release: {whole}',
       role: 'documentation-writer',
       text: 'Add an entry to the changelog, or the file that the repository has for it: what was wrong, who was affected, what to do.',
       acceptance: ['The entry says what was wrong in words of its users.'],
@@ -57,7 +57,7 @@ export const BUG: Pattern = {
 const FEATURE_STEPS: readonly Step[] = [
   {
     id: 'build',
-    title: 'Implement {subject}',
+    title: 'Implement {whole}',
     role: 'backend-systems-engineer',
     text: 'Read how the present code does such things, then build it the same way, with unit tests beside it. Decide what the goal leaves open and say why.',
     handOn: 'public names, settings and errors, each with an example',
@@ -67,7 +67,7 @@ const FEATURE_STEPS: readonly Step[] = [
   },
   {
     id: 'tests',
-    title: 'Test {subject} with its error cases',
+    title: 'Test {whole} with its error cases',
     role: 'test-engineer',
     text: 'Write integration tests from the point of view of a user: the usual way, wrong input, limits. Report faults; fix only what is trivial.',
     acceptance: ['Usual way, wrong input and limits have a test each.', 'All tests pass.'],
@@ -77,7 +77,7 @@ const FEATURE_STEPS: readonly Step[] = [
   },
   {
     id: 'docs',
-    title: 'Document {subject} with an example that was tried',
+    title: 'Document {whole} with an example that was tried',
     role: 'documentation-writer',
     text: 'Describe what it does, its settings and an example that was tried.',
     acceptance: ['The example was run as written.'],
@@ -112,7 +112,7 @@ export const SECURE_FEATURE: Pattern = {
     ...FEATURE_STEPS,
     {
       id: 'review',
-      title: 'Review the security of {subject}',
+      title: 'Review the security of {whole}',
       role: 'security-engineer',
       text: 'Look for ways around it: missing checks, secrets in code or logs, replay, redirects, time of checks. Write down each finding with how to show it, and what the fix would be.',
       acceptance: ['Each way around that was tried is written down with its result.'],
@@ -126,7 +126,7 @@ export const SECURE_FEATURE: Pattern = {
 export const DOCS: Pattern = {
   name: 'documentation',
   words: [
-    [/^\s*(?:please )?(?:document|write (?:the |a |an )?(?:docs|documentation|guide|tutorial|readme|manual))\b/, 7],
+    [/^\s*(?:please )?(?:document|write (?:\w+ ){0,3}(?:docs|documentation|guide|tutorial|readme|manual))\b/, 7],
     [/\b(?:documentation|docs|readme|tutorial|user guide|manual|docstrings)\b/, 3],
   ],
   approach:
@@ -134,7 +134,7 @@ export const DOCS: Pattern = {
   steps: [
     {
       id: 'outline',
-      title: 'Outline who reads what: {subject}',
+      title: 'Outline who reads what: {whole}',
       role: 'specifications-engineer',
       text: 'Say who the readers are, what they want to do, which pages that takes, and what is there already. No page is written yet.',
       handOn: 'the list of pages with a sentence for each',
@@ -144,7 +144,7 @@ export const DOCS: Pattern = {
     },
     {
       id: 'guide',
-      title: 'Write the guide: {subject}',
+      title: 'Write the guide, each step tried: {whole}',
       role: 'documentation-writer',
       text: 'Lead a newcomer from nothing to a result, each step tried before it is written down.',
       acceptance: ['Each command was run as written.'],
@@ -154,7 +154,7 @@ export const DOCS: Pattern = {
     },
     {
       id: 'reference',
-      title: 'Write the reference: {subject}',
+      title: 'Write the reference of all public names: {whole}',
       role: 'documentation-writer',
       text: 'Describe each public name, option and error from the code itself, with an example each.',
       acceptance: ['Nothing public is missing.', 'Each entry agrees with the code.'],
@@ -164,7 +164,7 @@ export const DOCS: Pattern = {
     },
     {
       id: 'check',
-      title: 'Try examples and links: {subject}',
+      title: 'Try examples and links: {whole}',
       role: 'test-engineer',
       text: 'Run every example, follow every link, and add a check that does so again where the repository has tests.',
       acceptance: ['Every example works.', 'No link inside the repository is broken.'],
@@ -189,7 +189,7 @@ export const REFACTOR: Pattern = {
   steps: [
     {
       id: 'shape',
-      title: 'Draw the new shape: {subject}',
+      title: 'Draw the new shape: {whole}',
       role: 'specifications-engineer',
       text: 'Say what is wrong with the present shape, what the new one is, and the small steps that lead there. No code.',
       handOn: 'the steps in order, and which names change',
@@ -199,7 +199,7 @@ export const REFACTOR: Pattern = {
     },
     {
       id: 'pin',
-      title: 'Pin down behaviour with tests: {subject}',
+      title: 'Pin down behaviour with tests: {whole}',
       role: 'test-engineer',
       text: 'Write tests of present behaviour where there are none, from the outside, so that they survive the change.',
       handOn: 'the command that runs them and what they do not cover',
@@ -209,7 +209,7 @@ export const REFACTOR: Pattern = {
     },
     {
       id: 'change',
-      title: 'Carry out in small steps: {subject}',
+      title: 'Carry out in small steps: {whole}',
       role: 'refactoring-specialist',
       text: 'Take the steps one by one; behaviour stays the same and the tests pass after each.',
       handOn: 'which names and places changed',
@@ -220,7 +220,7 @@ export const REFACTOR: Pattern = {
     },
     {
       id: 'docs',
-      title: 'Bring documents up to date: {subject}',
+      title: 'Bring documents up to date: {whole}',
       role: 'documentation-writer',
       text: 'Correct every document and comment that names what has moved.',
       acceptance: ['No document names a place that is gone.'],
@@ -239,7 +239,7 @@ export const GENERAL: Pattern = {
   steps: [
     {
       id: 'specify',
-      title: 'Specify: {subject}',
+      title: 'Specify interfaces and checks: {whole}',
       role: 'specifications-engineer',
       text: 'Read the present code, then write down what is to be built, its interfaces and how one sees that it works. Decide what the goal leaves open and say why. No code.',
       handOn: 'interfaces with examples, and the name of the file that has the whole',
@@ -249,7 +249,7 @@ export const GENERAL: Pattern = {
     },
     {
       id: 'build',
-      title: 'Build: {subject}',
+      title: 'Build: {whole}',
       role: 'backend-systems-engineer',
       text: 'Build what is specified, the way the present code does such things, with unit tests.',
       handOn: 'how it is used, and every difference from the specification',
@@ -260,7 +260,7 @@ export const GENERAL: Pattern = {
     },
     {
       id: 'tests',
-      title: 'Test with error cases: {subject}',
+      title: 'Test with error cases: {whole}',
       role: 'test-engineer',
       text: 'Write tests from the point of view of a user: the usual way, wrong input, limits. Report faults; fix only what is trivial.',
       acceptance: ['Usual way, wrong input and limits have a test each.', 'All tests pass.'],
@@ -270,7 +270,7 @@ export const GENERAL: Pattern = {
     },
     {
       id: 'docs',
-      title: 'Document with an example: {subject}',
+      title: 'Document with an example: {whole}',
       role: 'documentation-writer',
       text: 'Describe what it does and how it is used, with an example that was tried.',
       acceptance: ['The example was run as written.'],

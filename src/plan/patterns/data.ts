@@ -114,7 +114,7 @@ export const ML: Pattern = {
   steps: [
     {
       id: 'eda',
-      title: 'Explore the data for {subject}',
+      title: 'Explore the data for the {subject}',
       role: 'data-science-analyst',
       text: 'Describe the data there are: size, gaps, balance, leaks from the future, relations with what is to be predicted. Say what a simple rule would reach.',
       handOn: 'which fields help, which leak, and the score of the simple rule',

@@ -4,7 +4,7 @@ import type { RoleName } from '../../roles/catalogue.ts';
 import type { Priority, TaskSize } from '../../types.ts';
 
 /**
- * Texts may name what was read from the goal: `{subject}`, `{items}`, `{item}` (only with `each`), `{frontend}`, `{backend}`,
+ * Texts may name what was read from the goal: `{subject}`, `{whole}` (with what `with`, commas and the like add to it), `{items}`, `{item}` (only with `each`), `{frontend}`, `{backend}`,
  * `{database}`, `{source}`, `{target}`. Files may name places of the repository: `{src}`, `{frontendDir}`, `{backendDir}`,
  * `{tests}`, `{docs}`, `{infra}`, `{readme}`, `{slug}` (of the item), and `{named}`: folders and files that the goal names.
  */

@@ -14,6 +14,7 @@ export interface Reading {
 /** Of what is longer, the beginning says what kind of work it is. */
 const READ = 2_000;
 const LONGEST_SUBJECT = 60;
+const LONGEST_WHOLE = 80;
 const LONGEST_ITEM_WORDS = 6;
 
 const BULLET = /^\s*(?:[-*•‣–]|\d{1,3}[.)]|\[[ x]\]|[a-z]\))\s+(?=\S)/;
@@ -69,6 +70,7 @@ export function readGoal(goal: string): Reading {
     names: {
       ...technologies,
       subject,
+      whole: wholeOf(beginning) || subject,
       source: shortened(route?.[1] ?? 'the source'),
       target: shortened((route?.[2] ?? 'the target').replace(/[.,;:!?]+$/, '')),
     },
@@ -81,10 +83,25 @@ function hasWord(text: string, name: string): boolean {
   return new RegExp(`(?<![\\p{L}\\p{N}])${escaped}(?![\\p{L}\\p{N}])`, name.length < 8 ? 'u' : 'iu').test(text);
 }
 
+/** The first line that says something, without its verb. */
+function wholeOf(text: string): string {
+  return shortened(
+    firstLine(text)
+      .replace(VERB, '')
+      .replace(/^from\s+(?=.*\sto\s)/i, ''),
+    LONGEST_WHOLE,
+  );
+}
+
+function firstLine(text: string): string {
+  const lines = text.split('\n');
+  const line = lines.find((each) => /[\p{L}\p{N}]/u.test(each)) ?? lines[0] ?? '';
+  return line.replace(BULLET, '').replace(/\s+/g, ' ').trim();
+}
+
 function subjectOf(text: string): string {
-  const line = text.split('\n').find((each) => /[\p{L}\p{N}]/u.test(each)) ?? text.split('\n')[0] ?? '';
-  const plain = line.replace(BULLET, '').replace(/\s+/g, ' ').trim();
-  const bare = plain.replace(VERB, '');
+  const plain = firstLine(text);
+  const bare = plain.replace(VERB, '').replace(/^from\s+(?=.*\sto\s)/i, '');
   const start = bare.split(ADDITION)[0]?.trim() ?? '';
   const purpose =
     /^.{0,60}?\bpipelines?\s+(?:to|that|which|for)\s+(?:process(?:es)?|load(?:s)?|transform(?:s)?)?\s*(.+?)(?:\s+from\s.*)?$/i.exec(
