@@ -2,6 +2,7 @@
 
 import { setTimeout as wait } from 'node:timers/promises';
 import Anthropic, { AnthropicError, APIError } from '@anthropic-ai/sdk';
+import type { BetaMessageStream } from '@anthropic-ai/sdk/lib/BetaMessageStream';
 import type {
   BetaMessage,
   BetaMessageParam,
@@ -32,15 +33,18 @@ export interface ApiPlannerOptions {
   readonly fetch: typeof globalThis.fetch;
   /** Tokens of one answer, thoughts included. */
   readonly maxTokens?: number;
-  /** Milliseconds before a request that broke off is made again; doubled each time. */
+  /** How often a request is made again where the service is busy or cannot be reached. */
+  readonly maxRetries?: number;
+  /** Milliseconds before one whose answer broke off is made again; doubled each time. */
   readonly retryMs?: number;
 }
 
 /** About a hundred tasks. */
 const MAX_TOKENS = 32_000;
 const REQUEST_TIMEOUT_MS = 20 * 60_000;
-/** The SDK's, where the service is busy or does not answer; and ours, where an answer breaks off. */
+/** The SDK's, half a second before the first, up to eight before the last. */
 const MAX_RETRIES = 4;
+/** Answers in a row that broke off. */
 const MAX_TROUBLES = 2;
 const RETRY_MS = 1_000;
 /** Of an answer that cannot be used, the model sees so many characters again. */
@@ -65,7 +69,7 @@ class ApiMind implements Mind {
       apiKey: 'placeholder',
       baseURL: 'http://model.invalid',
       fetch: options.fetch,
-      maxRetries: MAX_RETRIES,
+      maxRetries: options.maxRetries ?? MAX_RETRIES,
       timeout: REQUEST_TIMEOUT_MS,
       logLevel: 'off',
     });
@@ -80,13 +84,17 @@ class ApiMind implements Mind {
     for (let troubles = 0; ; troubles += 1) {
       signal.throwIfAborted();
       this.#checkBudget(request);
+      const sent = new Sent(this.#client.beta.messages.stream(request, { signal }));
       try {
-        return answerOf(await this.#send(request, signal));
+        return answerOf(await sent.message());
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof AnthropicError)) throw error;
-        if (isAnswered(error) || troubles >= MAX_TROUBLES) throw asOurs(error);
+        if (!sent.isBegun || troubles >= MAX_TROUBLES) throw asOurs(error);
         await wait((this.#options.retryMs ?? RETRY_MS) * 2 ** troubles, undefined, { signal }).catch(() => {});
+      } finally {
+        // What broke off has been paid for as well.
+        this.#count(sent.last);
       }
     }
   }
@@ -113,20 +121,6 @@ class ApiMind implements Mind {
     };
   }
 
-  async #send(request: MessageCreateParamsBase, signal: AbortSignal): Promise<BetaMessage> {
-    const stream = this.#client.beta.messages.stream(request, { signal });
-    let last: BetaMessage | null = null;
-    // What broke off has been paid for as well.
-    stream.on('streamEvent', (_event, snapshot) => {
-      last = snapshot;
-    });
-    try {
-      return await stream.finalMessage();
-    } finally {
-      this.#count(last);
-    }
-  }
-
   #count(message: BetaMessage | null): void {
     if (message !== null) this.#used = withAnswer(this.#used, message.usage, priceOf(this.#options.model));
   }
@@ -148,6 +142,29 @@ class ApiMind implements Mind {
     throw new OrchestrateError('limit', 'OVER_BUDGET', `asking for a plan may cost ${needs}, and less is left`, {
       hint: `raise --budget-${unit}, or plan without a model: --engine demo`,
     });
+  }
+}
+
+/** One request, and what came of it so far. */
+class Sent {
+  readonly #stream: BetaMessageStream;
+  /** As far as it was told; null: nothing was. */
+  last: BetaMessage | null = null;
+
+  constructor(stream: BetaMessageStream) {
+    this.#stream = stream;
+    stream.on('streamEvent', (_event, snapshot) => {
+      this.last = snapshot;
+    });
+  }
+
+  /** The service has begun to answer. */
+  get isBegun(): boolean {
+    return this.#stream.response?.ok === true;
+  }
+
+  message(): Promise<BetaMessage> {
+    return this.#stream.finalMessage();
   }
 }
 
