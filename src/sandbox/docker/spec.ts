@@ -78,16 +78,21 @@ export function overlayOptions(folders: OverlayFolders): string {
   return `lowerdir=${folders.lower.join(':')},upperdir=${folders.upper},workdir=${folders.work},userxattr,nosuid,nodev`;
 }
 
-/** Anonymous, so that `rm -v` takes it away with the container; NoCopy, or the image's folder would be copied into it. */
+/**
+ * Anonymous, so that `rm -v` takes it away with the container; NoCopy, or the image's folder would be copied into it. Engines
+ * take no mount of an anonymous volume that is read-only: the volume itself is.
+ */
 function storeMount(
   target: string,
   folders: OverlayFolders | PlainFolder,
   volumeLabels: Record<string, string>,
+  isReadOnly = false,
 ): MountSettings {
-  const options =
+  const { o, ...device } =
     'folder' in folders
       ? { type: 'none', device: folders.folder, o: 'bind' }
       : { type: 'overlay', device: 'overlay', o: overlayOptions(folders) };
+  const options = { ...device, o: isReadOnly ? `${o},ro` : o };
   return {
     Type: 'volume',
     Source: '',
@@ -133,7 +138,7 @@ export function sandboxMounts(
   isReadOnly = false,
 ): MountSettings[] {
   return [
-    { ...storeMount(WORKSPACE, at.workspace, volumeLabels), ...(isReadOnly ? { ReadOnly: true } : {}) },
+    storeMount(WORKSPACE, at.workspace, volumeLabels, isReadOnly),
     storeMount(AGENT_HOME, at.home, volumeLabels),
     { Type: 'volume', Source: at.toolboxVolume, Target: TOOLBOX_MOUNT, ReadOnly: true, VolumeOptions: noCopy() },
     ...(at.gatewayVolume === null ? [] : [gatewayMount(at.gatewayVolume)]),
