@@ -201,7 +201,8 @@ function asOurs(error: AnthropicError): OrchestrateError {
     });
   }
   const status = Number(error.status);
-  if (status === 401) return keyRefused('anthropic', status, sanitiseLine(saidBy(error)).slice(0, MAX_SAID));
+  if (status === 401 || status === 403)
+    return keyRefused('anthropic', status, sanitiseLine(saidBy(error)).slice(0, MAX_SAID));
   const isBusy = status === 429 || status >= 500;
   return environmentError(isBusy ? 'MODEL_BUSY' : 'MODEL_REFUSED', `there is no plan: ${reason}`, {
     hint: isBusy ? 'try again later, or plan without a model: --engine demo' : 'check --model and --effort',

@@ -8,6 +8,7 @@ import type { Access, Assignment } from '../engine/engine.ts';
 import { failure, OrchestrateError } from '../errors.ts';
 import type { BaseTree, RunningSandbox, SandboxHost, SandboxSpec } from '../sandbox/sandbox.ts';
 import { sanitiseLine } from '../sanitise.ts';
+import { DiskWatch } from '../tasks/disk-watch.ts';
 import { type GatewayOptions, openRunGateway, type RunGateway } from '../tasks/gateway.ts';
 import { type AttemptId, type Limits, NO_USAGE, type TaskId, tokensOf, type Usage } from '../types.ts';
 import type { Answer } from './answers.ts';
@@ -101,9 +102,14 @@ class CliMind implements Mind {
         ...{ isReadOnly: true, hasGateway: true, toolboxToken: null },
       };
       const created = await host.create(spec);
+      let unwatch = (): void => {};
       try {
-        return await this.#answerOf(await created.start(), session, end);
+        const running = await created.start();
+        const disk = new DiskWatch(() => host.diskUse());
+        unwatch = disk.watch(attempt, spec.limits.diskBytes, (reason) => end.onDiskFull(reason));
+        return await this.#answerOf(running, session, end);
       } finally {
+        unwatch();
         await created.discard();
       }
     } finally {
@@ -203,6 +209,10 @@ class Ending {
 
   onPause(reason: string): void {
     this.#parts.onProgress(reason);
+  }
+
+  onDiskFull(reason: string): void {
+    this.#ended.abort(failure('PLAN_REFUSED', `there is no plan: ${reason}`));
   }
 
   onUnusable(error: OrchestrateError): void {

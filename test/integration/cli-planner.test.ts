@@ -7,11 +7,11 @@ import type { Context } from '../../cli/context.ts';
 import { plannerOf } from '../../cli/planner.ts';
 import { createContext } from '../../cli/wire.ts';
 import type { Planner } from '../../src/plan/planner.ts';
+import { answered, groundOf, planJson } from '../support/model-plans.ts';
 import { Gate } from '../support/model-server/gate.ts';
 import { answersSoFar, type ModelRequest, type Script, saidTo, type Turn } from '../support/model-server/script.ts';
 import { ModelServer } from '../support/model-server/server.ts';
 import { shellCall } from '../support/model-server/shell-call.ts';
-import { answered, groundOf, planJson } from '../support/plans.ts';
 import { Scratch } from '../support/scratch.ts';
 
 const KEY = 'sk-test-canary-planner-77c1';

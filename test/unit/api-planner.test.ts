@@ -16,10 +16,10 @@ import type { Plan } from '../../src/plan/plan.ts';
 import type { Planner } from '../../src/plan/planner.ts';
 import { ROLES } from '../../src/roles/catalogue.ts';
 import { makeCertificate } from '../support/certificates.ts';
+import { answered, groundOf, planJson, planningModel, SEED_PLANS } from '../support/model-plans.ts';
 import { Gate } from '../support/model-server/gate.ts';
 import { items, type Script, saidTo } from '../support/model-server/script.ts';
 import { ModelServer } from '../support/model-server/server.ts';
-import { answered, groundOf, planJson, planningModel, SEED_PLANS } from '../support/plans.ts';
 
 const KEY = 'sk-test-planner-1';
 const GROUND = groundOf('Add a login');

@@ -12,7 +12,7 @@ import {
   repairedOnce,
 } from '../../src/plan/answers.ts';
 import type { Plan, PlanTask } from '../../src/plan/plan.ts';
-import { answered, groundOf, planJson } from '../support/plans.ts';
+import { answered, groundOf, planJson } from '../support/model-plans.ts';
 
 const AT = { ...groundOf('Add a login'), planner: 'api' };
 const read = (tasks: readonly unknown[]): Read<Plan> => readPlan(planJson(tasks), AT);

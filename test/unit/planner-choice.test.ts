@@ -7,8 +7,8 @@ import { plannerOf } from '../../cli/planner.ts';
 import { createContext } from '../../cli/wire.ts';
 import type { WrittenFlags } from '../../src/config/load.ts';
 import type { Planner } from '../../src/plan/planner.ts';
+import { answered, groundOf, planJson } from '../support/model-plans.ts';
 import { ModelServer } from '../support/model-server/server.ts';
-import { answered, groundOf, planJson } from '../support/plans.ts';
 import { Scratch } from '../support/scratch.ts';
 
 const KEY = { ANTHROPIC_API_KEY: 'sk-test-choice-1' };
