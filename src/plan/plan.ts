@@ -2,11 +2,7 @@
 
 import { z } from 'zod';
 import { sanitise, sanitiseLine } from '../sanitise.ts';
-import { PRIORITIES, type Priority } from '../types.ts';
-
-/** How much work a task is: an hour or less of an agent, a few hours, more than that. */
-export const SIZES = ['small', 'medium', 'large'] as const;
-export type Size = (typeof SIZES)[number];
+import { PRIORITIES, type Priority, TASK_SIZES, type TaskSize } from '../types.ts';
 
 /** A plan with more is refused: nobody could read it before saying yes. */
 export const MAX_TASKS = 500;
@@ -31,7 +27,7 @@ export interface PlanTask {
   readonly dependsOn: readonly string[];
   /** Files that it will probably touch: paths of the repository, `dir/` for all below, `*` and `**` as in globs. */
   readonly files: readonly string[];
-  readonly size: Size;
+  readonly size: TaskSize;
 }
 
 export interface Plan {
@@ -67,7 +63,7 @@ export const planTaskSchema = z.strictObject({
   priority: z.enum(PRIORITIES).default('normal'),
   dependsOn: z.array(key).max(MAX_TASKS).default([]),
   files: listOfLines.default([]),
-  size: z.enum(SIZES).default('medium'),
+  size: z.enum(TASK_SIZES).default('medium'),
 });
 
 export const planSchema = z.strictObject({
