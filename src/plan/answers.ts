@@ -6,9 +6,9 @@
 import { z } from 'zod';
 import { failure, type OrchestrateError } from '../errors.ts';
 import { sanitise, sanitiseLine } from '../sanitise.ts';
-import { PRIORITIES } from '../types.ts';
+import { PRIORITIES, TASK_SIZES } from '../types.ts';
 import { problemsOf } from './graph.ts';
-import { MAX_TASKS, type Plan, type PlanTask, planSchema, SIZES } from './plan.ts';
+import { MAX_TASKS, type Plan, type PlanTask, planSchema } from './plan.ts';
 import type { Ground, Reply } from './planner.ts';
 
 /** A longer answer is not read at all. */
@@ -54,7 +54,7 @@ export function formOf(form: Form, roles: readonly string[]): Readonly<Record<st
       priority: z.enum(PRIORITIES),
       dependsOn: z.array(text).describe('keys of other tasks'),
       files: z.array(text).describe('paths of the repository'),
-      size: z.enum(SIZES),
+      size: z.enum(TASK_SIZES),
     }),
   );
   const plan = z.strictObject({ approach: text, tasks });
