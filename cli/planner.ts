@@ -14,13 +14,13 @@ import { keysOf } from './keys.ts';
 
 /**
  * The engine's own model where it has one: asked from here (`api`), or by its program in a sandbox (`claude`, `codex`). Else
- * rules make the plan, and a note says why. Errors: those of `thinkingOf`, before anything is started.
+ * `rules` make the plan, and a note says why. Errors: those of `thinkingOf`, before anything is started.
  */
-export async function plannerOf(context: Context, settings: Settings): Promise<Planner> {
+export async function plannerOf(context: Context, settings: Settings, rules: Planner): Promise<Planner> {
   const choice = await choiceOf(context, settings);
   if ('why' in choice) {
     context.note(`${choice.why}: the plan is made by rules, without a model`);
-    return (await import('../src/plan/heuristic.ts')).heuristicPlanner;
+    return rules;
   }
   const { engine } = choice;
   // What agents may reach beside their model is nothing that a planner needs.

@@ -98,12 +98,12 @@ function refused(problems: readonly string[]): OrchestrateError {
 }
 
 /** A whole plan. `before`: the plan that it takes the place of; what that says of a task's role stays while the role does. */
-export function readPlan(text: string, at: Context, before: Plan | null = null): Read<Plan> {
+export function readPlan(text: string, at: Expected, before: Plan | null = null): Read<Plan> {
   const found = objectIn(text, 'tasks');
   return 'problems' in found ? bad(found.problems) : planOf(found.object, at, before);
 }
 
-export function readReply(text: string, at: Context, before: Plan): Read<Reply> {
+export function readReply(text: string, at: Expected, before: Plan): Read<Reply> {
   const found = objectIn(text, 'text');
   if ('problems' in found) return bad(found.problems);
   const parsed = z.strictObject({ text: z.string(), plan: z.unknown().optional() }).safeParse(found.object);
@@ -116,7 +116,7 @@ export function readReply(text: string, at: Context, before: Plan): Read<Reply> 
 }
 
 /** The pieces of a task; none, with the reason, where it cannot be split. */
-export function readPieces(text: string, at: Context, { plan, task }: { plan: Plan; task: PlanTask }): Read<Pieces> {
+export function readPieces(text: string, at: Expected, { plan, task }: { plan: Plan; task: PlanTask }): Read<Pieces> {
   const found = objectIn(text, 'tasks');
   if ('problems' in found) return bad(found.problems);
   const parsed = z
@@ -155,18 +155,18 @@ export interface Pieces {
 }
 
 /** What answers are held against. */
-export interface Context extends Pick<Ground, 'goal' | 'roles'> {
+export interface Expected extends Pick<Ground, 'goal' | 'roles'> {
   /** Name of the planner, as plans have it. */
   readonly planner: string;
 }
 
-function planOf(value: unknown, at: Context, before: Plan | null): Read<Plan> {
+function planOf(value: unknown, at: Expected, before: Plan | null): Read<Plan> {
   const read = tasksOf(value, at, before);
   return read.ok ? checked(read.value, at) : read;
 }
 
 /** The form alone: what stands in the graph is for {@link checked}. */
-function tasksOf(value: unknown, { goal, planner }: Context, before: Plan | null): Read<Plan> {
+function tasksOf(value: unknown, { goal, planner }: Expected, before: Plan | null): Read<Plan> {
   const outer = z.strictObject({ approach: z.string().default(''), tasks: z.array(z.unknown()) }).safeParse(value);
   if (!outer.success) return bad(problemsIn(outer.error, value));
   const { approach, tasks } = outer.data;
@@ -187,7 +187,7 @@ function withReason(task: unknown, before: Plan | null): unknown {
   return { ...task, roleReason: same === undefined ? CHOSEN : same.roleReason };
 }
 
-function checked(plan: Plan, { roles }: Context): Read<Plan> {
+function checked(plan: Plan, { roles }: Expected): Read<Plan> {
   const problems = problemsOf(
     plan,
     roles.map(({ name }) => name),

@@ -4,7 +4,7 @@ import { failure } from '../errors.ts';
 import type { Usage } from '../types.ts';
 import {
   type Answer,
-  type Context,
+  type Expected,
   type Form,
   formOf,
   type Repair,
@@ -35,7 +35,7 @@ export interface Mind {
 }
 
 export function modelPlanner(mind: Mind): Planner {
-  const contextOf = ({ goal, roles }: Ground): Context => ({ goal, roles, planner: mind.name });
+  const expectedOf = ({ goal, roles }: Ground): Expected => ({ goal, roles, planner: mind.name });
   const asking = (ground: Ground, form: Form, request: string, signal: AbortSignal) => {
     const prompt = { system: systemPrompt(mind.canLook), ground: groundText(ground), request };
     const names = ground.roles.map(({ name }) => name);
@@ -47,14 +47,14 @@ export function modelPlanner(mind: Mind): Planner {
       return mind.used;
     },
     plan: (ground, signal) =>
-      repairedOnce(asking(ground, 'plan', PLAN_REQUEST, signal), (text) => readPlan(text, contextOf(ground))),
+      repairedOnce(asking(ground, 'plan', PLAN_REQUEST, signal), (text) => readPlan(text, expectedOf(ground))),
     discuss: (ground, plan, messages, signal) =>
       repairedOnce(asking(ground, 'reply', discussRequest(plan, messages), signal), (text) =>
-        readReply(text, contextOf(ground), plan),
+        readReply(text, expectedOf(ground), plan),
       ),
     async split(ground, plan, task, signal) {
       const { tasks, reason } = await repairedOnce(asking(ground, 'pieces', splitRequest(plan, task), signal), (text) =>
-        readPieces(text, contextOf(ground), { plan, task }),
+        readPieces(text, expectedOf(ground), { plan, task }),
       );
       if (tasks.length > 0) return tasks;
       const why = reason === '' ? '' : `: ${reason}`;

@@ -19,6 +19,9 @@ const GROUND = groundOf('Add a login');
 const TASKS = [answered('api'), answered('page', { dependsOn: ['api'] })];
 const CIRCLE = [answered('a', { dependsOn: ['b'] }), answered('b', { dependsOn: ['a'] })];
 
+const unasked = (): never => expect.fail('a model plans here');
+const RULES: Planner = { name: 'heuristic', plan: unasked, discuss: unasked, split: unasked };
+
 const docker = new Docker();
 const stop = new AbortController().signal;
 let scratch: Scratch;
@@ -46,7 +49,7 @@ async function planner(engine: 'claude' | 'codex', script: Script, flags = {}): 
     { repo: null, json: false, color: false, verbose: false, quiet: true },
   );
   const { settings } = await context.settings({ engine, ...flags }, { trust: true });
-  return plannerOf(context, settings);
+  return plannerOf(context, settings, RULES);
 }
 
 /** The answer as the program gives it: by a tool where it has one for that, else as its last message. */
@@ -118,7 +121,7 @@ describe('claude', () => {
 });
 
 describe('codex', () => {
-  it.each(['overlay', 'copy'])('cannot write the repository in an %s, plans, and leaves nothing', async (workspace) => {
+  it.each(['overlay', 'copy'])('cannot write the repository (%s), plans, and leaves nothing', async (workspace) => {
     const script: Script = (request) =>
       answersSoFar(request) === 0
         ? { tools: [shellCall(request, 'touch /workspace/made; cat src/app.ts')] }
@@ -129,6 +132,16 @@ describe('codex', () => {
     const asked = JSON.stringify(server.modelRequests.at(-1)?.body);
     expect(asked).toContain('Read-only file system');
     expect(asked).toContain('export {};');
+    expect(await inDocker()).toEqual([]);
+  });
+
+  it('is ended when it fills the disk', async () => {
+    const fill = 'head -c 200000000 /dev/zero >~/big; sleep 60';
+    const script: Script = (request) =>
+      answersSoFar(request) === 0 ? { tools: [shellCall(request, fill)] } : answer(request, TASKS);
+    const thinking = await planner('codex', script, { disk: '64m' });
+    await expect(thinking.plan(GROUND, stop)).rejects.toMatchObject({ message: expect.stringContaining('--disk') });
+    expect(server.modelRequests).toHaveLength(1);
     expect(await inDocker()).toEqual([]);
   });
 });

@@ -11,6 +11,8 @@ import { answered, groundOf, planJson } from '../support/model-plans.ts';
 import { ModelServer } from '../support/model-server/server.ts';
 import { Scratch } from '../support/scratch.ts';
 
+const unasked = (): never => expect.fail('nobody asks it');
+const RULES: Planner = { name: 'heuristic', plan: unasked, discuss: unasked, split: unasked };
 const KEY = { ANTHROPIC_API_KEY: 'sk-test-choice-1' };
 
 let scratch: Scratch;
@@ -33,7 +35,7 @@ async function planner(flags: WrittenFlags, keys: Readonly<Record<string, string
     { repo: null, json: false, color: false, verbose: false, quiet: false },
   );
   const { settings } = await context.settings(flags, { trust: true });
-  return plannerOf(context, settings);
+  return plannerOf(context, settings, RULES);
 }
 
 const notes = (): string => String(said.read() ?? '');
