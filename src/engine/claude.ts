@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { NO_USAGE, type Usage } from '../types.ts';
 import {
+  type AnswerSchema,
   type CliOptions,
   type CliReader,
   cliProgram,
@@ -15,6 +16,7 @@ import {
   MAX_ID,
   NOTHING_DONE,
   PATIENCE_MS,
+  type QuestionSession,
   Recent,
   reasonOf,
   requireAccess,
@@ -55,6 +57,12 @@ const USELESS_TOOLS = [
   'Workflow',
 ];
 
+const AGENT_FLAGS: readonly string[] = [
+  '--dangerously-skip-permissions',
+  ...['--disallowed-tools', USELESS_TOOLS.join(',')],
+];
+const READING_TOOLS = 'Read,Grep,Glob';
+
 export function claudeTranscript(): TranscriptReader {
   return cliTranscript(new ClaudeReader());
 }
@@ -65,13 +73,29 @@ export function claudeEngine(options: ClaudeOptions): Engine {
     apis: ['anthropic'],
     programs: [PROGRAM],
     begin: (assignment, access) => {
-      const program = claudeProgram(options, assignment, requireAccess(PROGRAM, access));
+      const program = claudeProgram(options, assignment, requireAccess(PROGRAM, access), AGENT_FLAGS);
       return cliSession(PROGRAM, program, new ClaudeReader());
     },
   };
 }
 
-function claudeProgram(options: ClaudeOptions, assignment: Assignment, access: Access): AgentProgram {
+/** Asks it, with tools that only read, for an answer of this form. */
+export function claudeQuestion(
+  options: ClaudeOptions,
+  assignment: Assignment,
+  access: Access,
+  schema: AnswerSchema,
+): QuestionSession {
+  const flags = ['--permission-mode', 'dontAsk', '--tools', READING_TOOLS, '--json-schema', JSON.stringify(schema)];
+  return cliSession(PROGRAM, claudeProgram(options, assignment, access, flags), new ClaudeReader());
+}
+
+function claudeProgram(
+  options: ClaudeOptions,
+  assignment: Assignment,
+  access: Access,
+  flags: readonly string[],
+): AgentProgram {
   const role = options.rolePrompt(assignment.role);
   const roleFile = role === null ? null : homeFile('role.md', role);
   return cliProgram(assignment, {
@@ -79,10 +103,9 @@ function claudeProgram(options: ClaudeOptions, assignment: Assignment, access: A
       PROGRAM,
       '-p',
       ...['--output-format', 'stream-json', '--verbose'],
-      '--dangerously-skip-permissions',
+      ...flags,
       // Servers that a repository names could not be reached; waiting for them takes long.
       '--strict-mcp-config',
-      ...['--disallowed-tools', USELESS_TOOLS.join(',')],
       ...(options.model === null ? [] : ['--model', options.model]),
       ...(options.effort === null ? [] : ['--effort', options.effort]),
       ...(options.maxTurns === null ? [] : ['--max-turns', String(options.maxTurns)]),
@@ -137,6 +160,8 @@ const Result = z.object({
   subtype: z.string(),
   is_error: z.boolean(),
   result: z.string().nullish(),
+  /** Where an answer of a form was asked for. */
+  structured_output: z.unknown().optional(),
   errors: z.array(z.string()).nullish(),
   stop_reason: z.string().nullish(),
   api_error_status: z.number().nullish(),
@@ -175,6 +200,11 @@ class ClaudeReader implements CliReader {
     if (this.#result.is_error) return { done: false, reason: failureOf(this.#result) };
     if (!this.#isWorking) return { done: false, reason: NOTHING_DONE };
     return { done: true, summary: summaryOf(this.#result.result ?? '') };
+  }
+
+  answer(): string {
+    const { structured_output: answer, result } = this.#result ?? {};
+    return answer === undefined || answer === null ? (result ?? '') : JSON.stringify(answer);
   }
 
   #assistant(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {

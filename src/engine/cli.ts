@@ -76,7 +76,17 @@ export interface CliReader {
   read(value: Readonly<Record<string, unknown>>): readonly AgentEvent[];
   /** What its own last word was; null where it said none. */
   verdict(): EngineVerdict | null;
+  /** Its final message, whole. */
+  answer(): string;
 }
+
+/** A program that was asked something; called once, after `verdict`, `answer` gives its final message. */
+export interface QuestionSession extends AgentSession {
+  answer(): string;
+}
+
+/** JSON Schema of what a program is to answer with. */
+export type AnswerSchema = Readonly<Record<string, unknown>>;
 
 /** What such a program printed, for people: from its transcript, in which stderr stands among the lines. */
 export function cliTranscript(reader: CliReader): TranscriptReader {
@@ -101,7 +111,7 @@ function eventsOf(reader: CliReader, line: Line): readonly AgentEvent[] {
 }
 
 /** A session of a program that prints JSON Lines: other lines, and what it writes to stderr, are text. */
-export function cliSession(name: string, program: AgentProgram, reader: CliReader): AgentSession {
+export function cliSession(name: string, program: AgentProgram, reader: CliReader): QuestionSession {
   const lines = new JsonLines();
   const stderr = new StringDecoder('utf8');
   let complaint = '';
@@ -118,6 +128,7 @@ export function cliSession(name: string, program: AgentProgram, reader: CliReade
       for (const line of lines.end()) readLine(line);
       return reader.verdict() ?? { done: false, reason: silentEnd(name, exitCode, complaint) };
     },
+    answer: () => reader.answer(),
   };
 }
 

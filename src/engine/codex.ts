@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import type { HomeFile } from '../sandbox/sandbox.ts';
 import {
+  type AnswerSchema,
   type CliOptions,
   type CliReader,
   cliProgram,
@@ -15,6 +16,7 @@ import {
   MAX_ID,
   NOTHING_DONE,
   PATIENCE_MS,
+  type QuestionSession,
   Recent,
   reasonOf,
   requireAccess,
@@ -50,15 +52,36 @@ export function codexEngine(options: CliOptions): Engine {
   };
 }
 
-function codexProgram(options: CliOptions, assignment: Assignment, access: Access): AgentProgram {
+/** Asks it for an answer of this form. It has its tools, all of them: what it must not write has to be out of its reach. */
+export function codexQuestion(
+  options: CliOptions,
+  assignment: Assignment,
+  access: Access,
+  schema: AnswerSchema,
+): QuestionSession {
+  return cliSession(PROGRAM, codexProgram(options, assignment, access, schema), new CodexReader());
+}
+
+function codexProgram(
+  options: CliOptions,
+  assignment: Assignment,
+  access: Access,
+  schema: AnswerSchema | null = null,
+): AgentProgram {
+  const form = schema === null ? null : homeFile('answer.json', JSON.stringify(schema));
   return cliProgram(assignment, {
-    // Its own sandbox cannot be made inside of ours, and every command would fail in it.
-    argv: [PROGRAM, 'exec', '--json', '--skip-git-repo-check', '--dangerously-bypass-approvals-and-sandbox', '-'],
+    argv: [
+      ...[PROGRAM, 'exec', '--json', '--skip-git-repo-check'],
+      // Its own sandbox cannot be made inside of ours, and every command would fail in it.
+      '--dangerously-bypass-approvals-and-sandbox',
+      ...(form === null ? [] : ['--output-schema', form.at]),
+      '-',
+    ],
     env: {
       CODEX_HOME: `${HOME}/${CONTEXT_FOLDER}/${CODEX_HOME}`,
       [TOKEN_VARIABLE]: access.token,
     },
-    homeFiles: [configuration(options, assignment, access)],
+    homeFiles: [configuration(options, assignment, access), ...(form === null ? [] : [form])],
   });
 }
 
@@ -136,6 +159,10 @@ class CodexReader implements CliReader {
 
   verdict(): EngineVerdict | null {
     return this.#end;
+  }
+
+  answer(): string {
+    return this.#lastMessage;
   }
 
   #item(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {

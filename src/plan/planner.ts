@@ -4,6 +4,7 @@
  * signal's reason.
  */
 
+import type { Usage } from '../types.ts';
 import type { RepositoryMap } from './map.ts';
 import type { Plan, PlanTask } from './plan.ts';
 
@@ -35,7 +36,11 @@ export interface Reply {
 export interface Planner {
   /** `heuristic`, `api`, `claude`, `codex`. */
   readonly name: string;
-  /** @throws OrchestrateError failure PLAN_REFUSED with the reason, environment errors of the way to a model */
+  /** All that it has used so far, failed answers included; not given: it asks no model. */
+  readonly used?: Usage;
+  /**
+   * @throws OrchestrateError failure PLAN_REFUSED with the reason, environment errors of the way to a model, limit OVER_BUDGET
+   */
   plan(ground: Ground, signal: AbortSignal): Promise<Plan>;
   /** Answers what was said last. @throws as `plan` */
   discuss(ground: Ground, plan: Plan, messages: readonly Message[], signal: AbortSignal): Promise<Reply>;

@@ -34,6 +34,8 @@ export interface SandboxSpec {
   readonly env: Readonly<Record<string, string>>;
   /** Files laid into the agent's home before it starts; `path` is relative to it. */
   readonly homeFiles: readonly HomeFile[];
+  /** It may look at the workspace and not write there. */
+  readonly isReadOnly?: true;
   /** stdout and stderr are one stream (told as stdout), in the order of the writes; else each is in order. */
   readonly oneStream?: true;
   readonly limits: Limits;
@@ -67,7 +69,7 @@ export interface SandboxHost extends AsyncDisposable {
   create(spec: SandboxSpec): Promise<CreatedSandbox>;
   /**
    * Starts the gateway, or finds the one of a run that was cut off again. `dials`: it makes connections itself; else it
-   * has no network and asks the coordinator for each. Disposing the host removes it.
+   * has no network and asks the coordinator for each. Disposing the host removes it. A guest has one of its own.
    */
   openGateway(options: { readonly dials: boolean }): Promise<GatewayTransport>;
   /**

@@ -282,7 +282,7 @@ function registriesOf(rules: readonly EgressRule[]): readonly string[] {
 const NAMES: Readonly<Record<ModelApi, string>> = { anthropic: 'Anthropic', openai: 'OpenAI' };
 
 /** One message for a key that a service does not take. */
-function keyRefused(api: ModelApi, status: number, said: string): OrchestrateError {
+export function keyRefused(api: ModelApi, status: number, said: string): OrchestrateError {
   return environmentError('KEY_REFUSED', `${NAMES[api]} refuses the key (${status}): ${said}`, {
     hint: 'check the key in the environment or in ~/.config/orchestrate/.env',
   });

@@ -178,6 +178,19 @@ describe('the create body of the gateway', () => {
   });
 });
 
+describe('a workspace that is only looked at', () => {
+  it.each([
+    ['an overlay', folders, `${overlayOptions(folders)},ro`],
+    ['a folder', { folder: '/v/a/x.1/f' }, 'bind,ro'],
+  ])('cannot be written where it is %s, while the home can', (_what, workspace, options) => {
+    const mounts = agentContainer({ ...spec, isReadOnly: true }, { ...place, workspace }).HostConfig?.Mounts ?? [];
+    const written = mounts.map((mount) => mount.VolumeOptions?.DriverConfig?.Options?.o);
+    expect(written.slice(0, 2)).toEqual([options, overlayOptions(folders)]);
+    // Engines take no such mount of a volume without a name.
+    expect(mounts[0]).not.toHaveProperty('ReadOnly');
+  });
+});
+
 describe('a workspace without an overlay', () => {
   it('is a folder of the store and nothing else', () => {
     const placed = { ...place, workspace: { folder: '/v/a/x.1/f' }, home: { folder: '/v/a/x.1/h' } };

@@ -26,8 +26,11 @@ export interface ApiOptions {
   readonly notes: Notes;
 }
 
+/** Where nobody chose another. */
+export const API_MODEL = 'claude-sonnet-5-5';
+
 const DEFAULTS: ApiOptions = {
-  model: 'claude-sonnet-5-5',
+  model: API_MODEL,
   effort: null,
   thinking: null,
   maxTurns: 250,

@@ -35,7 +35,7 @@ export function verdictOf(error: Error): EngineVerdict {
   const reason = error.headers?.get(REASON_HEADER) ?? '';
   const known = Object.hasOwn(REASONS, reason) ? REASONS[reason] : undefined;
   if (known !== undefined) return failed(known);
-  const said = messageOf(error);
+  const said = saidBy(error);
   switch (error.status) {
     case 401:
       return failed(`the model service refuses the key: ${said}`);
@@ -64,7 +64,7 @@ export function refusal({ stop_details: details }: BetaMessage): EngineVerdict {
 }
 
 /** The service's own words; the SDK's message is the whole body. */
-function messageOf(error: APIError): string {
+export function saidBy(error: APIError): string {
   const body: unknown = error.error;
   if (typeof body === 'object' && body !== null && 'error' in body) {
     const inner = body.error;

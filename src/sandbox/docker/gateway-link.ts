@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
 import type { Container } from 'dockerode';
 import { engineFailure, isStatus } from './engine-errors.ts';
-import { gatewayName, labels } from './names.ts';
+import { gatewayName, labels, RUN_LABEL } from './names.ts';
 import { GATEWAY_VOLUME_OPTIONS, type GatewayPlacement, gatewayContainer } from './spec.ts';
 import { openProgram } from './streams.ts';
 
@@ -18,17 +18,21 @@ export interface GatewayLink {
 }
 
 export interface GatewayRequest extends Pick<GatewayPlacement, 'installation' | 'run' | 'image' | 'dials'> {
+  /** The guest that it is for alone; null: the repository's. */
+  readonly guest: string | null;
   /** What the gateway's programs write to stderr, for the log. */
   onDiagnostic(line: string): void;
 }
 
 /** Makes sure that the gateway runs. One of an earlier run goes on with what it knows, unless it is of another version. */
 export async function startGateway(docker: Docker, request: GatewayRequest): Promise<GatewayLink> {
-  const { installation, onDiagnostic, ...placement } = request;
-  const name = gatewayName(installation);
-  const remove = () => removeGateway(docker, installation);
+  const { installation, guest, onDiagnostic, ...placement } = request;
+  const name = gatewayName(installation, guest);
+  const remove = () => removeGateway(docker, installation, guest);
   try {
-    const ensure = () => runningGateway(docker, { ...placement, installation, name, volume: name });
+    // The repository's outlives a run that is cut off, a guest's is swept with what else that left.
+    const volumeLabels = labels(installation, 'gateway', guest === null ? {} : { [RUN_LABEL]: guest });
+    const ensure = () => runningGateway(docker, { ...placement, installation, name, volume: name }, volumeLabels);
     await ensure();
     return {
       volume: name,
@@ -44,15 +48,19 @@ export async function startGateway(docker: Docker, request: GatewayRequest): Pro
   }
 }
 
-/** Removes what is there of an installation's gateway. */
-export async function removeGateway(docker: Docker, installation: string): Promise<void> {
-  const name = gatewayName(installation);
+/** Removes what is there of an installation's gateway, or of a guest's. */
+export async function removeGateway(docker: Docker, installation: string, guest: string | null): Promise<void> {
+  const name = gatewayName(installation, guest);
   await docker.getContainer(name).remove({ force: true, v: true }).catch(ignore(404, 409));
   await docker.getVolume(name).remove().catch(ignore(404, 409));
 }
 
-async function runningGateway(docker: Docker, placement: GatewayPlacement): Promise<Container> {
-  const { name, volume, installation, image, dials } = placement;
+async function runningGateway(
+  docker: Docker,
+  placement: GatewayPlacement,
+  volumeLabels: Record<string, string>,
+): Promise<Container> {
+  const { name, volume, image, dials } = placement;
   const found = await docker
     .getContainer(name)
     .inspect()
@@ -71,7 +79,7 @@ async function runningGateway(docker: Docker, placement: GatewayPlacement): Prom
     Name: volume,
     Driver: 'local',
     DriverOpts: { ...GATEWAY_VOLUME_OPTIONS },
-    Labels: labels(installation, 'gateway'),
+    Labels: volumeLabels,
   });
   const container = await docker.createContainer(gatewayContainer(placement));
   await container.start();

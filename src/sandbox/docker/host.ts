@@ -332,12 +332,16 @@ class DockerHost implements SandboxHost {
   async openGateway({ dials }: { readonly dials: boolean }): Promise<GatewayTransport> {
     const { docker, installation, run } = this.#options;
     this.#gateway ??= startGateway(docker, {
-      ...{ installation, run, dials, image: this.#prepared.images.sidecar },
+      ...{ installation, run, guest: this.#guest, dials, image: this.#prepared.images.sidecar },
       onDiagnostic: (line) => this.#options.onWarning(`gateway: ${line}`),
     });
     const { volume, open } = await this.#gateway;
     this.#volume = volume;
     return { open };
+  }
+
+  get #guest(): string | null {
+    return this.#options.isGuest === true ? this.#options.run : null;
   }
 
   #gatewayVolume(): string {
@@ -400,8 +404,8 @@ class DockerHost implements SandboxHost {
     await this.#keeper[Symbol.asyncDispose]().catch(() => {});
     await this.#prepared.keeper.remove();
     await leaveStore(docker, this.#options);
+    await removeGateway(docker, installation, this.#guest);
     if (isGuest === true) return;
-    await removeGateway(docker, installation);
     // What a coordinator asked for right before it was killed may have come to be after the first look.
     await sweepEarlierRuns(this.#options);
     await this.#dropOldVersions().catch(warn);

@@ -40,9 +40,10 @@ export function keeperName(installation: string, run: string): string {
   return `orchestrate-${installation}-keeper-${run.toLowerCase()}`;
 }
 
-/** One per repository: the next run finds it again, and so do the agents of the one before. */
-export function gatewayName(installation: string): string {
-  return `orchestrate-${installation}-gateway`;
+/** One per repository: the next run finds it again, and so do the agents of the one before. A guest has one of its own. */
+export function gatewayName(installation: string, guest: string | null): string {
+  const name = `orchestrate-${installation}-gateway`;
+  return guest === null ? name : `${name}-${guest.toLowerCase()}`;
 }
 
 /** Deterministic, so that a creation whose reply was lost is met again as a name conflict. */

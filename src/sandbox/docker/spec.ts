@@ -78,16 +78,21 @@ export function overlayOptions(folders: OverlayFolders): string {
   return `lowerdir=${folders.lower.join(':')},upperdir=${folders.upper},workdir=${folders.work},userxattr,nosuid,nodev`;
 }
 
-/** Anonymous, so that `rm -v` takes it away with the container; NoCopy, or the image's folder would be copied into it. */
+/**
+ * Anonymous, so that `rm -v` takes it away with the container; NoCopy, or the image's folder would be copied into it. Engines
+ * take no mount of an anonymous volume that is read-only: the volume itself is.
+ */
 function storeMount(
   target: string,
   folders: OverlayFolders | PlainFolder,
   volumeLabels: Record<string, string>,
+  isReadOnly = false,
 ): MountSettings {
-  const options =
+  const { o, ...device } =
     'folder' in folders
       ? { type: 'none', device: folders.folder, o: 'bind' }
       : { type: 'overlay', device: 'overlay', o: overlayOptions(folders) };
+  const options = { ...device, o: isReadOnly ? `${o},ro` : o };
   return {
     Type: 'volume',
     Source: '',
@@ -127,9 +132,13 @@ export function toolboxConfig(spec: SandboxSpec, image: AgentImage): ToolboxConf
 }
 
 /** What every sandbox has mounted. */
-export function sandboxMounts(at: AgentPlacement, volumeLabels: Record<string, string>): MountSettings[] {
+export function sandboxMounts(
+  at: AgentPlacement,
+  volumeLabels: Record<string, string>,
+  isReadOnly = false,
+): MountSettings[] {
   return [
-    storeMount(WORKSPACE, at.workspace, volumeLabels),
+    storeMount(WORKSPACE, at.workspace, volumeLabels, isReadOnly),
     storeMount(AGENT_HOME, at.home, volumeLabels),
     { Type: 'volume', Source: at.toolboxVolume, Target: TOOLBOX_MOUNT, ReadOnly: true, VolumeOptions: noCopy() },
     ...(at.gatewayVolume === null ? [] : [gatewayMount(at.gatewayVolume)]),
@@ -162,7 +171,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
       '/tmp': `rw,exec,nosuid,nodev,size=${Math.floor(tmpBytes)},nr_inodes=500000,mode=1777`,
       '/run': `rw,exec,nosuid,nodev,size=${64 * MIB},nr_inodes=50000,${owner},mode=0755`,
     },
-    Mounts: sandboxMounts(at, objectLabels),
+    Mounts: sandboxMounts(at, objectLabels, spec.isReadOnly),
     // Where the engine has no such quota, the disk watch alone bounds it.
     ...(at.limitsRoot ? { StorageOpt: { size: String(spec.limits.diskBytes) } } : {}),
     Memory: spec.limits.memoryBytes,

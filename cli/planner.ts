@@ -1,0 +1,140 @@
+/** From settings and keys to who plans. */
+
+import type { Settings } from '../src/config/settings.ts';
+import type { ModelEngine } from '../src/engine/choose.ts';
+import { OrchestrateError } from '../src/errors.ts';
+import type { Place } from '../src/plan/cli-planner.ts';
+import type { Planner } from '../src/plan/planner.ts';
+import type { BaseTree } from '../src/sandbox/sandbox.ts';
+import type { GatewayOptions } from '../src/tasks/gateway.ts';
+import type { TaskId } from '../src/types.ts';
+import type { Context } from './context.ts';
+import { thinkingOf } from './engines.ts';
+import { keysOf } from './keys.ts';
+
+/**
+ * The engine's own model where it has one: asked from here (`api`), or by its program in a sandbox (`claude`, `codex`). Else
+ * `rules` make the plan, and a note says why. Errors: those of `thinkingOf`, before anything is started.
+ */
+export async function plannerOf(context: Context, settings: Settings, rules: Planner): Promise<Planner> {
+  const choice = await choiceOf(context, settings);
+  if ('why' in choice) {
+    context.note(`${choice.why}: the plan is made by rules, without a model`);
+    return rules;
+  }
+  const { engine } = choice;
+  // What agents may reach beside their model is nothing that a planner needs.
+  const planning: Settings = { ...settings, engine: { name: engine, definition: null }, network: 'model', setUp: null };
+  const { gateway } = await thinkingOf(context, planning);
+  if (gateway === null) throw new Error(`the engine ${engine} asks no model`);
+  return engine === 'api' ? apiPlannerOf(planning, gateway) : cliPlannerOf(context, planning, { engine, gateway });
+}
+
+type Choice = { readonly engine: ModelEngine } | { readonly why: string };
+
+async function choiceOf(context: Context, { engine, network }: Settings): Promise<Choice> {
+  const { chooseEngine, MODEL_ENGINES } = await import('../src/engine/choose.ts');
+  if (network === 'none') return { why: 'nothing may be reached (--network none)' };
+  if (engine !== null) {
+    const named = MODEL_ENGINES.find((name) => name === engine.name && engine.definition === null);
+    return named === undefined ? { why: `the engine ${engine.name} does not plan` } : { engine: named };
+  }
+  try {
+    return { engine: chooseEngine((await keysOf(context, await context.repository())).found) };
+  } catch (error) {
+    if (error instanceof OrchestrateError && error.code === 'NO_ENGINE') return { why: 'there is no key for a model' };
+    throw error;
+  }
+}
+
+async function apiPlannerOf(settings: Settings, { configuration, dial }: GatewayOptions): Promise<Planner> {
+  const [{ apiPlanner }, { directFetch }, { API_MODEL }] = await Promise.all([
+    import('../src/plan/api-planner.ts'),
+    import('../src/plan/direct-fetch.ts'),
+    import('../src/engine/api/api-engine.ts'),
+  ]);
+  const [upstream] = configuration.upstreams;
+  if (upstream === undefined) throw new Error('the engine api asks no model');
+  const { model, effort, budget, taskBudgetUsd } = settings;
+  const caps = [budget.usd, taskBudgetUsd].filter((cap) => cap !== null);
+  return apiPlanner({
+    model: model ?? API_MODEL,
+    effort,
+    caps: { ...budget, usd: caps.length === 0 ? null : Math.min(...caps) },
+    fetch: directFetch({ upstream, dial, extraCa: configuration.extraCa }),
+  });
+}
+
+async function cliPlannerOf(
+  context: Context,
+  settings: Settings,
+  { engine, gateway }: { readonly engine: 'claude' | 'codex'; readonly gateway: GatewayOptions },
+): Promise<Planner> {
+  const [{ cliPlanner }, { claudeQuestion }, { codexQuestion }] = await Promise.all([
+    import('../src/plan/cli-planner.ts'),
+    import('../src/engine/claude.ts'),
+    import('../src/engine/codex.ts'),
+  ]);
+  const { model, effort, limits, timeoutMs } = settings;
+  const start = await startOf(context, settings);
+  return cliPlanner({
+    ...{ program: engine, gateway, limits, timeoutMs },
+    begin({ system, assignment, access, schema }) {
+      const options = { model, effort, rolePrompt: () => system };
+      if (engine === 'codex') return codexQuestion(options, assignment, access, schema);
+      return claudeQuestion({ ...options, maxTurns: null }, assignment, access, schema);
+    },
+    openPlace: () => openPlace(context, settings, { engine, start }),
+    onProgress: (line) => context.note(line),
+    onWarning: (line) => context.warn(line),
+  });
+}
+
+async function startOf(context: Context, { base, includeDirty }: Settings): Promise<BaseTree> {
+  const { resolveBase } = await import('../src/git/base.ts');
+  const ref = base === null ? {} : { ref: base };
+  const { tree, commit } = await resolveBase(await context.repository(), { ...ref, includeDirty });
+  return { tree, commit, near: null };
+}
+
+/** Beside a run that may be at work: what is made here is a guest's, and goes with it. */
+async function openPlace(
+  context: Context,
+  settings: Settings,
+  { engine, start }: { readonly engine: string; readonly start: BaseTree },
+): Promise<Place> {
+  const [{ connectEngine }, { openDockerHost }, { agentName }, { registerGuest }, { outgoing }] = await Promise.all([
+    import('../src/sandbox/docker/connect.ts'),
+    import('../src/sandbox/docker/host.ts'),
+    import('../src/sandbox/docker/names.ts'),
+    import('../src/tasks/guests.ts'),
+    import('../src/git/outgoing.ts'),
+  ]);
+  const [repository, { installation, directory }] = await Promise.all([context.repository(), context.state()]);
+  const docker = await connectEngine(context.env);
+  const guest = registerGuest(directory);
+  try {
+    const host = await openDockerHost({
+      ...{ name: 'local', docker, installation, run: guest.id, isGuest: true, keep: [], programs: [engine] },
+      ...{ image: settings.image, dockerfile: settings.dockerfile, workspace: settings.workspace },
+      ...outgoing(repository, settings.history),
+      objectFormat: repository.objectFormat,
+      onProgress: (line) => context.note(line),
+      onWarning: (line) => context.warn(line),
+    });
+    const task = `plan-${guest.id.toLowerCase()}` as TaskId;
+    return {
+      ...{ host, task, containerName: agentName(installation, task, 1), start },
+      async [Symbol.asyncDispose]() {
+        try {
+          await host[Symbol.asyncDispose]();
+        } finally {
+          guest[Symbol.dispose]();
+        }
+      },
+    };
+  } catch (error) {
+    guest[Symbol.dispose]();
+    throw error;
+  }
+}
