@@ -1,0 +1,34 @@
+/** What was said about the plan: the planner's approach first, then questions and answers. */
+
+import { isUnanswered } from '../../../src/plan/session/browse.ts';
+import { sanitiseLine } from '../../../src/sanitise.ts';
+import { cut, wrap } from '../../render/fit.ts';
+import type { TextRow } from './rows.tsx';
+import type { Seen } from './seen.ts';
+import type { Tone } from './words.tsx';
+
+export function discussionRows(seen: Seen, width: number): readonly TextRow[] {
+  const { state, figures, plannerName } = seen;
+  const { plan } = state.stored;
+  const rows: TextRow[] = [];
+  const say = (who: string, text: string, tone: Tone): void => {
+    rows.push({ text: cut(`${who}:`, width), tone });
+    rows.push(...wrap(text, width - 2).map((line) => ({ text: `  ${line}` })), { text: '' });
+  };
+  const phases = figures.phases.map(
+    (keys, index) => `Phase ${index + 1}: ${cut(keys.map((key) => figures.titleOf(key)).join(', '), (width - 4) * 2)}`,
+  );
+  const approach = plan.approach === '' ? 'This is how I would go about it.' : plan.approach;
+  say(sanitiseLine(plan.planner), [approach, ...phases].join('\n'), 'named');
+  for (const { from, text } of state.messages) {
+    if (from === 'you') say('You', text, 'strong');
+    else say(plannerName, text, 'named');
+  }
+  if (state.work?.of === 'question') {
+    rows.push({ text: `${seen.spinner} ${plannerName} is thinking. Esc stops it.`, tone: 'weak' });
+  } else if (isUnanswered(state)) rows.push({ text: 'Not answered yet. Enter asks again.', tone: 'warned' });
+  else if (state.messages.length === 0) {
+    rows.push({ text: cut('Change it with the keys below, ? to discuss it, p when it is good.', width), tone: 'weak' });
+  }
+  return rows;
+}
