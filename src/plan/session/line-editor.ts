@@ -75,16 +75,12 @@ function endOf({ text, caret }: Line): number {
   return end < 0 ? text.length : end;
 }
 
-function before(line: Line): number {
-  const start = startOf(line);
-  if (start === line.caret) return Math.max(0, line.caret - 1);
-  return start + (charactersOf(line.text.slice(start, line.caret)).at(-1)?.index ?? 0);
+function before({ text, caret }: Line): number {
+  return caret === 0 ? 0 : characterAt(text, caret - 1).from;
 }
 
-function after(line: Line): number {
-  const end = endOf(line);
-  if (end === line.caret) return Math.min(line.text.length, line.caret + 1);
-  return line.caret + (charactersOf(line.text.slice(line.caret, end))[0]?.segment.length ?? 0);
+function after({ text, caret }: Line): number {
+  return caret === text.length ? caret : characterAt(text, caret).to;
 }
 
 function wordBefore({ text, caret }: Line): number {
@@ -111,10 +107,18 @@ function vertically(line: Line, by: -1 | 1): Line {
 
 /** The nearest place at or after `at` that is not inside of a character. */
 function boundary(text: string, at: number): number {
-  const start = startOf({ text, caret: at });
-  const end = endOf({ text, caret: at });
-  const next = charactersOf(text.slice(start, end)).find(({ index }) => start + index >= at);
-  return next === undefined ? end : start + next.index;
+  if (at <= 0 || at >= text.length) return at;
+  const { from, to } = characterAt(text, at);
+  return from === at ? at : to;
+}
+
+/** The bounds of the character that the code unit at `index` is of. */
+function characterAt(text: string, index: number): { readonly from: number; readonly to: number } {
+  // Going through all of a long text for each key would be felt; asking for one place is not.
+  const found = graphemes.segment(text).containing(index);
+  return found === undefined
+    ? { from: index, to: index + 1 }
+    : { from: found.index, to: found.index + found.segment.length };
 }
 
 function charactersOf(text: string): Intl.SegmentData[] {
