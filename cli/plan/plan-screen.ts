@@ -14,7 +14,7 @@ import type { PlanRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import type { Price } from '../../src/types.ts';
 import type { Terminal } from '../context.ts';
-import { type AppProps, paneOf } from './app.tsx';
+import type { AppProps } from './app.tsx';
 import { editedOutside } from './editor.ts';
 import { Figures } from './figures.ts';
 import { Frames } from './frames.tsx';
@@ -22,6 +22,7 @@ import { inputRows } from './input-rows.ts';
 import { KeyboardScreen } from './keyboard-screen.ts';
 import { layoutOf } from './layout.ts';
 import type { Place } from './painter.ts';
+import { paneOf } from './pane.ts';
 import type { Seen } from './views/seen.ts';
 
 export type Ending = 'approved' | 'saved' | 'interrupted';

@@ -216,6 +216,22 @@ describe('kill -9', () => {
     expect(folder.plan.tasks[2]?.description).toBe('one line\nhalf a XYli');
   });
 
+  it.each([3, 17, 40])('while somebody types (after %i letters) loses no letter that was seen', async (letters) => {
+    const folder = folderOf();
+    const first = await opened(folder);
+    first.press('a');
+    await first.shows('Add task:');
+    const typed = 'the quick brown fox jumps over the lazy dog and types on';
+    for (const letter of typed) first.press(letter);
+    await first.shows(typed.slice(0, letters));
+    first.kill('SIGKILL');
+    await first.ended();
+    const seen = /Add task:\n(.*)/.exec(first.text)?.[1] ?? '';
+    expect(typed.startsWith(seen)).toBe(true);
+    const second = await opened(folder);
+    expect(await second.shows('Add task:')).toContain(`Add task:\n${seen}`);
+  });
+
   it('while the planner thinks keeps the question, to be asked again', async () => {
     const folder = folderOf();
     folder.script({ wait: true });

@@ -7,23 +7,31 @@ import type { TextRow } from './rows.tsx';
 import type { Seen } from './seen.ts';
 import type { Tone } from './words.tsx';
 
+/** Somebody's words under their name. */
+function said(who: string, text: string, { width, tone }: { readonly width: number; readonly tone: Tone }): TextRow[] {
+  const lines = wrap(text, width - 2).map((line) => ({ text: `  ${line}` }));
+  return [{ text: cut(`${who}:`, width), tone }, ...lines, { text: '' }];
+}
+
+/** What the planner said last. */
+export function lastAnswerRows({ state, plannerName }: Seen, width: number): readonly TextRow[] {
+  const last = state.messages.at(-1);
+  return last?.from === 'planner' ? said(plannerName, last.text, { width, tone: 'named' }) : [];
+}
+
 export function discussionRows(seen: Seen, width: number): readonly TextRow[] {
   const { state, figures, plannerName } = seen;
   const { plan } = state.stored;
-  const rows: TextRow[] = [];
-  const say = (who: string, text: string, tone: Tone): void => {
-    rows.push({ text: cut(`${who}:`, width), tone });
-    rows.push(...wrap(text, width - 2).map((line) => ({ text: `  ${line}` })), { text: '' });
-  };
   const phases = figures.phases.map(
     (keys, index) => `Phase ${index + 1}: ${cut(keys.map((key) => figures.titleOf(key)).join(', '), (width - 4) * 2)}`,
   );
   const approach = plan.approach === '' ? 'This is how I would go about it.' : plan.approach;
-  say(sanitiseLine(plan.planner), [approach, ...phases].join('\n'), 'named');
-  for (const { from, text } of state.messages) {
-    if (from === 'you') say('You', text, 'strong');
-    else say(plannerName, text, 'named');
-  }
+  const rows = [
+    ...said(sanitiseLine(plan.planner), [approach, ...phases].join('\n'), { width, tone: 'named' }),
+    ...state.messages.flatMap(({ from, text }) =>
+      from === 'you' ? said('You', text, { width, tone: 'strong' }) : said(plannerName, text, { width, tone: 'named' }),
+    ),
+  ];
   if (state.work?.of === 'question') {
     rows.push({ text: `${seen.spinner} ${plannerName} is thinking. Esc stops it.`, tone: 'weak' });
   } else if (isUnanswered(state)) rows.push({ text: 'Not answered yet. Enter asks again.', tone: 'warned' });

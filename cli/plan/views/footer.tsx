@@ -21,7 +21,7 @@ export function Footer({ state, area }: { readonly state: SessionState; readonly
   );
 }
 
-/** As many as fit; the last ones are the ways out, so they are never left out. */
+/** As many as fit; where it is about all keys, the ways out and to the rest of them are never left out. */
 function footerRows(state: SessionState, { width, height }: Area): string[] {
   const words = hints(state);
   const rows: string[] = [''];
@@ -32,6 +32,7 @@ function footerRows(state: SessionState, { width, height }: Area): string[] {
     else rows.push(word);
   }
   if (rows.length <= height) return rows;
+  if (state.mode.kind !== 'browsing') return rows.slice(0, height);
   return [...rows.slice(0, height - 1), 'w leave  p proceed  h all keys'];
 }
 
