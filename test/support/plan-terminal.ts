@@ -22,6 +22,8 @@ export interface Script {
 }
 
 export interface Opening {
+  /** The terminal is a shell's that waits for the program: when the shell dies, the terminal is gone. */
+  readonly underShell?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   readonly columns?: number;
   readonly rows?: number;
@@ -61,10 +63,14 @@ export class PlanFolder implements Disposable {
     });
   }
 
-  open({ env = {}, ...size }: Opening = {}): TestTerminal {
+  open({ env = {}, underShell = false, ...size }: Opening = {}): TestTerminal {
     const program = path.join(ROOT, 'test/support/plan-screen-program.ts');
+    const args = ['--import', LOADER, program, this.folder];
+    const started = underShell
+      ? { file: '/bin/sh', args: ['-c', '"$@"; exit', 'sh', process.execPath, ...args] }
+      : { file: process.execPath, args };
     return new TestTerminal({
-      ...{ file: process.execPath, args: ['--import', LOADER, program, this.folder], cwd: ROOT, ...size },
+      ...{ ...started, cwd: ROOT, ...size },
       env: { PATH: process.env.PATH ?? '', HOME: this.folder, TERM: 'xterm-256color', ...env },
     });
   }

@@ -1,8 +1,9 @@
 // The plan's screen on a real terminal, when things happen to it: other sizes, pastes, crashes, kills, hostile texts, many tasks.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Plan } from '../../src/plan/plan.ts';
+import { until } from '../support/killed-run.ts';
 import { samplePlan, taskNamed } from '../support/plan-samples.ts';
 import { type Opening, PlanFolder } from '../support/plan-terminal.ts';
 import type { TestTerminal } from '../support/terminal.ts';
@@ -193,7 +194,24 @@ describe('the end of the terminal', () => {
       expect(folder.plan.tasks[0]?.priority).toBe('high');
     },
   );
+
+  it('that is a hang-up ends the program, and the next one goes on', async () => {
+    const folder = folderOf();
+    const terminal = await opened(folder, { underShell: true });
+    const program = Number(readFileSync(`/proc/${terminal.pid}/task/${terminal.pid}/children`, 'utf8'));
+    terminal.press('aHalf a title');
+    await terminal.shows('Half a title');
+    terminal.kill('SIGKILL');
+    await until(async () => hasEnded(program));
+    await (await opened(folder)).shows('Half a title');
+  });
 });
+
+/** Also where nobody has taken note of it yet. */
+function hasEnded(pid: number): boolean {
+  const file = `/proc/${pid}/stat`;
+  return !existsSync(file) || readFileSync(file, 'utf8').includes(') Z ');
+}
 
 describe('kill -9', () => {
   it('loses nothing that was on the screen', async () => {
