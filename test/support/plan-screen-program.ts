@@ -45,6 +45,10 @@ const map = { languages: [], fileCount: 0, tree: [], readme: null, guidance: nul
 const price = process.env.TEST_PRICE === undefined ? null : { input: 3, output: 15, cacheRead: 0.3, cacheWrite: 3.75 };
 const terminal = { in: process.stdin, out: process.stdout, err: process.stderr, env: process.env, cwd: process.cwd() };
 const context = { ...terminal, colour: process.env.NO_COLOR === undefined };
+// As the command line does: it prints the error first and leaves then.
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`error: ${error.message}\n`, () => process.exit(1));
+});
 process.on('SIGUSR2', () => {
   throw new Error('crashed on purpose');
 });

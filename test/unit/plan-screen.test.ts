@@ -344,7 +344,7 @@ it('restores the terminal when it crashes, and says why on the screen that stays
   terminal.kill('SIGUSR2');
   expect((await terminal.ended()).exitCode).not.toBe(0);
   expect(terminal.isAlternate).toBe(false);
-  expect(terminal.text).toContain('crashed on purpose');
+  expect(terminal.text).toContain('error: crashed on purpose');
 });
 
 it('is drawn again after Ctrl-L and after Ctrl-Z', async () => {

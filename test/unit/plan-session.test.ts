@@ -82,7 +82,7 @@ describe('the keys', () => {
     expect(bench.notice).toMatch(/at work/);
     bench.act({ type: 'pieces', key: 'api', pieces: [taskNamed('x'), taskNamed('y', { dependsOn: ['x'] })] });
     expect(dependenciesOf(stored(bench))).toMatchObject({ x: ['db'], y: ['x'], ui: ['y'] });
-    expect(bench.state.work).toBeNull();
+    expect(bench.state).toMatchObject({ work: null, notice: { text: 'Split into 2. u takes it back.' } });
   });
 
   it('m merges what is marked, else what is named', () => {

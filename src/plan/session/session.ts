@@ -2,7 +2,7 @@
 
 import { sanitise } from '../../sanitise.ts';
 import { replaceTask } from '../edits.ts';
-import { type Plan, planSchema } from '../plan.ts';
+import { type Plan, type PlanTask, planSchema } from '../plan.ts';
 import { browsed } from './browse.ts';
 import { chosen } from './choose.ts';
 import { settled } from './kept.ts';
@@ -25,7 +25,7 @@ export function reduce(state: SessionState, action: Action, setting: Setting): S
     case 'replied':
       return replied({ ...state, work: null }, action.reply.text, action.reply.plan);
     case 'pieces':
-      return edited({ ...state, work: null }, replaceTask(state.stored.plan, action.key, action.pieces));
+      return split({ ...state, work: null }, action.key, action.pieces);
     case 'unanswered':
       return action.reason === null
         ? told({ ...state, work: null }, 'told', 'Stopped.')
@@ -119,6 +119,12 @@ function replied(state: SessionState, text: string, plan: Plan | null): Step {
   }
   if (JSON.stringify(parsed.data) === JSON.stringify(state.stored.plan)) return { state, effects };
   return { state: { ...state, mode: { kind: 'judging', proposal: parsed.data }, scroll: 0 }, effects };
+}
+
+function split(state: SessionState, key: string, pieces: readonly PlanTask[]): Step {
+  const step = edited(state, replaceTask(state.stored.plan, key, pieces));
+  if (step.effects.length === 0) return step;
+  return { ...step, state: told(state, 'told', `Split into ${pieces.length}. u takes it back.`).state };
 }
 
 function withText(state: SessionState, mode: Extract<Mode, { readonly kind: 'typing' }>, text: string): SessionState {
