@@ -30,7 +30,7 @@ export function App({ seen, layout, pane, isStyled }: AppProps) {
       <Box flexDirection="column" width={width}>
         <Header seen={seen} area={{ width, height: layout.header }} />
         <Body seen={seen} layout={layout} pane={pane} />
-        {layout.notice > 0 ? <NoticeLine seen={seen} width={width} /> : null}
+        {layout.notice > 0 ? <NoticeLine seen={seen} area={{ width, height: layout.notice }} /> : null}
         <Input seen={seen} layout={layout} />
         <Footer state={seen.state} area={{ width, height: layout.footer }} />
       </Box>

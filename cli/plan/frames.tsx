@@ -41,7 +41,9 @@ export class Frames {
   #begin(app: React.ReactElement): Instance {
     // Of a stream it uses nothing but `write` and `columns` in this mode, in which each frame is written at once and whole.
     const stdout = this.#sink as unknown as NodeJS.WriteStream;
-    const instance = render(app, { stdout, debug: true, exitOnCtrlC: false, patchConsole: false });
+    const instance = render(app, {
+      ...{ stdout, debug: true, exitOnCtrlC: false, patchConsole: false, isScreenReaderEnabled: false },
+    });
     instance.waitUntilExit().catch((error: unknown) => {
       this.#failure = error;
     });

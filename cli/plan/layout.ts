@@ -2,6 +2,7 @@
 
 import { optionsOf } from '../../src/plan/session/options.ts';
 import type { SessionState, Setting } from '../../src/plan/session/state.ts';
+import { wrap } from '../render/fit.ts';
 import { inputRows } from './input-rows.ts';
 
 export interface Size {
@@ -27,13 +28,14 @@ export interface Layout {
 /** From here on a list and a text have room side by side. */
 const WIDE = 120;
 const GAP = 2;
+const MOST_NOTICE = 4;
 
 export function layoutOf(state: SessionState, size: Size, setting: Pick<Setting, 'roles'>): Layout {
   const width = Math.max(10, size.columns);
   const rows = Math.max(3, size.rows);
   const header = rows >= 10 ? 2 : 1;
   const footer = rows >= 16 ? 2 : rows >= 7 ? 1 : 0;
-  const notice = rows >= 5 ? 1 : 0;
+  const notice = rows >= 5 ? noticeHeight(state, { columns: width, rows }) : 0;
   const spare = rows - header - footer - notice;
   const input = Math.min(inputHeight(state, { columns: width, rows }, setting), Math.max(1, spare - 2));
   const body = Math.max(0, spare - input);
@@ -54,6 +56,12 @@ export function layoutOf(state: SessionState, size: Size, setting: Pick<Setting,
 function hasList({ view, mode }: SessionState): boolean {
   if (mode.kind === 'approving' || mode.kind === 'judging') return false;
   return view === 'tasks' || view === 'discussion';
+}
+
+/** A reason is worth more than a row, where there is room for it. */
+function noticeHeight({ notice }: SessionState, { columns, rows }: Size): number {
+  if (notice === null || rows < 16) return 1;
+  return Math.min(MOST_NOTICE, wrap(notice.text, columns).length);
 }
 
 function inputHeight({ mode }: SessionState, { columns, rows }: Size, setting: Pick<Setting, 'roles'>): number {

@@ -1,7 +1,7 @@
 /** Opens the screen on which a person works on a plan. */
 
 import { environmentError } from '../../src/errors.ts';
-import type { Ending, PlanScreenOptions, PlanTerminal } from './plan-screen.ts';
+import type { Ending, PlanScreenOptions, PlanScreen as PlanScreenType, PlanTerminal } from './plan-screen.ts';
 
 /** Whether there is a terminal to show it on. */
 export function canShowPlan({ in: input, out, env }: Pick<PlanTerminal, 'in' | 'out' | 'env'>): boolean {
@@ -19,9 +19,21 @@ export async function openPlanScreen(context: PlanTerminal, options: PlanScreenO
       hint: `Use \`orchestrate plan show ${options.id}\`, \`plan export\` and \`plan import\`, or \`plan run\`.`,
     });
   }
-  // React's build for developers keeps a record of every drawing, for ever.
-  process.env.NODE_ENV ??= 'production';
-  const { PlanScreen } = await import('./plan-screen.ts');
+  const PlanScreen = await loaded();
   using screen = new PlanScreen(context, options);
   return await screen.ending;
+}
+
+/** React's build for developers keeps a record of every drawing and prints warnings; Ink with DEV connects to a debugger. */
+async function loaded(): Promise<typeof PlanScreenType> {
+  const { NODE_ENV, DEV } = process.env;
+  process.env.NODE_ENV = 'production';
+  delete process.env.DEV;
+  try {
+    return (await import('./plan-screen.ts')).PlanScreen;
+  } finally {
+    if (NODE_ENV === undefined) delete process.env.NODE_ENV;
+    else process.env.NODE_ENV = NODE_ENV;
+    if (DEV !== undefined) process.env.DEV = DEV;
+  }
 }

@@ -165,8 +165,11 @@ export class PlanScreen implements Disposable {
         this.#approve();
         break;
       case 'leave':
-        this.#keep();
-        this.#end(effect.how);
+        try {
+          this.#keep();
+        } finally {
+          this.#end(effect.how);
+        }
     }
   }
 

@@ -7,7 +7,7 @@ import { reveal } from '../../src/sanitise.ts';
 
 const PASTE = ['\x1b[200~', '\x1b[201~'] as const;
 /** For a busy machine; whoever waits this long waits for what does not come. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 45_000;
 
 export interface Program {
   readonly file: string;

@@ -27,8 +27,9 @@ it('uses every row and no more, in every mode, view and size', () => {
   const size = fc.record({ columns: fc.integer({ min: 10, max: 250 }), rows: fc.integer({ min: 3, max: 80 }) });
   const roles = Array.from({ length: 12 }, (_, n) => ({ name: `role-${n}`, description: '' }));
   fc.assert(
-    fc.property(fc.constantFrom(...MODES), fc.constantFrom(...VIEWS), size, (mode, view, screen) => {
-      const layout = layoutOf({ ...openSession(stored, []), mode, view }, screen, { roles });
+    fc.property(fc.constantFrom(...MODES), fc.constantFrom(...VIEWS), size, fc.nat(99), (mode, view, screen, words) => {
+      const notice = { kind: 'told', text: 'word '.repeat(words) } as const;
+      const layout = layoutOf({ ...openSession(stored, []), mode, view, notice }, screen, { roles });
       const body = layout.isBeside ? layout.list : layout.list + layout.pane;
       expect(layout.header + body + layout.notice + layout.input + layout.footer).toBe(screen.rows);
       expect(Math.min(layout.list, layout.pane, body)).toBeGreaterThanOrEqual(0);

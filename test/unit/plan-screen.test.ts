@@ -1,12 +1,15 @@
 // The plan's screen on a real terminal, when things happen to it: other sizes, pastes, crashes, kills, hostile texts, many tasks.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Plan } from '../../src/plan/plan.ts';
 import { until } from '../support/killed-run.ts';
 import { samplePlan, taskNamed } from '../support/plan-samples.ts';
 import { type Opening, PlanFolder } from '../support/plan-terminal.ts';
 import type { TestTerminal } from '../support/terminal.ts';
+
+// Each test starts programs, on whatever else the machine is doing.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 });
 
 const PLAN = samplePlan({ db: [], api: ['db'], ui: ['api'], docs: ['db'] });
 const [ENTER, ESCAPE, LEFT, END] = ['\r', '\x1b', '\x1b[D', '\x1b[F'];
@@ -379,10 +382,14 @@ it('says what to use instead on a terminal that cannot place its cursor', async 
   expect(terminal.sent).not.toContain('\\x1b');
 });
 
-it('draws the same where a CI variable is set', async () => {
-  const terminal = await opened(folderOf(), { env: { CI: 'true' } });
-  terminal.press('j');
-  await terminal.shows('> 2 ');
+it('draws the same whatever variables of other tools are set', async () => {
+  const env = { CI: 'true', NODE_ENV: 'development', DEV: 'true', INK_SCREEN_READER: 'true' };
+  const [plain, other] = [await opened(folderOf()), await opened(folderOf(), { env })];
+  for (const terminal of [plain, other]) {
+    terminal.press('j');
+    await terminal.shows('> 2 ');
+  }
+  expect(other.text).toBe(plain.text);
 });
 
 it('shows a plan that was changed elsewhere, and keeps what was typed', async () => {

@@ -1,14 +1,26 @@
-/** One line for what just happened, else for what is wrong with the plan. */
+/** What just happened, else the first thing that is wrong with the plan. */
 
+import { Box } from 'ink';
 import { sanitiseLine } from '../../../src/sanitise.ts';
-import { cut } from '../../render/fit.ts';
+import { cut, wrap } from '../../render/fit.ts';
 import { count } from '../../render/text.ts';
-import type { Seen } from './seen.ts';
+import type { Area, Seen } from './seen.ts';
 import { Row, type Tone } from './words.tsx';
 
-export function NoticeLine({ seen, width }: { readonly seen: Seen; readonly width: number }) {
+export function NoticeLine({ seen, area }: { readonly seen: Seen; readonly area: Area }) {
   const { text, tone } = contentOf(seen);
-  return <Row tone={tone}>{cut(sanitiseLine(text), width)}</Row>;
+  const lines = wrap(sanitiseLine(text), area.width);
+  const shown =
+    lines.length <= area.height ? lines : [...lines.slice(0, area.height - 1), lines.slice(area.height - 1).join(' ')];
+  return (
+    <Box flexDirection="column" height={area.height} overflow="hidden">
+      {shown.map((line) => (
+        <Row key={line} tone={tone}>
+          {cut(line, area.width)}
+        </Row>
+      ))}
+    </Box>
+  );
 }
 
 function contentOf({ state, figures, spinner, plannerName }: Seen): { readonly text: string; readonly tone: Tone } {
