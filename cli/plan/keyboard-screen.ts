@@ -27,6 +27,7 @@ export class KeyboardScreen implements Disposable {
   readonly #text = new StringDecoder('utf8');
   #flush: NodeJS.Timeout | null = null;
   #isLent = false;
+  #isClosed = false;
 
   constructor(terminal: Pick<Terminal, 'in' | 'out'>, listener: Listener) {
     this.#terminal = terminal;
@@ -65,7 +66,7 @@ export class KeyboardScreen implements Disposable {
       return await use();
     } finally {
       this.#isLent = false;
-      this.#take();
+      if (!this.#isClosed) this.#take();
     }
   }
 
@@ -78,6 +79,7 @@ export class KeyboardScreen implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#isClosed = true;
     this.#release();
     const { in: input, out } = this.#terminal;
     out.off('error', this.#onGone);
