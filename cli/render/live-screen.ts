@@ -1,9 +1,9 @@
 /** The live screen of a run: what happened scrolls by above; below, redrawn in place, the agents and the queue. */
 
-import stringWidth from 'string-width';
 import type { OrchestrateEvent } from '../../src/events.ts';
 import { sanitiseLine } from '../../src/sanitise.ts';
 import { eventLine } from './event-line.ts';
+import { cut } from './fit.ts';
 import { age, clock } from './text.ts';
 
 /** As much of a terminal as is needed. */
@@ -137,17 +137,4 @@ export class LiveScreen {
     const waiting = total - this.#done - this.#agents.size;
     return `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}] ${this.#done}/${total} done, ${this.#agents.size} at work, ${waiting} waiting`;
   }
-}
-
-/** At most `width` columns of a terminal. */
-function cut(text: string, width: number): string {
-  if (stringWidth(text) <= width) return text;
-  let kept = '';
-  let used = 1;
-  for (const character of text) {
-    used += stringWidth(character);
-    if (used > width) break;
-    kept += character;
-  }
-  return `${kept}…`;
 }

@@ -1,0 +1,74 @@
+/** Text in columns of a terminal: cut, padded and wrapped by what it takes there, wide characters included. */
+
+import stringWidth from 'string-width';
+import { sanitise } from '../../src/sanitise.ts';
+
+const PLAIN = /^[\x20-\x7e]*$/;
+const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+/** Columns that a line takes. */
+export function widthOf(text: string): number {
+  return PLAIN.test(text) ? text.length : stringWidth(text);
+}
+
+/** At most `width` columns of a line, with `…` where something is missing. */
+export function cut(text: string, width: number): string {
+  if (widthOf(text) <= width) return text;
+  if (width <= 0) return '';
+  let kept = '';
+  let used = 1;
+  for (const character of charactersOf(text)) {
+    used += widthOf(character);
+    if (used > width) break;
+    kept += character;
+  }
+  return `${kept}…`;
+}
+
+/** Exactly `width` columns. */
+export function fitted(text: string, width: number): string {
+  const short = cut(text, width);
+  return short + ' '.repeat(Math.max(0, width - widthOf(short)));
+}
+
+/** Lines of at most `width` columns, broken between words where there are any. What others wrote is sanitised on the way. */
+export function wrap(text: string, width: number): string[] {
+  const room = Math.max(1, width);
+  return sanitise(text)
+    .replaceAll('\t', '  ')
+    .split('\n')
+    .flatMap((line) => wrappedLine(line.trimEnd(), room));
+}
+
+function wrappedLine(line: string, width: number): string[] {
+  if (widthOf(line) <= width) return [line];
+  // What is indented stays so: the lines of a list, of code.
+  const indent = (/^ *(?:[-*+] )?/.exec(line)?.[0] ?? '').slice(0, Math.floor(width / 2));
+  const lines: string[] = [];
+  let now = indent;
+  let used = indent.length;
+  let isEmpty = true;
+  const next = (): void => {
+    lines.push(now.trimEnd());
+    now = ' '.repeat(indent.length);
+    used = indent.length;
+    isEmpty = true;
+  };
+  for (const word of line.slice(indent.length).split(/(?<= )/)) {
+    const wide = widthOf(word.trimEnd());
+    if (!isEmpty && used + wide > width) next();
+    for (const part of used + wide <= width ? [word] : charactersOf(word)) {
+      if (!isEmpty && used + widthOf(part.trimEnd()) > width) next();
+      now += part;
+      used += widthOf(part);
+      isEmpty = false;
+    }
+  }
+  lines.push(now.trimEnd());
+  return lines;
+}
+
+/** What a reader takes for one character each. */
+export function charactersOf(text: string): string[] {
+  return PLAIN.test(text) ? [...text] : Array.from(graphemes.segment(text), ({ segment }) => segment);
+}
