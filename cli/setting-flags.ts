@@ -5,6 +5,7 @@ import type { WrittenFlags } from '../src/config/load.ts';
 
 export interface SettingFlags {
   readonly maxAgents?: string;
+  readonly allowOverlap?: true;
   readonly engine?: string;
   readonly engineCommand?: string;
   readonly model?: string;
@@ -32,6 +33,7 @@ export interface SettingFlags {
 export function withSettingFlags(command: Command): Command {
   return command
     .option('--max-agents <n>', 'agents at once (default: 3)')
+    .option('--allow-overlap', 'work on tasks at once that are likely to touch the same files')
     .option('--engine <name>', 'who does the thinking: api, claude, codex, demo, or a name from the settings')
     .option('--engine-command <command>', 'any program as the agent, run by sh -c in /workspace; exit 0 = done')
     .option('--model <model>', "the model (default: the engine's choice)")
@@ -64,6 +66,7 @@ export function withSettingFlags(command: Command): Command {
 export function settingFlags(flags: SettingFlags): WrittenFlags {
   const written: Record<keyof SettingFlags, [string, string | boolean | undefined]> = {
     maxAgents: ['max-agents', flags.maxAgents],
+    allowOverlap: ['allow-overlap', flags.allowOverlap],
     engine: ['engine', flags.engine],
     engineCommand: ['engine-command', flags.engineCommand],
     model: ['model', flags.model],

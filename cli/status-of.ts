@@ -1,26 +1,36 @@
 /** All tasks at one moment, as data and as text. Must stay quick with 10,000 tasks. */
 
 import { sanitiseLine } from '../src/sanitise.ts';
+import type { TaskSummary } from '../src/state/records.ts';
 import type { State } from '../src/state/state.ts';
+import { byTurn } from '../src/tasks/work-order.ts';
 import { NO_USAGE, TASK_STATES, type TaskState } from '../src/types.ts';
 import { liveRun } from './live-run.ts';
 import { runJson, type TaskJson, taskJson } from './render/json.ts';
 import { age, type Colours, colourOfTask, cost, tableOf } from './render/text.ts';
 
+/** What `--json` prints, its tasks in the order of adding. */
 export interface StatusJson {
   readonly run: ReturnType<typeof runJson> | null;
   readonly counts: Readonly<Record<TaskState, number>>;
   readonly tasks: readonly TaskJson[];
 }
 
+export interface Status {
+  readonly json: StatusJson;
+  /** Of the same tasks, in the same order. */
+  readonly summaries: readonly TaskSummary[];
+}
+
 /** All of it at one moment. Null: nothing was ever queued. */
-export function statusOf(state: State | null): StatusJson {
-  if (state === null) return { run: null, counts: countsOf([]), tasks: [] };
+export function statusOf(state: State | null): Status {
+  if (state === null) return { json: { run: null, counts: countsOf([]), tasks: [] }, summaries: [] };
   const run = liveRun(state);
   const attempts = state.newestAttempts();
   const usage = state.usageByTask();
   const patches = new Map(state.patches().map((patch) => [patch.task, patch]));
-  const tasks = state.summaries().map((task) =>
+  const summaries = state.summaries();
+  const tasks = summaries.map((task) =>
     taskJson(task, {
       attempt: attempts.get(task.id) ?? null,
       usage: usage.get(task.id) ?? NO_USAGE,
@@ -28,7 +38,8 @@ export function statusOf(state: State | null): StatusJson {
       isRunning: run !== null,
     }),
   );
-  return { run: run === null ? null : runJson(run, state.usageOfRun(run.id)), counts: countsOf(tasks), tasks };
+  const json = { run: run === null ? null : runJson(run, state.usageOfRun(run.id)), counts: countsOf(tasks), tasks };
+  return { json, summaries };
 }
 
 function countsOf(tasks: readonly TaskJson[]): Record<TaskState, number> {
@@ -37,14 +48,40 @@ function countsOf(tasks: readonly TaskJson[]): Record<TaskState, number> {
   return counts;
 }
 
-export async function statusText(now: StatusJson, colours: Colours): Promise<string> {
-  const head = `${runLine(now)}\n${countsLine(now.counts, colours)}\n`;
-  if (now.tasks.length === 0) return `${head}\nNothing is queued. Type: orchestrate submit "<what to do>"\n`;
-  const text = await tableOf([HEADER, ...now.tasks.map(taskRow)]);
-  if (!colours.isColorSupported) return `${head}\n${text}`;
-  const [header = '', ...lines] = text.split('\n');
-  const painted = lines.map((line, index) => paint(line, now.tasks[index]?.status, colours));
-  return `${head}\n${colours.bold(header)}\n${painted.join('\n')}`;
+/** Phase by phase where there is more than one, each in the order in which it would be worked. */
+export async function statusText({ json, summaries }: Status, colours: Colours): Promise<string> {
+  const head = `${runLine(json)}\n${countsLine(json.counts, colours)}\n`;
+  if (json.tasks.length === 0) return `${head}\nNothing is queued. Type: orchestrate submit "<what to do>"\n`;
+  const phases = byPhase(json.tasks, summaries);
+  const text = await tableOf([HEADER, ...phases.flat().map(taskRow)]);
+  if (phases.length === 1 && !colours.isColorSupported) return `${head}\n${text}`;
+  const [header = '', ...rows] = text.split('\n');
+  const lines = [colours.bold(header)];
+  let row = 0;
+  for (const tasks of phases) {
+    if (phases.length > 1) lines.push(colours.bold(headingOf(tasks)));
+    for (const { status } of tasks) lines.push(paint(rows[row++] ?? '', status, colours));
+  }
+  return `${head}\n${lines.join('\n')}\n`;
+}
+
+function byPhase(tasks: readonly TaskJson[], summaries: readonly TaskSummary[]): TaskJson[][] {
+  const phases = new Map<number, { turn: TaskSummary; task: TaskJson }[]>();
+  for (const [at, task] of tasks.entries()) {
+    const turn = summaries[at];
+    if (turn === undefined) continue;
+    const phase = phases.get(task.phase);
+    if (phase === undefined) phases.set(task.phase, [{ turn, task }]);
+    else phase.push({ turn, task });
+  }
+  return [...phases]
+    .sort(([a], [b]) => a - b)
+    .map(([, inPhase]) => inPhase.sort((a, b) => byTurn(a.turn, b.turn)).map(({ task }) => task));
+}
+
+function headingOf(tasks: readonly TaskJson[]): string {
+  const done = tasks.filter((task) => task.status === 'succeeded').length;
+  return `phase ${tasks[0]?.phase}: ${done} of ${tasks.length} done`;
 }
 
 const HEADER = ['TASK', 'STATE', 'AGENT', 'PRIORITY', 'PHASE', 'HOST', 'AGE', 'COST', 'PATCH', 'WHY'];

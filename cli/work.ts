@@ -127,6 +127,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
       },
       {
         maxAgents: settings.maxAgents,
+        allowOverlap: settings.allowOverlap,
         engine: work.engine,
         gateway: work.gateway,
         engineNamed: (name) => engineNamed(context, settings, name),

@@ -15,7 +15,7 @@ export interface PlannedTask {
   readonly phase: number;
 }
 
-/** Throws what a run would throw before it starts anything. */
+/** `tasks`: in the order in which they would be worked. Throws what a run would throw before it starts anything. */
 export async function dryRun(context: Context, settings: Settings, tasks: readonly PlannedTask[]): Promise<void> {
   const thinking = await thinkingOf(context, settings);
   if (context.json) context.printJson(documentOf(settings, thinking, tasks));

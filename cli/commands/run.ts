@@ -18,7 +18,8 @@ export async function run(context: Context, options: RunOptions): Promise<number
   const waiting = state.tasks().filter((task) => task.state === 'queued' || task.state === 'blocked');
   if (options.dryRun) {
     const { dryRun } = await import('./run-dry.ts');
-    await dryRun(context, settings, waiting);
+    const { inOrderOfWork } = await import('../../src/tasks/work-order.ts');
+    await dryRun(context, settings, inOrderOfWork(waiting));
     return EXIT_CODE_DONE;
   }
   const { recoverable } = await import('../../src/tasks/recovery.ts');

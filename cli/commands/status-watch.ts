@@ -5,7 +5,7 @@ import { safeJson, sanitiseLine } from '../../src/sanitise.ts';
 import type { State } from '../../src/state/state.ts';
 import type { Context } from '../context.ts';
 import { clock, coloursOf } from '../render/text.ts';
-import { type StatusJson, statusOf, statusText } from '../status-of.ts';
+import { type Status, type StatusJson, statusOf, statusText } from '../status-of.ts';
 
 const INTERVAL_MS = 1000;
 const HIDE_CURSOR = '\x1b[?25l';
@@ -29,8 +29,8 @@ export async function watchStatus(context: Context): Promise<number> {
       state ??= await context.readState();
       const now = statusOf(state);
       if (isScreen) context.print(await screen(context, now));
-      else context.print(changes(before, now, context.json));
-      before = now;
+      else context.print(changes(before, now.json, context.json));
+      before = now.json;
       await sleep(INTERVAL_MS, undefined, { signal: stop.signal }).catch(() => {});
     }
   } finally {
@@ -42,7 +42,7 @@ export async function watchStatus(context: Context): Promise<number> {
 }
 
 /** As much of the status as fits, each line cut to the width, drawn over the last one without flicker. */
-async function screen(context: Context, now: StatusJson): Promise<string> {
+async function screen(context: Context, now: Status): Promise<string> {
   const text = await statusText(now, coloursOf(false));
   const lines = text.trimEnd().split('\n');
   const height = Math.max(3, (context.out.rows ?? 24) - 1);

@@ -11,7 +11,7 @@ export async function status(context: Context, options: StatusOptions): Promise<
     return watchStatus(context);
   }
   const now = statusOf(await context.readState());
-  if (context.json) context.printJson(now);
+  if (context.json) context.printJson(now.json);
   else context.print(await statusText(now, coloursOf(context.colour)));
   return 0;
 }

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { OrchestrateError, usageError } from '../../src/errors.ts';
+import { planTaskSchema } from '../../src/plan/plan.ts';
 import { checkRole, DEFAULT_ROLE } from '../../src/roles/catalogue.ts';
 import type { NewTask } from '../../src/state/records.ts';
 import { titleOf } from '../../src/tasks/slug.ts';
@@ -15,6 +16,8 @@ const batchLine = z.strictObject({
   priority: z.enum(PRIORITIES).optional(),
   dependsOn: z.array(z.string().min(1)).optional(),
   key: z.string().min(1).optional(),
+  files: planTaskSchema.shape.files,
+  size: planTaskSchema.shape.size,
 });
 
 const MAX_PROBLEMS = 50;
@@ -109,6 +112,8 @@ function parseLine(
       agent: checkRole(data.agent ?? DEFAULT_ROLE),
       priority: data.priority ?? priority,
       dependsOn: data.dependsOn ?? [],
+      files: data.files,
+      size: data.size,
       ...(data.key === undefined ? {} : { key: data.key }),
     };
     const problem = problemOf(task);

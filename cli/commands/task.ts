@@ -12,10 +12,11 @@ import { age, clock, colourOfTask, coloursOf, cost, flagLines, sizeOf, tableOf }
 export async function task(context: Context, typed: string): Promise<number> {
   const state = someState(await context.readState(), typed);
   const record = state.task(state.resolveTask(typed));
+  const { description, files, size } = record;
   const attempts = state.attemptsOf(record.id);
   const json = taskJsonOf(state, record, liveRun(state) !== null);
   if (context.json) {
-    context.printJson({ ...json, description: record.description, attempts: attempts.map(attemptJson) });
+    context.printJson({ ...json, description, files, size, attempts: attempts.map(attemptJson) });
     return 0;
   }
   const colours = coloursOf(context.colour);
@@ -28,6 +29,8 @@ export async function task(context: Context, typed: string): Promise<number> {
     ['agent', sanitiseLine(record.agent)],
     ['priority', record.priority],
     ['phase', String(record.phase)],
+    ['size', size],
+    ['files', files.map(revealLine).join(', ') || '-'],
     ['depends on', record.dependsOn.join(', ') || '-'],
     ['cost', cost(json.usage)],
     ['denied', deniedText(attempts)],
@@ -42,7 +45,7 @@ export async function task(context: Context, typed: string): Promise<number> {
   const sections = [
     `${colours.bold(record.id)}  ${sanitiseLine(record.title)}\n`,
     await tableOf(facts.map(([name = '', value = '']) => [`  ${name}`, value])),
-    section('Description', indent(sanitise(record.description))),
+    section('Description', indent(sanitise(description))),
     section('Attempts', attempts.map(attemptLine).join('')),
     section('Timeline', timeline),
     section('Patch', patch === null ? '' : patchText(patch)),

@@ -74,6 +74,7 @@ const roleName = z
 
 export const writtenSettings = z.strictObject({
   'max-agents': written((value) => parseCount(value, { least: 1, most: 256 })),
+  'allow-overlap': truth.optional(),
   engine: text.optional(),
   'engine-command': text.optional(),
   engines: z
@@ -119,6 +120,7 @@ export function normalise(settings: z.output<typeof writtenSettings>): Layer {
   const engines: Readonly<Record<string, EngineDefinition>> | undefined = settings.engines;
   return {
     maxAgents: settings['max-agents'],
+    allowOverlap: settings['allow-overlap'],
     engine: settings.engine,
     engineCommand: settings['engine-command'],
     engines,

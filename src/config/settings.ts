@@ -29,6 +29,7 @@ export interface RegistryDefinition {
 /** One layer (a file, the environment, the flags) after parsing: only what it says. Sizes are bytes, durations ms. */
 export interface Layer {
   readonly maxAgents?: number | undefined;
+  readonly allowOverlap?: boolean | undefined;
   readonly engine?: string | undefined;
   readonly engineCommand?: string | undefined;
   readonly engines?: Readonly<Record<string, EngineDefinition>> | undefined;
@@ -76,6 +77,8 @@ export interface SetUpSettings {
 
 export interface Settings {
   readonly maxAgents: number;
+  /** Tasks that touch the same files are worked at once as well. */
+  readonly allowOverlap: boolean;
   /** Null where nobody chose one. */
   readonly engine: EngineChoice | null;
   readonly engines: Readonly<Record<string, EngineDefinition>>;
@@ -111,6 +114,7 @@ export interface Settings {
 /** Written name (flag without dashes, key of a settings file) of every setting. */
 export const WRITTEN_NAMES = {
   maxAgents: 'max-agents',
+  allowOverlap: 'allow-overlap',
   engine: 'engine',
   engineCommand: 'engine-command',
   engines: 'engines',
@@ -245,6 +249,7 @@ export function settingsOf(layer: Layer): Settings {
   const engines = layer.engines ?? {};
   return {
     maxAgents: layer.maxAgents ?? DEFAULTS.maxAgents,
+    allowOverlap: layer.allowOverlap ?? false,
     engine: engineOf(layer, engines),
     engines,
     model: layer.model ?? null,

@@ -5,15 +5,16 @@ import type { AttemptId, ObjectId, StopCause, TaskId, Usage } from '../types.ts'
 import type { Database } from './database.ts';
 import { layFoundations } from './foundations.ts';
 import { insertPatch } from './patches.ts';
+import { nextQueued, type QueueChoice } from './queue.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from './records.ts';
 import { newestFence } from './runs.ts';
 import type { attempts } from './schema.ts';
-import { findTask, firstQueued, moveTask, queueTask, stateOf } from './tasks.ts';
+import { findTask, moveTask, queueTask, stateOf } from './tasks.ts';
 import { SUM_OF_USD, type UsageRow, usageFrom } from './usage.ts';
 
 type AttemptRow = typeof attempts.$inferSelect;
 
-export interface AttemptPlace {
+export interface AttemptPlace extends QueueChoice {
   readonly host: string;
   readonly engine: string;
   /** Milliseconds from the start of the agent. */
@@ -22,8 +23,6 @@ export interface AttemptPlace {
   readonly diskBytes: number;
   /** The name of the container of a task's n-th attempt: known before it exists. */
   container(task: TaskId, n: number): string;
-  /** Not given: any task. */
-  readonly only?: readonly TaskId[] | undefined;
 }
 
 export interface Claim {
@@ -35,7 +34,7 @@ export function claimNext(database: Database, run: RunRecord, place: AttemptPlac
   return database.transaction(() => {
     if (run.fence !== newestFence(database)) return null;
     if (database.get('SELECT 1 FROM runs WHERE id = ? AND endedAt IS NULL', run.id) === null) return null;
-    const id = firstQueued(database, place.only);
+    const id = nextQueued(database, place);
     if (id === null || !moveTask(database, id, 'running', null)) return null;
     const task = findTask(database, id);
     if (task === null) return null;

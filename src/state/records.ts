@@ -18,7 +18,7 @@ import type {
 } from '../types.ts';
 
 export interface TaskRecord {
-  /** Rises with the order of adding; work of one priority is taken in this order. */
+  /** Rises with the order of adding; what has the same priority and chain is taken in this order. */
   readonly seq: number;
   readonly id: TaskId;
   readonly title: string;
@@ -36,7 +36,7 @@ export interface TaskRecord {
   /** Paths and globs that it will probably touch. */
   readonly files: readonly string[];
   readonly size: TaskSize;
-  /** The longest chain of work that begins with it. */
+  /** The longest chain of work that begins with it (itself included): small tasks count 1, medium 3, large 8. */
   readonly chain: number;
   readonly plan: string | null;
   readonly createdAt: string;
@@ -52,7 +52,7 @@ export interface TaskRecord {
 /** What a list of tasks shows: everything but the long text. */
 export type TaskSummary = Omit<
   TaskRecord,
-  'description' | 'routing' | 'files' | 'size' | 'chain' | 'plan' | 'createdAt' | 'startFrom'
+  'description' | 'routing' | 'files' | 'size' | 'plan' | 'createdAt' | 'startFrom'
 >;
 
 export interface AttemptRecord {

@@ -4,7 +4,7 @@
  * Columns are named like their keys, so that a row as SQLite returns it has the inferred type. Times are ISO 8601, UTC.
  */
 
-import { sql } from 'drizzle-orm';
+import { desc, sql } from 'drizzle-orm';
 import {
   type AnySQLiteColumn,
   index,
@@ -103,6 +103,8 @@ export const tasks = sqliteTable(
     chain: integer().notNull().default(1),
     state: text({ enum: TASK_STATES }).notNull(),
     reason: text(),
+    /** Queued, but held back: a task at work that touches the same files. */
+    heldBy: taskId().references((): AnySQLiteColumn => tasks.id),
     /** 1 + the longest chain of dependencies below it; a task's dependencies never change once it is added. */
     phase: integer().notNull(),
     /** How many attempts were claimed so far. */
@@ -114,7 +116,10 @@ export const tasks = sqliteTable(
     /** The patch that the next attempt goes on with. */
     startFrom: attemptId().references((): AnySQLiteColumn => patches.id),
   },
-  (table) => [index('tasks_queue').on(table.state, table.priority, table.seq)],
+  (table) => [
+    index('tasks_queue').on(table.state, table.heldBy, table.priority, desc(table.chain), table.seq),
+    index('tasks_held').on(table.heldBy).where(sql`"heldBy" IS NOT NULL`),
+  ],
 );
 
 export const dependencies = sqliteTable(

@@ -249,8 +249,10 @@ export class State {
   }
 
   /**
-   * Takes the next queued task (by priority, then by order of adding; of `place.only` alone, where that is given): it is
-   * `running`, with a new attempt `creating`. Null when nothing is queued, the run ended or a newer one has begun.
+   * Takes the next queued task (by priority, then the longest chain of work, then in the order of adding; of `place.only`
+   * alone, where that is given): it is `running`, with a new attempt `creating`. Unless `place.allowOverlap`, a task that
+   * touches the same files as one that is running or paused is passed over and has that as its reason.
+   * Null when nothing can be taken, the run ended or a newer one has begun.
    */
   claimNext(run: RunRecord, place: attempts.AttemptPlace): attempts.Claim | null {
     return attempts.claimNext(this.#database, run, place);

@@ -5,7 +5,9 @@ import { eventBetween, TASK_MACHINE } from '../tasks/machine.ts';
 import { phasesOf } from '../tasks/phases.ts';
 import { idMaker } from '../tasks/slug.ts';
 import { type AttemptId, PRIORITIES, TASK_STATES, type TaskId, type TaskState } from '../types.ts';
+import { chainsOf, raiseChains } from './chains.ts';
 import type { Database } from './database.ts';
+import { release } from './queue.ts';
 import type { NewTask, TaskRecord, TaskSummary } from './records.ts';
 import type { dependencies, tasks } from './schema.ts';
 
@@ -22,22 +24,26 @@ export function addTasks(database: Database, added: readonly NewTask[]): TaskRec
     const byKey = keysOf(added, ids);
     const resolved = added.map((task, i) => ({
       id: at(ids, i),
+      size: task.size ?? 'medium',
       dependsOn: [...new Set(task.dependsOn.map((name) => byKey.get(name) ?? existing(database, name, task)))],
     }));
     const outside = outsiders(database, resolved);
     const graph = phasesOf(resolved, new Map([...outside].map(([id, task]) => [id, task.phase])));
     if ('cycle' in graph) throw cyclic(graph.cycle);
+    const { phases } = graph;
+    const { chains, after } = chainsOf(resolved.map((task) => ({ ...task, phase: phases.get(task.id) ?? 1 })));
     const first = nextSeq(database);
     const createdAt = new Date().toISOString();
     const records = added.map((task, i): TaskRecord => {
-      const { id, dependsOn } = at(resolved, i);
+      const { id, dependsOn, size } = at(resolved, i);
       const reason = waitReason(dependsOn.map((on) => ({ id: on, state: outside.get(on)?.state ?? 'queued' })));
-      const { title, description, agent, priority, routing = null, files = [], size = 'medium', plan = null } = task;
-      const phase = graph.phases.get(id) ?? 1;
+      const { title, description, agent, priority, routing = null, files = [], plan = null } = task;
+      const phase = phases.get(id) ?? 1;
       const state: TaskState = reason === null ? 'queued' : 'blocked';
       return {
         ...{ seq: first + i, id, title, description, agent, routing, priority, state, reason, dependsOn, phase },
-        ...{ files, size, chain: 1, plan, createdAt, startedAt: null, endedAt: null, attempts: 0, startFrom: null },
+        ...{ files, size, chain: chains.get(id) ?? 1, plan, createdAt },
+        ...{ startedAt: null, endedAt: null, attempts: 0, startFrom: null },
       };
     });
     for (const task of records) insertTask(database, task);
@@ -47,6 +53,7 @@ export function addTasks(database: Database, added: readonly NewTask[]): TaskRec
         database.run('INSERT INTO dependencies (task, dependsOn) VALUES (?, ?)', task.id, below);
       }
     }
+    raiseChains(database, [...outside.values()], after);
     return records;
   });
 }
@@ -67,6 +74,7 @@ type SummaryRow = readonly [
   TaskState,
   string | null,
   number,
+  number,
   string | null,
   string | null,
   number,
@@ -76,10 +84,10 @@ type SummaryRow = readonly [
 export function taskSummaries(database: Database): TaskSummary[] {
   const dependsOn = allDependencies(database);
   const sql = `SELECT json_group_array(
-      json_array(seq, id, title, agent, priority, state, reason, phase, startedAt, endedAt, attempts)) AS rows
+      json_array(seq, id, title, agent, priority, state, reason, phase, chain, startedAt, endedAt, attempts)) AS rows
     FROM (SELECT * FROM tasks ORDER BY seq)`;
   const rows = JSON.parse(database.get<{ rows: string }>(sql)?.rows ?? '[]') as SummaryRow[];
-  return rows.map(([seq, id, title, agent, rank, state, reason, phase, startedAt, endedAt, attempts]) => ({
+  return rows.map(([seq, id, title, agent, rank, state, reason, phase, chain, startedAt, endedAt, attempts]) => ({
     seq,
     id,
     title,
@@ -88,6 +96,7 @@ export function taskSummaries(database: Database): TaskSummary[] {
     state,
     reason,
     phase,
+    chain,
     startedAt,
     endedAt,
     attempts,
@@ -124,14 +133,6 @@ export function countTasks(database: Database): Record<TaskState, number> {
   return counts;
 }
 
-/** The queued task (of `only`, where that is given) that is next: by priority, then by order of adding. */
-export function firstQueued(database: Database, only?: readonly TaskId[]): TaskId | null {
-  const among = only === undefined ? '' : 'AND id IN (SELECT value FROM json_each(?))';
-  const sql = `SELECT id FROM tasks WHERE state = 'queued' ${among} ORDER BY priority, seq LIMIT 1`;
-  const values = only === undefined ? [] : [JSON.stringify(only)];
-  return database.get<Pick<TaskRow, 'id'>>(sql, ...values)?.id ?? null;
-}
-
 export function cancelTask(database: Database, id: TaskId): boolean {
   return database.transaction(() => {
     const state = stateOf(database, id);
@@ -162,6 +163,10 @@ function isFinal(state: TaskState | null): boolean {
   return state === 'succeeded' || state === 'failed' || state === 'cancelled';
 }
 
+function isAtWork(state: TaskState): boolean {
+  return state === 'running' || state === 'paused';
+}
+
 /**
  * Moves a task to another state if the machine has a way there, with its reason and times, and tells those that depend
  * on it. False where there is no way. Call it within a transaction.
@@ -177,8 +182,9 @@ export function moveTask(database: Database, id: TaskId, to: TaskState, reason: 
   } else if (to === 'succeeded') {
     database.run('UPDATE tasks SET startFrom = NULL WHERE id = ?', id);
   }
-  const sql = 'UPDATE tasks SET state = ?, reason = ?, endedAt = ? WHERE id = ? AND state = ?';
+  const sql = 'UPDATE tasks SET state = ?, reason = ?, endedAt = ?, heldBy = NULL WHERE id = ? AND state = ?';
   const moved = database.run(sql, to, reason, isFinal(to) ? now : null, id, from) === 1;
+  if (isAtWork(from) && !isAtWork(to)) release(database, id);
   if (moved && (isFinal(to) || isFinal(from))) tellDependants(database, id);
   return moved;
 }
@@ -268,14 +274,16 @@ function existing(database: Database, name: string, task: NewTask): TaskId {
   });
 }
 
+type Outsider = Pick<TaskRow, 'id' | 'state' | 'phase' | 'size' | 'chain'>;
+
 /** The tasks of earlier batches that `added` depends on. */
 function outsiders(
   database: Database,
   added: readonly { id: TaskId; dependsOn: readonly TaskId[] }[],
-): Map<TaskId, Pick<TaskRow, 'state' | 'phase'>> {
-  const found = new Map<TaskId, Pick<TaskRow, 'state' | 'phase'>>();
+): Map<TaskId, Outsider> {
+  const found = new Map<TaskId, Outsider>();
   for (const id of new Set(added.flatMap((task) => task.dependsOn))) {
-    const row = database.get<Pick<TaskRow, 'state' | 'phase'>>('SELECT state, phase FROM tasks WHERE id = ?', id);
+    const row = database.get<Outsider>('SELECT id, state, phase, size, chain FROM tasks WHERE id = ?', id);
     if (row !== null) found.set(id, row);
   }
   return found;

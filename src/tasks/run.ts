@@ -31,6 +31,8 @@ import { KILLED_BY_USER } from './supervise.ts';
 
 export interface RunOptions {
   readonly maxAgents: number;
+  /** Tasks that touch the same files are worked at once as well; not given: one after the other. */
+  readonly allowOverlap?: boolean | undefined;
   readonly engine: Engine;
   /** What agents reach, and how; null: nothing at all. */
   readonly gateway: GatewayOptions | null;
@@ -173,6 +175,7 @@ export class Run {
       maxAgents: options.maxAgents,
       adopted,
       only: options.only,
+      allowOverlap: options.allowOverlap,
       signal: control.stopStarting,
       host: host.name,
       engine: options.engine.name,

@@ -1,10 +1,20 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { killedRun, until } from '../support/killed-run.ts';
 import { Scratch } from '../support/scratch.ts';
 
 interface Event {
   type: string;
   task?: string;
   at: string;
+}
+
+/** The tasks that events of this type were about, in order. */
+function eventsOf(stdout: string, type: string): (string | undefined)[] {
+  const events = stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Event);
+  return events.filter((event) => event.type === type).map((event) => event.task);
 }
 
 let scratch: Scratch;
@@ -55,13 +65,7 @@ describe('the order of work', () => {
       await scratch.must(['submit', title, '--title', `order ${title}`, '--priority', priority]);
     }
     const stdout = await scratch.must(['run', '--json', '--max-agents', '1', '--engine-command', 'true']);
-    const started = stdout
-      .split('\n')
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as Event)
-      .filter((event) => event.type === 'task.started')
-      .map((event) => event.task);
-    expect(started).toEqual(['order-c', 'order-d', 'order-b', 'order-a']);
+    expect(eventsOf(stdout, 'task.started')).toEqual(['order-c', 'order-d', 'order-b', 'order-a']);
   });
 
   it('starts a task from the merge of what it depends on, and blocks it with the reason where that conflicts', async () => {
@@ -100,6 +104,86 @@ describe('the order of work', () => {
     await scratch.must(['submit', 'cat handed.txt > copied.txt', '--title', 'copies', '--depends-on', 'looks']);
     await scratch.orchestrate(['run', '--engine-command', 'sed 1,2d "$ORCHESTRATE_PROMPT_FILE" | sh']);
     expect(await scratch.must(['patch', 'show', 'copies'])).toContain('+a');
+  });
+});
+
+interface Task {
+  readonly status: string;
+  readonly reason: string | null;
+}
+
+/** A line of a batch; the demo engine's agent runs the script. */
+function line(title: string, script: string, more: Readonly<Record<string, unknown>> = {}): string {
+  return JSON.stringify({ title, description: `\`\`\`sh\n${script}\n\`\`\`\n`, ...more });
+}
+
+async function submit(to: Scratch, ...lines: readonly string[]): Promise<void> {
+  await to.write({ '../batch.jsonl': lines.join('\n') });
+  await to.must(['submit', '--batch', '../batch.jsonl']);
+}
+
+describe('the longest chain of work', () => {
+  it('is started first among tasks of equal priority', async () => {
+    await using repository = await Scratch.create();
+    const tail = line('tail', 'true', { dependsOn: ['head'], size: 'large' });
+    await submit(repository, line('short', 'true'), line('head', 'true', { key: 'head', size: 'small' }), tail);
+    const planned = await repository.json<{ tasks: { id: string }[] }>(['run', '--dry-run', '--engine', 'demo']);
+    const stdout = await repository.must(['run', '--json', '--max-agents', '1', '--engine', 'demo']);
+    expect(eventsOf(stdout, 'task.started')).toEqual(['head', 'tail', 'short']);
+    expect(planned.tasks.map(({ id }) => id)).toEqual(['head', 'tail', 'short']);
+  });
+});
+
+describe('tasks that are likely to touch the same files', () => {
+  const forever = 'sleep 600';
+  const held = { status: 'queued', reason: 'waits for holder: both touch src/auth.ts' };
+  let repository: Scratch;
+
+  beforeEach(async () => {
+    repository = await Scratch.create();
+    await submit(
+      repository,
+      line('holder', forever, { files: ['src/auth.ts'] }),
+      line('second', forever, { files: ['src/**'] }),
+      line('other', 'true', { files: ['docs/'] }),
+    );
+  });
+  afterEach(() => repository[Symbol.asyncDispose]());
+
+  const task = (id: string) => repository.json<Task>(['task', id]);
+  const comesTo = (id: string, status: string) => until(async () => (await task(id)).status === status);
+
+  it('run one after the other, the reason being shown meanwhile, while others go past', async () => {
+    const run = repository.orchestrate(['run', '--json', '--max-agents', '2', '--engine', 'demo']);
+    await comesTo('other', 'succeeded');
+    expect(await task('second')).toMatchObject(held);
+    expect(await repository.must(['status'])).toMatch(/^second +queued .* waits for holder: both touch src\/auth.ts$/m);
+    await repository.must(['kill', 'holder']);
+    await comesTo('second', 'running');
+    expect(await task('second')).toMatchObject({ reason: null });
+    await repository.must(['kill', 'second']);
+    const { stdout } = await run;
+    expect(eventsOf(stdout, 'task.started')).toEqual(['holder', 'other', 'second']);
+  });
+
+  it('run at once where that is asked', async () => {
+    const run = repository.orchestrate(['run', '--allow-overlap', '--max-agents', '2', '--engine', 'demo']);
+    await Promise.all([comesTo('holder', 'running'), comesTo('second', 'running')]);
+    for (const id of ['holder', 'second']) await repository.must(['kill', id]);
+    await run;
+  });
+
+  it('wait on when the coordinator is killed and the next one takes the work over', async () => {
+    await killedRun(repository, ['--max-agents', '1', '--engine', 'demo']);
+    const run = repository.orchestrate(['run', '--max-agents', '2', '--engine', 'demo']);
+    await comesTo('other', 'succeeded');
+    expect(await task('holder')).toMatchObject({ status: 'running' });
+    expect(await task('second')).toMatchObject(held);
+    await repository.must(['kill', 'holder']);
+    await comesTo('second', 'running');
+    await repository.must(['kill', 'second']);
+    await run;
+    expect(await task('second')).toMatchObject({ status: 'cancelled' });
   });
 });
 

@@ -45,7 +45,28 @@ describe('status', () => {
     expect(lines[0]).toBe('no run is at work');
     expect(lines[1]).toMatch(/^1 queued, 1 blocked, 0 running/);
     expect(lines[3]).toMatch(/^TASK +STATE +AGENT +PRIORITY +PHASE +HOST +AGE +COST +PATCH +WHY$/);
-    expect(lines[5]).toMatch(/^second +blocked .*waits for first$/);
+    expect(lines.slice(4, 6)).toEqual(['phase 1: 0 of 1 done', expect.stringMatching(/^first +queued /)]);
+    expect(lines[6]).toBe('phase 2: 0 of 1 done');
+    expect(lines[7]).toMatch(/^second +blocked .*waits for first$/);
+  });
+
+  it('is phase by phase, each in the order of work; the JSON stays in the order of adding', async () => {
+    await finishTask(scratch, { title: 'Done' });
+    const batch = [
+      { title: 'Later', dependsOn: ['done', 'short'] },
+      { title: 'Short', key: 'short', size: 'small' },
+      { title: 'Long', size: 'large' },
+      { title: 'Low', size: 'large', priority: 'low' },
+    ];
+    const lines = batch.map((task) => JSON.stringify({ description: task.title, ...task }));
+    await scratch.write({ '../batch.jsonl': lines.join('\n') });
+    await scratch.must(['submit', '--batch', '../batch.jsonl']);
+    const shown = (await scratch.must(['status'])).trimEnd().split('\n').slice(4);
+    expect(shown.map((line) => line.replace(/ {2}.*/, ''))).toEqual([
+      ...['phase 1: 1 of 4 done', 'done', 'long', 'short', 'low', 'phase 2: 0 of 1 done', 'later'],
+    ]);
+    const { tasks } = await scratch.json<{ tasks: { id: string }[] }>(['status']);
+    expect(tasks.map(({ id }) => id)).toEqual(['done', 'later', 'short', 'long', 'low']);
   });
 
   it('is the same by the short way and through the parser', async () => {

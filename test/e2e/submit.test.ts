@@ -154,6 +154,28 @@ describe('submit --batch', () => {
     expect((await scratch.json<{ tasks: unknown[] }>(['status'])).tasks).toEqual([]);
   });
 
+  it('takes likely files and a size, which `task` shows, and refuses what is too much of them', async () => {
+    const files = ['src/auth/**', 'README.md'];
+    await scratch.must(['submit', '--batch', await batch([{ description: 'known', files, size: 'small' }])]);
+    expect(await scratch.json(['task', 'known'])).toMatchObject({ files, size: 'small' });
+    const text = await scratch.must(['task', 'known']);
+    expect(text).toMatch(/^ {2}size +small$/m);
+    expect(text).toMatch(/^ {2}files +src\/auth\/\*\*, README\.md$/m);
+    await scratch.must(['submit', 'nothing known']);
+    expect(await scratch.json(['task', 'nothing-known'])).toMatchObject({ files: [], size: 'medium' });
+
+    const wrong = await batch([
+      { description: 'x', size: 'huge' },
+      { description: 'x', files: Array.from({ length: 51 }, (_, i) => `f${i}`) },
+      { description: 'x', files: ['a'.repeat(1001), ''] },
+    ]);
+    const { stderr, exitCode } = await scratch.orchestrate(['submit', '--batch', wrong]);
+    expect(exitCode).toBe(2);
+    for (const said of ['1: size: ', '2: files: has more', '3: files.0: is longer', '3: files.1: is empty']) {
+      expect(stderr).toContain(`tasks.jsonl:${said}`);
+    }
+  });
+
   it('refuses a cycle and an empty file', async () => {
     const cycle = await batch([
       { description: 'a', key: 'a', dependsOn: ['b'] },

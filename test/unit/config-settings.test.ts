@@ -57,6 +57,7 @@ describe('layers', () => {
       roles: {},
       effort: null,
       network: 'model',
+      allowOverlap: false,
       allow: [],
       registries: {},
       budget: { usd: null, tokens: null },
@@ -114,6 +115,7 @@ describe('layers', () => {
   it('reads every key in its written form', async () => {
     const user = [
       'max-agents: 5',
+      'allow-overlap: true',
       'engine: mine',
       "engines: { mine: { command: ./agent.sh, env: [ANTHROPIC_BASE_URL], usage: 'in (?<input>[0-9]+)' } }",
       'model: some-model',
@@ -143,6 +145,7 @@ describe('layers', () => {
     const mine = { command: './agent.sh', env: ['ANTHROPIC_BASE_URL'], usage: 'in (?<input>[0-9]+)' };
     expect((await load({ user })).settings).toEqual({
       maxAgents: 5,
+      allowOverlap: true,
       engine: { name: 'mine', definition: mine },
       engines: { mine },
       model: 'some-model',

@@ -225,8 +225,31 @@ describe('migrations', () => {
     older.close();
     expect(errorOf(() => openStateForReading(directory))).toMatchObject({ kind: 'environment', code: 'STATE_OLDER' });
     const state = openState(directory);
-    expect(state.tasks()).toMatchObject([{ id: 'kept', files: [], size: 'medium', routing: null, chain: 1 }]);
+    expect(state.tasks()).toMatchObject([{ id: 'kept', files: [], size: 'medium', routing: null, chain: 3 }]);
     expect(state.installation).toMatch(/^[0-9a-f]{12}$/);
+    state.close();
+  });
+
+  it('find out how much work waits for each task, up to a bound', () => {
+    const older = databaseWith(firstMigrations(2));
+    const add = (seq: number, id: string, dependsOn: readonly string[]) => {
+      const what = { title: id, description: id, agent: 'general', priority: 1, state: 'queued', phase: 1 };
+      older.insert('tasks', { seq, id, ...what, createdAt: '2026-01-01T00:00:00.000Z' });
+      for (const on of dependsOn) older.insert('dependencies', { task: id, dependsOn: on });
+    };
+    for (const [i, [id, on]] of [
+      ['a', ''],
+      ['b', ''],
+      ['c', 'ab'],
+      ['d', 'ac'],
+    ].entries())
+      add(i, `${id}`, [...`${on}`]);
+    for (let i = 0; i < 150; i += 1) add(10 + i, `n${i}`, i === 0 ? [] : [`n${i - 1}`]);
+    older.close();
+    const state = openState(directory);
+    const chain = (id: string) => state.task(id as TaskId).chain;
+    expect(['a', 'b', 'c', 'd'].map(chain)).toEqual([9, 9, 6, 3]);
+    expect(['n149', 'n148', 'n51', 'n50', 'n0'].map(chain)).toEqual([3, 6, 297, 300, 300]);
     state.close();
   });
 

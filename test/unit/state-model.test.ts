@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { AttemptEnd, RunRecord } from '../../src/state/records.ts';
+import type { AttemptEnd, RunRecord, TaskRecord } from '../../src/state/records.ts';
 import { openState, type State } from '../../src/state/state.ts';
 import { phasesOf } from '../../src/tasks/phases.ts';
 import {
@@ -18,6 +18,7 @@ import {
   type PatchState,
   PRIORITIES,
   type RunId,
+  TASK_SIZES,
   type TaskId,
 } from '../../src/types.ts';
 
@@ -80,19 +81,49 @@ function isNewest(real: Real, run: RunRecord): boolean {
   return run === real.runs.at(-1);
 }
 
+const WEIGHTS = { small: 1, medium: 3, large: 8 };
+const FILES = ['src/a.ts', 'src/b.ts', 'src/', 'README.md'];
+
+function chainOf(task: TaskRecord, all: readonly TaskRecord[]): number {
+  const above = all.filter((other) => other.dependsOn.includes(task.id)).map((other) => chainOf(other, all));
+  return WEIGHTS[task.size] + Math.max(0, ...above);
+}
+
+function doOverlap(a: TaskRecord, b: TaskRecord): boolean {
+  const covers = (one: string, other: string) => one === other || (one.endsWith('/') && other.startsWith(one));
+  return a.files.some((one) => b.files.some((other) => covers(one, other) || covers(other, one)));
+}
+
+function isAtWork(task: TaskRecord): boolean {
+  return task.state === 'running' || task.state === 'paused';
+}
+
+/** In the order in which they are claimed, whatever stands in their way. */
+function inOrder(tasks: readonly TaskRecord[]): TaskRecord[] {
+  const rank = (task: TaskRecord) => PRIORITIES.indexOf(task.priority) * 1e9 - chainOf(task, tasks) * 1e5 + task.seq;
+  return tasks.filter((task) => task.state === 'queued').sort((a, b) => rank(a) - rank(b));
+}
+
 const addBatch = fc
   .record({
-    priorities: fc.array(fc.constantFrom(...PRIORITIES), { minLength: 1, maxLength: 4 }),
+    added: fc.array(
+      fc.record({
+        priority: fc.constantFrom(...PRIORITIES),
+        size: fc.constantFrom(...TASK_SIZES),
+        files: fc.subarray(FILES, { maxLength: 2 }),
+      }),
+      { minLength: 1, maxLength: 4 },
+    ),
     titles: fc.constantFrom('same title', 'другой', 'x'),
     below: fc.array(fc.tuple(fc.nat(3), fc.nat(40)), { maxLength: 6 }),
   })
   .map(
-    ({ priorities, titles, below }): Act =>
+    ({ added, titles, below }): Act =>
       (_, { state }) => {
         const known = state.tasks().map((task) => task.id);
         state.addTasks(
-          priorities.map((priority, i) => ({
-            ...{ title: titles, description: '', agent: 'general', priority, key: `k${i}` },
+          added.map((chosen, i) => ({
+            ...{ ...chosen, title: titles, description: '', agent: 'general', key: `k${i}` },
             dependsOn: below
               .filter(([of]) => of === i)
               .map(([, on]) => (on % 2 === 0 && i > 0 ? `k${on % i}` : pick(known, on)))
@@ -102,17 +133,25 @@ const addBatch = fc
       },
   );
 
-const claim = fc.nat(20).map(
-  (nth): Act =>
+const claim = fc.tuple(fc.nat(20), fc.nat(5)).map(
+  ([nth, asked]): Act =>
     (model, real) => {
       // Mostly the newest run, sometimes one that was replaced.
       const run = (nth > 2 ? real.runs.at(-1) : pick(real.runs, nth)) as RunRecord;
-      const queued = real.state.tasks().filter((task) => task.state === 'queued');
-      const rank = (task: (typeof queued)[number]) => PRIORITIES.indexOf(task.priority) * 1e6 + task.seq;
-      const expected = isNewest(real, run) ? queued.sort((a, b) => rank(a) - rank(b))[0] : undefined;
-      const claimed = real.state.claimNext(run, PLACE);
+      const allowOverlap = asked === 0;
+      const before = real.state.tasks();
+      const isHeld = (task: TaskRecord) => before.some((other) => isAtWork(other) && doOverlap(task, other));
+      const queued = inOrder(before);
+      const free = queued.find((task) => allowOverlap || !isHeld(task));
+      const expected = isNewest(real, run) ? free : undefined;
+      const claimed = real.state.claimNext(run, { ...PLACE, allowOverlap });
       expect(claimed?.task.id).toBe(expected?.id);
+      if (isNewest(real, run)) {
+        const passedOver = expected === undefined ? queued : queued.slice(0, queued.indexOf(expected));
+        for (const { id } of passedOver) expect(real.state.task(id).reason).toMatch(/^waits for .*: both touch /);
+      }
       if (claimed === null) return;
+      expect(claimed.task.reason).toBeNull();
       expect(claimed.attempt.id).toBe(`${claimed.task.id}.${(expected?.attempts ?? 0) + 1}`);
       model.claimed.push(claimed.attempt.id);
       const newest = claimed.task.dependsOn.map((on) => real.state.patchOf(on)?.id);
@@ -132,6 +171,17 @@ const moveOn = fc.tuple(fc.nat(), fc.nat(20), fc.boolean()).map(
         ? real.state.attemptStarted(id, run.fence, { tree: OID, commit: OID })
         : real.state.attemptCollecting(id, run.fence);
       expect(moved).toBe(isNewest(real, run) && before === (started ? 'creating' : 'running'));
+    },
+);
+
+const pause = fc.tuple(fc.nat(), fc.nat(20), fc.boolean()).map(
+  ([which, nth, on]): Act =>
+    (_, real) => {
+      const task = pick(real.state.tasks().filter(isAtWork), which);
+      const run = (nth > 2 ? real.runs.at(-1) : pick(real.runs, nth)) as RunRecord;
+      if (task === undefined) return;
+      const paused = real.state.pauseTask(task.id, run.fence, on ? 'a pause' : null);
+      expect(paused).toBe(isNewest(real, run) && (on || task.state === 'paused'));
     },
 );
 
@@ -264,7 +314,7 @@ function checkInvariants(model: Model, { state }: Real): void {
   const unended = state.unendedAttempts();
   expect(unended.map((attempt) => attempt.task).sort()).toEqual(
     tasks
-      .filter((task) => task.state === 'running')
+      .filter(isAtWork)
       .map((task) => task.id)
       .sort(),
   );
@@ -272,6 +322,12 @@ function checkInvariants(model: Model, { state }: Real): void {
   if ('cycle' in graph) throw new Error('a cycle was accepted');
   for (const task of tasks) {
     expect(task.phase).toBe(graph.phases.get(task.id));
+    expect(task.chain, task.id).toBe(chainOf(task, tasks));
+    const holder = task.state === 'queued' ? /^waits for (.*): both touch /.exec(task.reason ?? '')?.[1] : undefined;
+    if (holder !== undefined) {
+      const by = byId.get(holder as TaskId);
+      expect(by !== undefined && isAtWork(by) && doOverlap(task, by), `${task.id}: ${task.reason}`).toBe(true);
+    }
     const attempts = state.attemptsOf(task.id);
     expect(attempts.map((attempt) => attempt.id)).toEqual(attempts.map((_, i) => `${task.id}.${i + 1}`));
     expect(task.attempts).toBe(attempts.length);
@@ -290,6 +346,7 @@ it('keeps its invariants under any sequence of operations', { timeout: 120_000 }
     { weight: 3, arbitrary: addBatch },
     { weight: 6, arbitrary: claim },
     { weight: 4, arbitrary: moveOn },
+    { weight: 1, arbitrary: pause },
     { weight: 6, arbitrary: endOne },
     { weight: 1, arbitrary: block },
     { weight: 3, arbitrary: movePatch },
