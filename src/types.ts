@@ -15,6 +15,10 @@ export type ObjectId = Brand<string, 'ObjectId'>;
 export const PRIORITIES = ['high', 'normal', 'low'] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
+/** How much work a task is: an hour or less of an agent, a few hours, more than that. */
+export const TASK_SIZES = ['small', 'medium', 'large'] as const;
+export type TaskSize = (typeof TASK_SIZES)[number];
+
 export const TASK_STATES = ['queued', 'blocked', 'running', 'paused', 'succeeded', 'failed', 'cancelled'] as const;
 export type TaskState = (typeof TASK_STATES)[number];
 
@@ -47,6 +51,10 @@ export const PATCH_STATES = [
   'salvaged',
 ] as const;
 export type PatchState = (typeof PATCH_STATES)[number];
+
+/** What an agent or a person wrote for others, and what a finished task leaves by itself. */
+export const NOTE_KINDS = ['note', 'summary'] as const;
+export type NoteKind = (typeof NOTE_KINDS)[number];
 
 /** What another terminal may ask of the run that is at work. `stop` lets agents finish, `stop-now` salvages their work. */
 export const REQUEST_KINDS = ['kill', 'stop', 'stop-now'] as const;

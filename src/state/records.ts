@@ -12,6 +12,7 @@ import type {
   RunId,
   StopCause,
   TaskId,
+  TaskSize,
   TaskState,
   Usage,
 } from '../types.ts';
@@ -30,6 +31,13 @@ export interface TaskRecord {
   readonly dependsOn: readonly TaskId[];
   /** 1 + the longest chain of dependencies below it. */
   readonly phase: number;
+  /** Who or what chose its role, as a phrase; null: nobody said. */
+  readonly routing: string | null;
+  /** Paths and globs that it will probably touch. */
+  readonly files: readonly string[];
+  readonly size: TaskSize;
+  /** The longest chain of work that begins with it. */
+  readonly chain: number;
   readonly plan: string | null;
   readonly createdAt: string;
   /** Of the newest attempt; null while it waits. */
@@ -42,7 +50,10 @@ export interface TaskRecord {
 }
 
 /** What a list of tasks shows: everything but the long text. */
-export type TaskSummary = Omit<TaskRecord, 'description' | 'plan' | 'createdAt' | 'startFrom'>;
+export type TaskSummary = Omit<
+  TaskRecord,
+  'description' | 'routing' | 'files' | 'size' | 'chain' | 'plan' | 'createdAt' | 'startFrom'
+>;
 
 export interface AttemptRecord {
   readonly id: AttemptId;
@@ -117,10 +128,48 @@ export interface NewTask {
   readonly description: string;
   readonly agent: string;
   readonly priority: Priority;
+  readonly routing?: string | null;
+  /** Default: none known. */
+  readonly files?: readonly string[];
+  /** Default: medium. */
+  readonly size?: TaskSize;
+  /** The plan that it is of. */
+  readonly plan?: string | null;
   /** Ids, or `key`s of the same batch (a key goes before an id of the same name). */
   readonly dependsOn: readonly string[];
   /** A name for this task within its batch. */
   readonly key?: string;
+}
+
+export interface PlanSummary {
+  readonly id: string;
+  readonly goal: string;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  /** Its tasks are queued since then, and it does not change any more; null: it is a draft. */
+  readonly approvedAt: string | null;
+  readonly taskCount: number;
+}
+
+export interface PlanRecord extends Omit<PlanSummary, 'taskCount'> {
+  /** Of this revision, as it was written; what it means is for src/plan/ to say. */
+  readonly document: unknown;
+  readonly revision: number;
+  /** What was on the screen, as it was written; null: nothing was. */
+  readonly view: unknown;
+  /** The change that undoing takes back, and that redoing does again; null: there is none. */
+  readonly undoes: string | null;
+  readonly redoes: string | null;
+  /** What it became. */
+  readonly tasks: readonly TaskId[];
+}
+
+/** Something that was said about a plan. */
+export interface PlanMessage {
+  readonly from: 'you' | 'planner';
+  readonly text: string;
+  /** ISO 8601, UTC. */
+  readonly at: string;
 }
 
 /** How an attempt ended, and what becomes of its task. */

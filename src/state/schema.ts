@@ -18,11 +18,13 @@ import {
 import {
   ATTEMPT_OUTCOMES,
   type AttemptId,
+  NOTE_KINDS,
   type ObjectId,
   PATCH_STATES,
   REQUEST_KINDS,
   type RunId,
   STOP_CAUSES,
+  TASK_SIZES,
   TASK_STATES,
   type TaskId,
 } from '../types.ts';
@@ -41,11 +43,46 @@ export const meta = sqliteTable('meta', {
 export const plans = sqliteTable('plans', {
   id: text().primaryKey(),
   goal: text().notNull(),
-  /** The plan as data (JSON). */
+  /** The plan as data (JSON): that of the revision that counts. */
   document: text().notNull(),
   createdAt: text().notNull(),
+  updatedAt: text().notNull().default(''),
   approvedAt: text(),
+  /** Which of its revisions counts: undoing moves it back, redoing forward. */
+  revision: integer().notNull().default(1),
+  /** What was on the screen (JSON): the chosen task, a line half typed; null: nothing was. */
+  view: text(),
 });
+
+/** Every change of a plan, so that it can be taken back later as well. */
+export const planRevisions = sqliteTable(
+  'plan_revisions',
+  {
+    plan: text()
+      .notNull()
+      .references(() => plans.id),
+    revision: integer().notNull(),
+    /** What the change was, for people: `split build-frontend`. */
+    change: text().notNull(),
+    document: text().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.plan, table.revision] })],
+);
+
+/** What was said about a plan. */
+export const planMessages = sqliteTable(
+  'plan_messages',
+  {
+    seq: integer().primaryKey({ autoIncrement: true }),
+    plan: text()
+      .notNull()
+      .references(() => plans.id),
+    from: text({ enum: ['you', 'planner'] }).notNull(),
+    text: text().notNull(),
+    createdAt: text().notNull(),
+  },
+  (table) => [index('plan_messages_of_plan').on(table.plan, table.seq)],
+);
 
 export const tasks = sqliteTable(
   'tasks',
@@ -55,8 +92,15 @@ export const tasks = sqliteTable(
     title: text().notNull(),
     description: text().notNull(),
     agent: text().notNull(),
+    /** Who or what chose the role. */
+    routing: text(),
     /** Index into PRIORITIES: the lower, the earlier. */
     priority: integer().notNull(),
+    /** Files that it will probably touch (JSON array of paths and globs). */
+    files: text().notNull().default('[]'),
+    size: text({ enum: TASK_SIZES }).notNull().default('medium'),
+    /** The longest chain of work that begins with it, by size: among equals the longest is started first. */
+    chain: integer().notNull().default(1),
     state: text({ enum: TASK_STATES }).notNull(),
     reason: text(),
     /** 1 + the longest chain of dependencies below it; a task's dependencies never change once it is added. */
@@ -206,6 +250,10 @@ export const notes = sqliteTable('notes', {
   seq: integer().primaryKey({ autoIncrement: true }),
   /** The attempt that left it; null: a person did. */
   attempt: attemptId().references(() => attempts.id),
+  /** `summary`: what a finished task leaves by itself. */
+  kind: text({ enum: NOTE_KINDS }).notNull().default('note'),
+  /** The same for the same note told twice, because a coordinator was killed in between. */
+  source: text().unique(),
   text: text().notNull(),
   createdAt: text().notNull(),
 });

@@ -24,7 +24,19 @@ import { directFoundations, foundationsOf } from './foundations.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import { addNote, type Note, newestNotes } from './notes.ts';
 import * as patches from './patches.ts';
-import type { AttemptEnd, AttemptRecord, NewTask, PatchRecord, RunRecord, TaskRecord, TaskSummary } from './records.ts';
+import * as plans from './plans.ts';
+import type {
+  AttemptEnd,
+  AttemptRecord,
+  NewTask,
+  PatchRecord,
+  PlanMessage,
+  PlanRecord,
+  PlanSummary,
+  RunRecord,
+  TaskRecord,
+  TaskSummary,
+} from './records.ts';
 import { addRequest, type Request, takeRequests } from './requests.ts';
 import { resolvePatch, resolveTask, unknownTask } from './resolve.ts';
 import * as runs from './runs.ts';
@@ -151,6 +163,60 @@ export class State {
    */
   retryTask(id: TaskId, how: { readonly from: AttemptId | null }): boolean {
     return tasks.retryTask(this.#database, id, how.from);
+  }
+
+  /** A new draft; its id is the slug of its goal. */
+  addPlan(goal: string, first: plans.NewRevision): PlanRecord {
+    return plans.addPlan(this.#database, goal, first);
+  }
+
+  /** The one that was changed last in front. */
+  plans(): PlanSummary[] {
+    return plans.planSummaries(this.#database);
+  }
+
+  /** Throws UNKNOWN_PLAN (usage). */
+  plan(id: string): PlanRecord {
+    const plan = plans.findPlan(this.#database, id);
+    if (plan === null) throw plans.unknownPlan(id);
+    return plan;
+  }
+
+  /** The plan with exactly this id, else the only one whose id starts so. Errors (usage): UNKNOWN_PLAN, AMBIGUOUS_ID. */
+  resolvePlan(idOrPrefix: string): string {
+    return plans.resolvePlan(this.#database, idOrPrefix);
+  }
+
+  /**
+   * The plan is something else from now on; what could be done again cannot any more. Null, and nothing is changed, where it
+   * is no longer at revision `from` (another terminal changed it) or was approved.
+   */
+  changePlan(id: string, from: number, next: plans.NewRevision): PlanRecord | null {
+    return plans.changePlan(this.#database, id, from, next);
+  }
+
+  /** Takes the last change back (-1), or does it again (1). Null where there is none, and as `changePlan`. */
+  stepPlan(id: string, from: number, by: -1 | 1): PlanRecord | null {
+    return plans.stepPlan(this.#database, id, from, by);
+  }
+
+  /** Remembers what is on the screen, as JSON; null: nothing. */
+  setPlanView(id: string, view: unknown): void {
+    plans.setPlanView(this.#database, id, view);
+  }
+
+  addPlanMessage(id: string, message: Omit<PlanMessage, 'at'>): void {
+    plans.addPlanMessage(this.#database, id, message);
+  }
+
+  /** In order. */
+  planMessages(id: string): PlanMessage[] {
+    return plans.planMessagesOf(this.#database, id);
+  }
+
+  /** Queues a plan's tasks, all at once, and closes it. Null as for `changePlan`. Errors as `addTasks`. */
+  approvePlan(id: string, from: number, added: readonly NewTask[]): TaskRecord[] | null {
+    return plans.approvePlan(this.#database, id, from, added);
   }
 
   /** Asks something of the run that is at work; `task` null: of all of it. Whatever no run took is void for later ones. */

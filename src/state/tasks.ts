@@ -14,6 +14,7 @@ type DependencyRow = typeof dependencies.$inferSelect;
 
 /** As many dependencies are named in a reason; the rest is counted. */
 const MAX_NAMED = 10;
+const NO_FILES: readonly string[] = [];
 
 export function addTasks(database: Database, added: readonly NewTask[]): TaskRecord[] {
   return database.transaction(() => {
@@ -31,12 +32,12 @@ export function addTasks(database: Database, added: readonly NewTask[]): TaskRec
     const records = added.map((task, i): TaskRecord => {
       const { id, dependsOn } = at(resolved, i);
       const reason = waitReason(dependsOn.map((on) => ({ id: on, state: outside.get(on)?.state ?? 'queued' })));
-      const { title, description, agent, priority } = task;
+      const { title, description, agent, priority, routing = null, files = [], size = 'medium', plan = null } = task;
       const phase = graph.phases.get(id) ?? 1;
       const state: TaskState = reason === null ? 'queued' : 'blocked';
       return {
-        ...{ seq: first + i, id, title, description, agent, priority, state, reason, dependsOn, phase },
-        ...{ plan: null, createdAt, startedAt: null, endedAt: null, attempts: 0, startFrom: null },
+        ...{ seq: first + i, id, title, description, agent, routing, priority, state, reason, dependsOn, phase },
+        ...{ files, size, chain: 1, plan, createdAt, startedAt: null, endedAt: null, attempts: 0, startFrom: null },
       };
     });
     for (const task of records) insertTask(database, task);
@@ -230,11 +231,12 @@ function dependenciesOf(database: Database, id: TaskId): TaskId[] {
 }
 
 function insertTask(database: Database, task: TaskRecord): void {
-  const sql = `INSERT INTO tasks (seq, id, title, description, agent, priority, state, reason, phase, createdAt)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-  const { seq, id, title, description, agent, priority, state, reason, phase, createdAt } = task;
-  const rank = PRIORITIES.indexOf(priority);
-  database.run(sql, seq, id, title, description, agent, rank, state, reason, phase, createdAt);
+  const { seq, id, title, description, agent, routing, priority, state, reason, phase, createdAt } = task;
+  database.insert('tasks', {
+    ...{ seq, id, title, description, agent, routing, state, reason, phase, createdAt },
+    ...{ priority: PRIORITIES.indexOf(priority), files: JSON.stringify(task.files), size: task.size },
+    ...{ chain: task.chain, plan: task.plan },
+  });
 }
 
 function newIds(database: Database, added: readonly NewTask[]): TaskId[] {
@@ -299,6 +301,10 @@ function recordOf(row: TaskRow, dependsOn: readonly TaskId[]): TaskRecord {
     reason: row.reason,
     dependsOn,
     phase: row.phase,
+    routing: row.routing,
+    files: row.files === '[]' ? NO_FILES : (JSON.parse(row.files) as string[]),
+    size: row.size,
+    chain: row.chain,
     plan: row.plan,
     createdAt: row.createdAt,
     startedAt: row.startedAt,

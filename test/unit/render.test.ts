@@ -24,7 +24,18 @@ const task: TaskRecord = {
     agent: 'test-engineer',
     priority: 'normal',
   },
-  ...{ state: 'succeeded', reason: null, dependsOn: [], phase: 1, plan: null, createdAt: '2026-01-01T00:00:00.000Z' },
+  ...{
+    state: 'succeeded',
+    reason: null,
+    dependsOn: [],
+    phase: 1,
+    plan: null,
+    routing: null,
+    files: [],
+    size: 'medium',
+    chain: 1,
+    createdAt: '2026-01-01T00:00:00.000Z',
+  },
   ...{ startedAt: '2026-01-01T00:01:00.000Z', endedAt: '2026-01-01T00:02:00.000Z', attempts: 1, startFrom: null },
 };
 const attempt: AttemptRecord = {

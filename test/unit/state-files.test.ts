@@ -219,12 +219,13 @@ describe('migrations', () => {
 
   it('bring an older state up to date and keep what it holds', () => {
     const older = databaseWith(firstMigrations(1));
-    addTasks(older, [{ ...TASK, title: 'kept' }]);
+    const what = { title: 'kept', description: 'kept', agent: 'general', priority: 1, state: 'queued', phase: 1 };
+    older.insert('tasks', { seq: 1, id: 'kept', ...what, createdAt: '2026-01-01T00:00:00.000Z' });
     expect(versionOf(older)).toBe('older');
     older.close();
     expect(errorOf(() => openStateForReading(directory))).toMatchObject({ kind: 'environment', code: 'STATE_OLDER' });
     const state = openState(directory);
-    expect(state.tasks().map((task) => task.id)).toEqual(['kept']);
+    expect(state.tasks()).toMatchObject([{ id: 'kept', files: [], size: 'medium', routing: null, chain: 1 }]);
     expect(state.installation).toMatch(/^[0-9a-f]{12}$/);
     state.close();
   });

@@ -105,9 +105,10 @@ describe('adding tasks', () => {
   it('lists tasks without their long text, otherwise the same', () => {
     const [first] = state.addTasks([task('ärgs "quoted"\n', { description: 'long', priority: 'high' })]);
     state.addTasks([task('second', { dependsOn: [first?.id ?? ''] })]);
+    const long = ['description', 'routing', 'files', 'size', 'chain', 'plan', 'createdAt', 'startFrom'];
     const whole = state
       .tasks()
-      .map(({ description: _, plan: __, createdAt: ___, startFrom: ____, ...summary }) => summary);
+      .map((one) => Object.fromEntries(Object.entries(one).filter(([name]) => !long.includes(name))));
     expect(state.summaries()).toEqual(whole);
   });
 
