@@ -35,7 +35,7 @@ const FURTHER = 0.5;
 const IN_DESCRIPTION = 0.4;
 const FOR_FILES = 5;
 /** With fewer points nothing was said. */
-const LEAST = 2;
+const LEAST = 1.5;
 
 const READ_OF_TITLE = 1_000;
 /** What comes after the beginning of a description is mostly material, such as logs. */

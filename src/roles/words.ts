@@ -24,7 +24,7 @@ export function wordsOf(text: string, isKnown: (stem: string) => boolean): Word[
 export function stemOf(word: string): string {
   const lower = word.toLowerCase();
   const singular = lower.length > 3 ? lower.replace(/(?<!s|u|i)s$/, '').replace(/ie$/, 'y') : lower;
-  const bare = singular.replace(/(?<=.{3})(?:ing|ed)$/, '');
+  const bare = singular.replace(/(?<=.{3})(?:ing|ed|ly)$/, '');
   const single = bare === singular ? bare : bare.replace(/([^aeiouls])\1$/, '$1');
   return single.length > 4 || bare !== singular ? single.replace(/(?<=.{2})e$/, '') : single;
 }
