@@ -83,7 +83,7 @@ export function routeTask(task: RoutedTask, own: readonly OwnRole[] = []): Routi
   const description = (task.description ?? '').slice(0, READ_OF_DESCRIPTION);
   const words = wordsOf(title, (stem) => KNOWN_STEMS.has(stem));
   const more = wordsOf(description, (stem) => KNOWN_STEMS.has(stem));
-  const said = [...signsOf(words, 1), ...signsOf(more, IN_DESCRIPTION), ...ownSigns(own, words)];
+  const said = [...signsOf(words, more), ...ownSigns(own, words)];
   const files = fileVotes(task.files?.length ? task.files : pathsIn(`${title} ${description}`));
   const named = [...new Set([...said, ...files].map((sign) => sign.role))];
   const scores = Object.fromEntries(
@@ -101,26 +101,30 @@ export function routeTask(task: RoutedTask, own: readonly OwnRole[] = []): Routi
   return { role: best, reason: reason.filter(Boolean).join('; '), scores };
 }
 
-/** What the words say, each word and phrase once, the longest phrase at each place. */
-function signsOf(words: readonly Word[], factor: number): Sign[] {
-  const start = factor === 1 ? words.findIndex((word) => !LEAD.has(word.stem)) : -1;
+/** What the words say, each word and phrase once (in the title if it is there), the longest phrase at each place. */
+function signsOf(title: readonly Word[], description: readonly Word[]): Sign[] {
+  const start = title.findIndex((word) => !LEAD.has(word.stem));
   const found = new Map<string, readonly Sign[]>();
-  for (let i = 0; i < words.length; ) {
-    const { phrase, length } = longest(words, i, i === start);
-    if (phrase !== null && !found.has(phrase)) {
-      const written = words
-        .slice(i, i + length)
-        .map((word) => word.written)
-        .join(' ');
-      const signs = SIGNS.get(phrase) ?? [];
-      found.set(
-        phrase,
-        signs.map(({ role, points }) => ({ role, points: points * factor, written })),
-      );
+  for (const words of [title, description]) {
+    for (let i = 0; i < words.length; ) {
+      const { phrase, length } = longest(words, i, words === title && i === start);
+      if (phrase !== null && !found.has(phrase)) {
+        const written = textOf(words.slice(i, i + length));
+        const factor = words === title ? 1 : IN_DESCRIPTION;
+        const signs = SIGNS.get(phrase) ?? [];
+        found.set(
+          phrase,
+          signs.map(({ role, points }) => ({ role, points: points * factor, written })),
+        );
+      }
+      i += length;
     }
-    i += length;
   }
   return [...found.values()].flat();
+}
+
+function textOf(words: readonly Word[]): string {
+  return words.map((word) => word.written).join(' ');
 }
 
 function longest(words: readonly Word[], i: number, isStart: boolean): { phrase: string | null; length: number } {

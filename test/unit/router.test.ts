@@ -85,6 +85,11 @@ describe('routeTask', () => {
     );
   });
 
+  it('counts what the description repeats once', () => {
+    const title = 'Style the React button';
+    expect(routeTask({ title, description: title })).toEqual(routeTask({ title }));
+  });
+
   it('is not won by saying one thing often', () => {
     const title = 'Fix the XSS';
     expect(routeTask({ title, description: 'React CSS. '.repeat(1000) }).role).toBe('security-engineer');
