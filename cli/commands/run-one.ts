@@ -3,6 +3,7 @@
 import type { Context } from '../context.ts';
 import { thinkingOf } from '../engines.ts';
 import type { RunOptions } from '../options.ts';
+import { roleText } from '../role-of.ts';
 import { workWatched } from '../work.ts';
 
 /** Resolves to the exit code: 0 also when the user does not want the patch now. */
@@ -15,7 +16,7 @@ export async function runOne(
   const { settings } = await context.settings(options.settings, { trust: options.trust });
   if (options.dryRun) {
     const { dryRun } = await import('./run-dry.ts');
-    if (!context.json) context.print(`Would queue “${wanted.title}” for ${wanted.agent} and work it alone.\n`);
+    if (!context.json) context.print(`Would queue “${wanted.title}” for ${roleText(wanted)} and work it alone.\n`);
     await dryRun(context, settings, [{ ...wanted, id: null, phase: 1 }]);
     return 0;
   }
@@ -24,6 +25,7 @@ export async function runOne(
   const state = await context.state();
   const [task] = state.addTasks([wanted]);
   if (task === undefined) return 0;
+  if (!context.json) context.note(`Role: ${roleText(task)}`);
   const { exitCode } = await workWatched(context, { state, settings, only: [task.id] });
   const patch = state.patchOf(task.id);
   if (patch === null) {

@@ -3,11 +3,11 @@
 import { z } from 'zod';
 import { OrchestrateError, usageError } from '../../src/errors.ts';
 import { planTaskSchema } from '../../src/plan/plan.ts';
-import { checkRole, DEFAULT_ROLE } from '../../src/roles/catalogue.ts';
 import type { NewTask } from '../../src/state/records.ts';
 import { titleOf } from '../../src/tasks/slug.ts';
 import { PRIORITIES, type Priority } from '../../src/types.ts';
 import { problemOf } from '../new-task.ts';
+import { roleOf } from '../role-of.ts';
 
 const batchLine = z.strictObject({
   title: z.string().trim().optional(),
@@ -106,10 +106,12 @@ function parseLine(
   }
   const { data } = parsed;
   try {
+    const { description } = data;
+    const title = data.title || titleOf(description);
     const task: NewTask = {
-      title: data.title || titleOf(data.description),
-      description: data.description,
-      agent: checkRole(data.agent ?? DEFAULT_ROLE),
+      title,
+      description,
+      ...roleOf({ title, description }, data.agent ?? null),
       priority: data.priority ?? priority,
       dependsOn: data.dependsOn ?? [],
       files: data.files,

@@ -3,7 +3,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { environmentError, usageError } from '../../src/errors.ts';
-import { checkRole, DEFAULT_ROLE } from '../../src/roles/catalogue.ts';
 import { sanitiseLine } from '../../src/sanitise.ts';
 import type { NewTask, TaskRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
@@ -14,6 +13,7 @@ import { DESCRIPTION_LIMIT, problemOf } from '../new-task.ts';
 import type { SubmitOptions } from '../options.ts';
 import { taskJsonOf } from '../render/json.ts';
 import { tableOf } from '../render/text.ts';
+import { roleOf, roleText } from '../role-of.ts';
 
 const BATCH_LIMIT = 64 * 1024 ** 2;
 
@@ -47,12 +47,9 @@ interface TypedTask {
 
 /** The task that was typed, checked; usage errors BAD_DESCRIPTION and UNKNOWN_ROLE. */
 export function taskFrom(typed: TypedTask): NewTask {
-  const task = {
-    title: (typed.title ?? '').trim() || titleOf(typed.description),
-    description: typed.description,
-    agent: checkRole(typed.agent ?? DEFAULT_ROLE),
-    priority: typed.priority,
-  };
+  const { description, priority } = typed;
+  const title = (typed.title ?? '').trim() || titleOf(description);
+  const task = { title, description, ...roleOf({ title, description }, typed.agent), priority };
   const problem = problemOf(task);
   if (problem !== null) throw usageError('BAD_DESCRIPTION', problem, { hint: 'orchestrate submit "<what to do>"' });
   return { ...task, dependsOn: [] };
@@ -124,12 +121,15 @@ async function dryRun(context: Context, wanted: readonly NewTask[]): Promise<num
   // What a run would need is told here already.
   await context.repository();
   if (context.json) {
-    context.printJson({ dryRun: true, tasks: wanted });
+    context.printJson({
+      dryRun: true,
+      tasks: wanted.map(({ routing, ...task }) => ({ ...task, agentReason: routing })),
+    });
     return 0;
   }
   const rows = wanted.map((task) => [
     task.priority,
-    task.agent,
+    roleText(task),
     sanitiseLine(task.title),
     task.dependsOn.map(sanitiseLine).join(', '),
   ]);
@@ -140,10 +140,10 @@ async function dryRun(context: Context, wanted: readonly NewTask[]): Promise<num
 async function report(added: readonly TaskRecord[]): Promise<string> {
   const next = 'Next: orchestrate run   (what runs: orchestrate run --dry-run; the queue: orchestrate status)\n';
   if (added.length > 1) {
-    const rows = added.map((task) => [`  ${task.id}`, task.state, sanitiseLine(task.reason ?? '')]);
+    const rows = added.map((task) => [`  ${task.id}`, task.state, roleText(task), sanitiseLine(task.reason ?? '')]);
     return `Queued ${added.length} tasks:\n${await tableOf(rows)}${next}`;
   }
   const [task] = added;
   const why = task?.reason ? ` (${sanitiseLine(task.reason)})` : '';
-  return `Queued ${task?.id ?? ''}${why}\n${next}`;
+  return `Queued ${task?.id ?? ''}${why}\n${task === undefined ? '' : `Role: ${roleText(task)}\n`}${next}`;
 }

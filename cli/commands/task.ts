@@ -8,6 +8,7 @@ import { liveRun } from '../live-run.ts';
 import { eventLine } from '../render/event-line.ts';
 import { attemptJson, checkVerdict, taskJsonOf } from '../render/json.ts';
 import { age, clock, colourOfTask, coloursOf, cost, flagLines, sizeOf, tableOf } from '../render/text.ts';
+import { roleText } from '../role-of.ts';
 
 export async function task(context: Context, typed: string): Promise<number> {
   const state = someState(await context.readState(), typed);
@@ -26,7 +27,7 @@ export async function task(context: Context, typed: string): Promise<number> {
       'state',
       colourOfTask(colours, record.state)(record.state) + (json.reason === null ? '' : ` (${revealLine(json.reason)})`),
     ],
-    ['agent', sanitiseLine(record.agent)],
+    ['agent', roleText(record)],
     ['priority', record.priority],
     ['phase', String(record.phase)],
     ['size', size],

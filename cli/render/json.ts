@@ -62,15 +62,20 @@ export function taskJson(task: TaskSummary, context: TaskContext): TaskJson {
   };
 }
 
-/** JSON of one task, with all that belongs to it read from the state. */
-export function taskJsonOf(state: State, task: TaskRecord, isRunning: boolean): TaskJson {
+/** JSON of one task, with all that belongs to it read from the state, and who or what chose its role (null: nobody said). */
+export function taskJsonOf(
+  state: State,
+  task: TaskRecord,
+  isRunning: boolean,
+): TaskJson & { readonly agentReason: string | null } {
   const attempts = state.attemptsOf(task.id);
-  return taskJson(task, {
+  const json = taskJson(task, {
     attempt: attempts.at(-1) ?? null,
     usage: attempts.map((attempt) => attempt.usage).reduce(addUsage, NO_USAGE),
     patch: state.patchOf(task.id),
     isRunning,
   });
+  return { ...json, agentReason: task.routing };
 }
 
 /** A queued task waits for a run, or for its turn in one. */

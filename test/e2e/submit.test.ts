@@ -24,7 +24,7 @@ interface Submitted {
 describe('submit', () => {
   it('queues a task and says what to type next', async () => {
     const text = await scratch.must(['submit', 'Add OAuth2 login\n\nWith refresh tokens.']);
-    expect(text).toContain('Queued add-oauth2-login\n');
+    expect(text).toContain('Queued add-oauth2-login\nRole: backend-systems-engineer (words: OAuth2, login)\n');
     expect(text).toContain('orchestrate run');
     expect(await scratch.git('status', '--porcelain')).toBe('');
   });
@@ -56,6 +56,7 @@ describe('submit', () => {
           dependsOn: ['base'],
         },
         ...{ attempt: null, host: null, startedAt: null, endedAt: null, patch: null, reason: 'waits for base' },
+        agentReason: 'chosen by you',
         usage: { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, usd: null },
       },
     ]);
@@ -100,8 +101,21 @@ describe('submit', () => {
     expect(answer).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('add-one, add-two') });
   });
 
+  it('tells which role a task goes to and why, also later', async () => {
+    const { tasks } = await scratch.json<Submitted>(['submit', 'Build React components']);
+    const choice = { agent: 'frontend-ui-engineer', agentReason: 'words: React, components' };
+    expect(tasks).toMatchObject([choice]);
+    expect(await scratch.json(['task', 'build'])).toMatchObject(choice);
+    expect(await scratch.must(['task', 'build'])).toContain('frontend-ui-engineer (words: React, components)');
+    expect(await scratch.must(['submit', 'Make it faster'])).toContain(
+      'Role: backend-systems-engineer (nothing else fits)\n',
+    );
+  });
+
   it('writes nothing with --dry-run', async () => {
-    expect(await scratch.must(['submit', 'x', '--dry-run'])).toContain('Would queue');
+    expect(await scratch.must(['submit', 'x', '--dry-run'])).toMatch(
+      /^Would queue:\n.*\nnormal +backend-systems-engineer \(nothing else fits\)/,
+    );
     expect((await scratch.json<{ tasks: unknown[] }>(['status'])).tasks).toEqual([]);
   });
 });
@@ -120,6 +134,10 @@ describe('submit --batch', () => {
       '',
       { title: 'First', description: 'f', key: 'first', agent: 'test-engineer' },
     ]);
+    const would = await scratch.json(['submit', '--batch', file, '--dry-run']);
+    expect(would).toMatchObject({
+      tasks: [{ agentReason: 'nothing else fits' }, { agent: 'test-engineer', agentReason: 'chosen by you' }],
+    });
     const { tasks } = await scratch.json<Submitted>(['submit', '--batch', file, '--priority', 'high']);
     expect(tasks.map(({ id, priority, dependsOn, phase }) => ({ id, priority, dependsOn, phase }))).toEqual([
       { id: 'last', priority: 'low', dependsOn: ['first', 'earlier'], phase: 2 },
