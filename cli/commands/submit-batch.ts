@@ -2,7 +2,6 @@
 
 import { z } from 'zod';
 import { OrchestrateError, usageError } from '../../src/errors.ts';
-import { checkRole, DEFAULT_ROLE } from '../../src/roles/catalogue.ts';
 import type { NewTask } from '../../src/state/records.ts';
 import { titleOf } from '../../src/tasks/slug.ts';
 import { PRIORITIES, type Priority } from '../../src/types.ts';
@@ -30,18 +29,22 @@ export interface BatchProblem {
   readonly message: string;
 }
 
+/** From what was typed (null: nothing) to the role's name; what it throws is a problem of that line. */
+type RoleOf = (typed: string | null) => Promise<string>;
+
 /** The tasks of a batch file's text, dependencies as written, and the problems; empty lines are skipped. */
-export function parseBatch(
+export async function parseBatch(
   text: string,
   priority: Priority,
-): { readonly drafts: readonly Draft[]; readonly problems: readonly BatchProblem[] } {
+  roleOf: RoleOf,
+): Promise<{ readonly drafts: readonly Draft[]; readonly problems: readonly BatchProblem[] }> {
   const drafts: Draft[] = [];
   const problems: BatchProblem[] = [];
   const keys = new Map<string, number>();
   for (const [index, written] of text.split('\n').entries()) {
     if (written.trim() === '') continue;
     const line = index + 1;
-    const parsed = parseLine(written, priority);
+    const parsed = await parseLine(written, priority, roleOf);
     problems.push(...parsed.problems.map((message) => ({ line, message })));
     if (parsed.task === null) continue;
     drafts.push({ task: parsed.task, line });
@@ -84,10 +87,11 @@ export function refuseProblems(file: string, problems: readonly BatchProblem[]):
   throw usageError('BAD_BATCH', messageOf(lines), { hint: 'nothing was queued' });
 }
 
-function parseLine(
+async function parseLine(
   written: string,
   priority: Priority,
-): { readonly task: NewTask | null; readonly problems: readonly string[] } {
+  roleOf: RoleOf,
+): Promise<{ readonly task: NewTask | null; readonly problems: readonly string[] }> {
   let value: unknown;
   try {
     value = JSON.parse(written);
@@ -106,7 +110,7 @@ function parseLine(
     const task: NewTask = {
       title: data.title || titleOf(data.description),
       description: data.description,
-      agent: checkRole(data.agent ?? DEFAULT_ROLE),
+      agent: await roleOf(data.agent ?? null),
       priority: data.priority ?? priority,
       dependsOn: data.dependsOn ?? [],
       ...(data.key === undefined ? {} : { key: data.key }),

@@ -3,7 +3,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { environmentError, usageError } from '../../src/errors.ts';
-import { checkRole, DEFAULT_ROLE } from '../../src/roles/catalogue.ts';
 import { sanitiseLine } from '../../src/sanitise.ts';
 import type { NewTask, TaskRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
@@ -14,6 +13,7 @@ import { DESCRIPTION_LIMIT, problemOf } from '../new-task.ts';
 import type { SubmitOptions } from '../options.ts';
 import { taskJsonOf } from '../render/json.ts';
 import { tableOf } from '../render/text.ts';
+import { roleNamed } from '../roles.ts';
 
 const BATCH_LIMIT = 64 * 1024 ** 2;
 
@@ -33,7 +33,7 @@ async function single(context: Context, options: SubmitOptions): Promise<NewTask
   }
   const description =
     options.file === null ? options.description : await readInput(context, options.file, DESCRIPTION_LIMIT);
-  const task = taskFrom({ ...options, description: description ?? '' });
+  const task = taskFrom({ ...options, description: description ?? '', agent: await roleNamed(context, options.agent) });
   const resolve = resolverOf(await context.readState());
   return [{ ...task, dependsOn: options.dependsOn.map(resolve) }];
 }
@@ -41,16 +41,17 @@ async function single(context: Context, options: SubmitOptions): Promise<NewTask
 interface TypedTask {
   readonly description: string;
   readonly title: string | null;
-  readonly agent: string | null;
+  /** A role that there is. */
+  readonly agent: string;
   readonly priority: Priority;
 }
 
-/** The task that was typed, checked; usage errors BAD_DESCRIPTION and UNKNOWN_ROLE. */
+/** The task that was typed, checked; usage error BAD_DESCRIPTION. */
 export function taskFrom(typed: TypedTask): NewTask {
   const task = {
     title: (typed.title ?? '').trim() || titleOf(typed.description),
     description: typed.description,
-    agent: checkRole(typed.agent ?? DEFAULT_ROLE),
+    agent: typed.agent,
     priority: typed.priority,
   };
   const problem = problemOf(task);
@@ -65,7 +66,9 @@ async function batch(context: Context, options: SubmitOptions, file: string): Pr
     throw usageError('BAD_USAGE', `--batch takes everything from its file; ${others}`);
   }
   const { parseBatch, refuseProblems, resolveDependencies } = await import('./submit-batch.ts');
-  const { drafts, problems } = parseBatch(await readInput(context, file, BATCH_LIMIT), options.priority);
+  const text = await readInput(context, file, BATCH_LIMIT);
+  const roleOf = (typed: string | null) => roleNamed(context, typed);
+  const { drafts, problems } = await parseBatch(text, options.priority, roleOf);
   const name = file === '-' ? 'standard input' : file;
   // With problems at hand a missing repository is not the news; without, it is.
   const state = await context.readState().catch((error) => {

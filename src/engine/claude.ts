@@ -72,8 +72,9 @@ export function claudeEngine(options: ClaudeOptions): Engine {
 }
 
 function claudeProgram(options: ClaudeOptions, assignment: Assignment, access: Access): AgentProgram {
-  const role = options.rolePrompt(assignment.role);
-  const roleFile = role === null ? null : homeFile('role.md', role);
+  const { specialist } = assignment;
+  const roleFile = specialist === undefined ? null : homeFile('role.md', specialist.prompt);
+  const tools = specialist?.tools ?? null;
   return cliProgram(assignment, {
     argv: [
       PROGRAM,
@@ -83,6 +84,8 @@ function claudeProgram(options: ClaudeOptions, assignment: Assignment, access: A
       // Servers that a repository names could not be reached; waiting for them takes long.
       '--strict-mcp-config',
       ...['--disallowed-tools', USELESS_TOOLS.join(',')],
+      // Holds for agents of the agent too; names that it does not know are passed over.
+      ...(tools === null ? [] : ['--tools', tools.join(',')]),
       ...(options.model === null ? [] : ['--model', options.model]),
       ...(options.effort === null ? [] : ['--effort', options.effort]),
       ...(options.maxTurns === null ? [] : ['--max-turns', String(options.maxTurns)]),

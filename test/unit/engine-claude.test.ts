@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { claudeEngine } from '../../src/engine/claude.ts';
 import { ACCESS, ASSIGNMENT, readRecorded, readText, sessionOf, textOf } from '../support/transcripts.ts';
 
-const OPTIONS = { model: null, effort: null, maxTurns: null, rolePrompt: () => null };
+const OPTIONS = { model: null, effort: null, maxTurns: null };
 const engine = claudeEngine(OPTIONS);
 
 const SAID = JSON.stringify({ type: 'assistant', message: { id: 'm', content: [{ type: 'text', text: 'Hi.' }] } });

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { codexEngine } from '../../src/engine/codex.ts';
 import { ACCESS, readRecorded, readText, sessionOf, textOf } from '../support/transcripts.ts';
 
-const OPTIONS = { model: null, effort: null, rolePrompt: () => null };
+const OPTIONS = { model: null, effort: null };
 const engine = codexEngine(OPTIONS);
 
 function line(value: object): string {
