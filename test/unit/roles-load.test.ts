@@ -70,7 +70,10 @@ describe('the roles of a repository', () => {
     const commit = await work.id('HEAD');
     await work.git('update-index', '--add', '--cacheinfo', `160000,${commit},${FOLDER}/module.md`);
     await work.git('commit', '--quiet', '--message', 'links');
-    expect(own(await load())).toEqual([]);
+    const roles = await load();
+    expect(own(roles)).toEqual([]);
+    // They are not even looked at.
+    expect(warningsOf(roles)).toBe('');
   });
 
   it('are left out where they are too large, too many or too deep, which is told', async () => {
