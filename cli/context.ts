@@ -2,6 +2,7 @@
 
 import type { LoadedSettings, WrittenFlags } from '../src/config/load.ts';
 import type { Repository } from '../src/git/repository.ts';
+import type { Roles } from '../src/roles/catalogue.ts';
 import type { State } from '../src/state/state.ts';
 
 /** The flags that every command takes. */
@@ -48,6 +49,12 @@ export interface Context extends Terminal {
    * otherwise it is asked for on a terminal (unless `ask` is false), and not accepted elsewhere.
    */
   settings(flags: WrittenFlags, options: { readonly trust: boolean; readonly ask?: boolean }): Promise<LoadedSettings>;
+
+  /**
+   * The roles: built in, of the user, and of the repository as `revision` has them (null: without those). Read once; what
+   * is wrong with them goes to stderr then.
+   */
+  roles(revision: string | null): Promise<Roles>;
 
   /** Asks on the terminal; where there is none to ask on, the answer is no. The question must be sanitised. */
   confirm(question: string): Promise<boolean>;

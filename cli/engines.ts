@@ -13,6 +13,7 @@ import type { EgressRule } from '../src/gateway/protocol.ts';
 import type { GatewayOptions } from '../src/tasks/gateway.ts';
 import type { Context } from './context.ts';
 import { keysOf } from './keys.ts';
+import { waitingRoles } from './roles.ts';
 
 /** The engine that thinks and what its agents reach; all of it is checked before anything is started. */
 export interface Thinking {
@@ -21,14 +22,19 @@ export interface Thinking {
 }
 
 /**
+ * @param agents roles of tasks that are not queued yet
  * Errors: usage BAD_USAGE where settings exclude each other, UNKNOWN_PRICE; environment NO_ENGINE, NO_KEY, BAD_KEY, BAD_BASE_URL, and
  * BAD_CA, BAD_PROXY, NO_TOKEN, BAD_TOKEN for what the user's environment says of the network.
  */
-export async function thinkingOf(context: Context, settings: Settings): Promise<Thinking> {
+export async function thinkingOf(
+  context: Context,
+  settings: Settings,
+  agents: readonly string[] = [],
+): Promise<Thinking> {
   const keys = await keysOf(context, await context.repository());
   const chosen = settings.engine ?? { name: await chosenByKeys(context, keys), definition: null };
   const engine = await engineNamed(context, settings, chosen.name, chosen.definition);
-  const gateway = await gatewayOf(context, { settings, engine, keys });
+  const gateway = await gatewayOf(context, { settings, engine, keys, agents });
   return { engine, gateway };
 }
 
@@ -43,7 +49,6 @@ export async function engineNamed(
   definition: EngineDefinition | null = null,
 ): Promise<Engine> {
   const { effort } = settings;
-  const models = modelsOf(settings);
   if (definition !== null) return commandOf(context, settings, { name, ...definition });
   switch (name) {
     case 'demo':
@@ -52,11 +57,13 @@ export async function engineNamed(
       return apiOf(context, settings);
     case 'claude': {
       const { claudeEngine } = await import('../src/engine/claude.ts');
-      return engineByRole(models, (model) => claudeEngine({ model, effort, maxTurns: null, rolePrompt: () => null }));
+      const models = await modelsOf(context, settings, name);
+      return engineByRole(models, (model) => claudeEngine({ model, effort, maxTurns: null }));
     }
     case 'codex': {
       const { codexEngine } = await import('../src/engine/codex.ts');
-      return engineByRole(models, (model) => codexEngine({ model, effort, rolePrompt: () => null }));
+      const models = await modelsOf(context, settings, name);
+      return engineByRole(models, (model) => codexEngine({ model, effort }));
     }
     default:
       return commandOf(context, settings, { name, ...(settings.engines[name] ?? { command: '' }) });
@@ -80,12 +87,22 @@ async function apiOf(context: Context, settings: Settings): Promise<Engine> {
       read: async () => state.notes().map((note) => note.text),
     },
   };
-  return engineByRole(modelsOf(settings), (model) => apiEngine({ ...shared, ...(model === null ? {} : { model }) }));
+  const models = await modelsOf(context, settings, 'api');
+  return engineByRole(models, (model) => apiEngine({ ...shared, ...(model === null ? {} : { model }) }));
 }
 
-function modelsOf({ model, roles }: Settings): ModelChoice {
+/** What the settings say of a role counts more than what its file says. */
+async function modelsOf(context: Context, { model, roles, base }: Settings, engine: string): Promise<ModelChoice> {
+  const [{ byName }, { roleModelFor }] = await Promise.all([
+    context.roles(base ?? 'HEAD'),
+    import('../src/engine/role-models.ts'),
+  ]);
+  const ofFiles = [...byName.values()].flatMap(({ name, model: written }) => {
+    const ofRole = written === null ? null : roleModelFor(engine, written);
+    return ofRole === null ? [] : [[name, ofRole]];
+  });
   const own = Object.entries(roles).map(([role, { model: ofRole }]) => [role, ofRole]);
-  return { model, byRole: Object.fromEntries(own) };
+  return { model, byRole: Object.fromEntries([...ofFiles, ...own]) };
 }
 
 /** Where there is no key either, the demo is offered on a terminal; it never runs unasked. */
@@ -125,7 +142,17 @@ async function commandOf(
 /** Null where nothing is asked and nothing else may be reached: then there is no gateway at all. */
 async function gatewayOf(
   context: Context,
-  { settings, engine, keys }: { readonly settings: Settings; readonly engine: Engine; readonly keys: Keys },
+  {
+    settings,
+    engine,
+    keys,
+    agents,
+  }: {
+    readonly settings: Settings;
+    readonly engine: Engine;
+    readonly keys: Keys;
+    readonly agents: readonly string[];
+  },
 ): Promise<GatewayOptions | null> {
   const { network, budget, taskBudgetUsd } = settings;
   const { allow, setUpAllow } = await reachOf(context, settings);
@@ -144,7 +171,7 @@ async function gatewayOf(
       },
     );
   }
-  await checkPrices(settings, engine.name);
+  await checkPrices(context, settings, { engine: engine.name, agents });
   if (engine.apis.length === 0 && allow.length + setUpAllow.length === 0) return null;
   const [{ PRICES }, { upstreamFor }, { keysFor }, { createCoordinatorDial }, proxy, extraCa, state] =
     await Promise.all([
@@ -188,17 +215,24 @@ async function gatewayOf(
 }
 
 /** Usage error UNKNOWN_PRICE where dollars are capped and the model's price is not known: all it asked for would be refused. */
-async function checkPrices(settings: Settings, engine: string): Promise<void> {
+async function checkPrices(
+  context: Context,
+  settings: Settings,
+  { engine, agents }: { readonly engine: string; readonly agents: readonly string[] },
+): Promise<void> {
   const { budget, taskBudgetUsd } = settings;
-  const { model: common, byRole } = modelsOf(settings);
-  const models = [common, ...Object.values(byRole)].filter((model) => model !== null);
-  if (models.length === 0 || (budget.usd ?? taskBudgetUsd) === null) return;
+  if ((budget.usd ?? taskBudgetUsd) === null) return;
   const [{ priceOf }, { MODEL_ENGINES }] = await Promise.all([
     import('../src/engine/prices.ts'),
     import('../src/engine/choose.ts'),
   ]);
   // Any other program chooses its model by itself.
   if (!MODEL_ENGINES.some((name) => name === engine)) return;
+  const { model: common, byRole } = await modelsOf(context, settings, engine);
+  // A role's file that nobody asks for costs nothing.
+  const used = new Set([...agents, ...(await waitingRoles(context)), ...Object.keys(settings.roles)]);
+  const ofRoles = Object.entries(byRole).flatMap(([role, model]) => (used.has(role) ? [model] : []));
+  const models = [common, ...ofRoles].filter((model) => model !== null);
   // The claude program has suffixes (`[1m]`) and words (`sonnet`) of its own, which it turns into ids.
   const idOf = (model: string): string => (engine === 'claude' ? model.replace(/\[\w+\]$/, '') : model);
   const isWord = (id: string): boolean => engine === 'claude' && /^[a-z]+$/.test(id);

@@ -14,13 +14,13 @@ import { keysOf } from './keys.ts';
 
 /**
  * The engine's own model where it has one: asked from here (`api`), or by its program in a sandbox (`claude`, `codex`). Else
- * `rules` make the plan, and a note says why. Errors: those of `thinkingOf`, before anything is started.
+ * built-in patterns make the plan, and a note says why. Errors: those of `thinkingOf`, before anything is started.
  */
-export async function plannerOf(context: Context, settings: Settings, rules: Planner): Promise<Planner> {
+export async function plannerOf(context: Context, settings: Settings): Promise<Planner> {
   const choice = await choiceOf(context, settings);
   if ('why' in choice) {
-    context.note(`${choice.why}: the plan is made by rules, without a model`);
-    return rules;
+    context.note(`${choice.why}: the plan comes from built-in patterns, not from a model`);
+    return (await import('../src/plan/heuristic.ts')).heuristicPlanner;
   }
   const { engine } = choice;
   // What agents may reach beside their model is nothing that a planner needs.
@@ -80,9 +80,10 @@ async function cliPlannerOf(
   return cliPlanner({
     ...{ program: engine, gateway, limits, timeoutMs },
     begin({ system, assignment, access, schema }) {
-      const options = { model, effort, rolePrompt: () => system };
-      if (engine === 'codex') return codexQuestion(options, assignment, access, schema);
-      return claudeQuestion({ ...options, maxTurns: null }, assignment, access, schema);
+      const options = { model, effort };
+      const asked = { ...assignment, specialist: { prompt: system, tools: null } };
+      if (engine === 'codex') return codexQuestion(options, asked, access, schema);
+      return claudeQuestion({ ...options, maxTurns: null }, asked, access, schema);
     },
     openPlace: () => openPlace(context, settings, { engine, start }),
     onProgress: (line) => context.note(line),

@@ -5,6 +5,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Trust } from '../src/config/trust.ts';
 import type { Repository } from '../src/git/repository.ts';
+import type { Roles } from '../src/roles/catalogue.ts';
 import { revealLine, safeJson, sanitise } from '../src/sanitise.ts';
 import type { State } from '../src/state/state.ts';
 import type { Context, GlobalFlags, Terminal } from './context.ts';
@@ -27,6 +28,7 @@ class Wired implements Context {
   readonly directory: string;
   readonly configDirectory: string;
   #repository: Promise<Repository> | null = null;
+  readonly #roles = new Map<string | null, Promise<Roles>>();
   readonly #opened: State[] = [];
 
   constructor(terminal: Terminal, flags: GlobalFlags) {
@@ -89,6 +91,20 @@ class Wired implements Context {
     });
     for (const warning of loaded.warnings) this.warn(warning);
     return loaded;
+  }
+
+  roles(revision: string | null): Promise<Roles> {
+    const known = this.#roles.get(revision) ?? this.#readRoles(revision);
+    this.#roles.set(revision, known);
+    return known;
+  }
+
+  async #readRoles(revision: string | null): Promise<Roles> {
+    const { loadRoles } = await import('../src/roles/load.ts');
+    const repository = revision === null ? null : await this.repository();
+    const roles = await loadRoles({ home: this.env.HOME || homedir(), repository, revision: revision ?? 'HEAD' });
+    for (const { message, minor } of roles.warnings) if (!minor) this.warn(message);
+    return roles;
   }
 
   note(line: string): void {

@@ -11,6 +11,7 @@ import type { TaskId } from '../src/types.ts';
 import type { Context } from './context.ts';
 import { engineNamed, thinkingOf } from './engines.ts';
 import type { LiveView } from './render/live.ts';
+import { roleWarnings, waitingRoles } from './roles.ts';
 
 /** Time between two snapshots of an agent's work: what losing the engine costs at most. */
 const SNAPSHOT_EVERY_MS = 3 * 60_000;
@@ -74,6 +75,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     { connectEngine },
     { openDockerHost },
     { agentName },
+    { roleOfTask },
     { acquireLock },
     { liveGuests },
     repository,
@@ -82,6 +84,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     import('../src/sandbox/docker/connect.ts'),
     import('../src/sandbox/docker/host.ts'),
     import('../src/sandbox/docker/names.ts'),
+    import('../src/roles/catalogue.ts'),
     import('../src/tasks/lock.ts'),
     import('../src/tasks/guests.ts'),
     context.repository(),
@@ -104,6 +107,10 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
   try {
     const docker = await connectEngine(context.env);
     const { installation } = state;
+    const roles = await context.roles(settings.base ?? 'HEAD');
+    const agents = await waitingRoles(context);
+    const warnings = await roleWarnings({ roles, settings, engine: work.engine.name, agents });
+    for (const warning of warnings) context.warn(warning);
     return await runQueue(
       {
         repository,
@@ -130,6 +137,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
         allowOverlap: settings.allowOverlap,
         engine: work.engine,
         gateway: work.gateway,
+        roleOf: (name) => roleOfTask(roles, name),
         engineNamed: (name) => engineNamed(context, settings, name),
         bounds: {
           limits: settings.limits,

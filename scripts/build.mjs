@@ -1,4 +1,4 @@
-// Builds dist/ from cli/ and src/: the compiled TypeScript, the database migrations, and an executable bin.
+// Builds dist/ from cli/ and src/: the compiled TypeScript, the database migrations, the built-in roles, and an executable bin.
 // Whatever was in dist/ before is gone; it is replaced only when the compiler was content,
 // or with --despite-type-errors (for tests: the types are checked on their own) when it emitted anything.
 import { spawnSync } from 'node:child_process';
@@ -20,8 +20,9 @@ try {
   const accepted = tsc.status === 0 || (process.argv.includes('--despite-type-errors') && emitted);
   if (!accepted) process.exitCode = tsc.status || 1;
   else {
-    const migrations = inRoot('src', 'state', 'migrations');
-    if (existsSync(migrations)) cpSync(migrations, join(fresh, 'src', 'state', 'migrations'), { recursive: true });
+    for (const folder of [join('src', 'state', 'migrations'), join('src', 'roles', 'built-in')]) {
+      if (existsSync(inRoot(folder))) cpSync(inRoot(folder), join(fresh, folder), { recursive: true });
+    }
     chmodSync(join(fresh, 'cli', 'main.js'), 0o755);
     if (existsSync(inRoot('dist'))) renameSync(inRoot('dist'), stale);
     renameSync(fresh, inRoot('dist'));

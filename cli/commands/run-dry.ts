@@ -17,7 +17,11 @@ export interface PlannedTask {
 
 /** `tasks`: in the order in which they would be worked. Throws what a run would throw before it starts anything. */
 export async function dryRun(context: Context, settings: Settings, tasks: readonly PlannedTask[]): Promise<void> {
-  const thinking = await thinkingOf(context, settings);
+  const thinking = await thinkingOf(
+    context,
+    settings,
+    tasks.map(({ agent }) => agent),
+  );
   if (context.json) context.printJson(documentOf(settings, thinking, tasks));
   else context.print(`${linesOf(settings, thinking, tasks).join('\n')}\n`);
 }

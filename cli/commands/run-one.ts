@@ -3,7 +3,7 @@
 import type { Context } from '../context.ts';
 import { thinkingOf } from '../engines.ts';
 import type { RunOptions } from '../options.ts';
-import { roleText } from '../role-of.ts';
+import { roleChooser, roleText } from '../role-of.ts';
 import { workWatched } from '../work.ts';
 
 /** Resolves to the exit code: 0 also when the user does not want the patch now. */
@@ -12,7 +12,8 @@ export async function runOne(
   options: RunOptions & { readonly description: string },
 ): Promise<number> {
   const { taskFrom } = await import('./submit.ts');
-  const wanted = taskFrom({ ...options, title: null, priority: 'normal' });
+  const typed = { ...options, title: null, priority: 'normal' } as const;
+  const wanted = await taskFrom(typed, roleChooser(context, options.settings));
   const { settings } = await context.settings(options.settings, { trust: options.trust });
   if (options.dryRun) {
     const { dryRun } = await import('./run-dry.ts');
@@ -21,7 +22,7 @@ export async function runOne(
     return 0;
   }
   // Nothing is queued that could not be worked.
-  await thinkingOf(context, settings);
+  await thinkingOf(context, settings, [wanted.agent]);
   const state = await context.state();
   const [task] = state.addTasks([wanted]);
   if (task === undefined) return 0;

@@ -7,7 +7,7 @@ import type { NewTask } from '../../src/state/records.ts';
 import { titleOf } from '../../src/tasks/slug.ts';
 import { PRIORITIES, type Priority } from '../../src/types.ts';
 import { problemOf } from '../new-task.ts';
-import { roleOf } from '../role-of.ts';
+import type { RoleOf } from '../role-of.ts';
 
 const batchLine = z.strictObject({
   title: z.string().trim().optional(),
@@ -33,18 +33,19 @@ export interface BatchProblem {
   readonly message: string;
 }
 
-/** The tasks of a batch file's text, dependencies as written, and the problems; empty lines are skipped. */
-export function parseBatch(
+/** The tasks of a batch file's text, dependencies as written, and the problems, those of `roleOf` too; empty lines are skipped. */
+export async function parseBatch(
   text: string,
   priority: Priority,
-): { readonly drafts: readonly Draft[]; readonly problems: readonly BatchProblem[] } {
+  roleOf: RoleOf,
+): Promise<{ readonly drafts: readonly Draft[]; readonly problems: readonly BatchProblem[] }> {
   const drafts: Draft[] = [];
   const problems: BatchProblem[] = [];
   const keys = new Map<string, number>();
   for (const [index, written] of text.split('\n').entries()) {
     if (written.trim() === '') continue;
     const line = index + 1;
-    const parsed = parseLine(written, priority);
+    const parsed = await parseLine(written, priority, roleOf);
     problems.push(...parsed.problems.map((message) => ({ line, message })));
     if (parsed.task === null) continue;
     drafts.push({ task: parsed.task, line });
@@ -87,10 +88,11 @@ export function refuseProblems(file: string, problems: readonly BatchProblem[]):
   throw usageError('BAD_BATCH', messageOf(lines), { hint: 'nothing was queued' });
 }
 
-function parseLine(
+async function parseLine(
   written: string,
   priority: Priority,
-): { readonly task: NewTask | null; readonly problems: readonly string[] } {
+  roleOf: RoleOf,
+): Promise<{ readonly task: NewTask | null; readonly problems: readonly string[] }> {
   let value: unknown;
   try {
     value = JSON.parse(written);
@@ -111,7 +113,10 @@ function parseLine(
     const task: NewTask = {
       title,
       description,
-      ...roleOf({ title, description }, data.agent ?? null),
+      ...(await roleOf(
+        { title, description, ...(data.files === undefined ? {} : { files: data.files }) },
+        data.agent ?? null,
+      )),
       priority: data.priority ?? priority,
       dependsOn: data.dependsOn ?? [],
       files: data.files,

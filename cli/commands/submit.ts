@@ -13,7 +13,7 @@ import { DESCRIPTION_LIMIT, problemOf } from '../new-task.ts';
 import type { SubmitOptions } from '../options.ts';
 import { taskJsonOf } from '../render/json.ts';
 import { tableOf } from '../render/text.ts';
-import { roleOf, roleText } from '../role-of.ts';
+import { type RoleOf, roleChooser, roleText } from '../role-of.ts';
 
 const BATCH_LIMIT = 64 * 1024 ** 2;
 
@@ -33,7 +33,7 @@ async function single(context: Context, options: SubmitOptions): Promise<NewTask
   }
   const description =
     options.file === null ? options.description : await readInput(context, options.file, DESCRIPTION_LIMIT);
-  const task = taskFrom({ ...options, description: description ?? '' });
+  const task = await taskFrom({ ...options, description: description ?? '' }, roleChooser(context));
   const resolve = resolverOf(await context.readState());
   return [{ ...task, dependsOn: options.dependsOn.map(resolve) }];
 }
@@ -45,11 +45,11 @@ interface TypedTask {
   readonly priority: Priority;
 }
 
-/** The task that was typed, checked; usage errors BAD_DESCRIPTION and UNKNOWN_ROLE. */
-export function taskFrom(typed: TypedTask): NewTask {
+/** The task that was typed, checked; usage errors BAD_DESCRIPTION, and those of `roleOf`. */
+export async function taskFrom(typed: TypedTask, roleOf: RoleOf): Promise<NewTask> {
   const { description, priority } = typed;
   const title = (typed.title ?? '').trim() || titleOf(description);
-  const task = { title, description, ...roleOf({ title, description }, typed.agent), priority };
+  const task = { title, description, ...(await roleOf({ title, description }, typed.agent)), priority };
   const problem = problemOf(task);
   if (problem !== null) throw usageError('BAD_DESCRIPTION', problem, { hint: 'orchestrate submit "<what to do>"' });
   return { ...task, dependsOn: [] };
@@ -62,7 +62,8 @@ async function batch(context: Context, options: SubmitOptions, file: string): Pr
     throw usageError('BAD_USAGE', `--batch takes everything from its file; ${others}`);
   }
   const { parseBatch, refuseProblems, resolveDependencies } = await import('./submit-batch.ts');
-  const { drafts, problems } = parseBatch(await readInput(context, file, BATCH_LIMIT), options.priority);
+  const text = await readInput(context, file, BATCH_LIMIT);
+  const { drafts, problems } = await parseBatch(text, options.priority, roleChooser(context));
   const name = file === '-' ? 'standard input' : file;
   // With problems at hand a missing repository is not the news; without, it is.
   const state = await context.readState().catch((error) => {

@@ -96,8 +96,9 @@ function claudeProgram(
   access: Access,
   flags: readonly string[],
 ): AgentProgram {
-  const role = options.rolePrompt(assignment.role);
-  const roleFile = role === null ? null : homeFile('role.md', role);
+  const { specialist } = assignment;
+  const roleFile = specialist === undefined ? null : homeFile('role.md', specialist.prompt);
+  const tools = specialist?.tools ?? null;
   return cliProgram(assignment, {
     argv: [
       PROGRAM,
@@ -106,6 +107,8 @@ function claudeProgram(
       ...flags,
       // Servers that a repository names could not be reached; waiting for them takes long.
       '--strict-mcp-config',
+      // Holds for agents of the agent too; names that it does not know are passed over.
+      ...(tools === null ? [] : ['--tools', tools.join(',')]),
       ...(options.model === null ? [] : ['--model', options.model]),
       ...(options.effort === null ? [] : ['--effort', options.effort]),
       ...(options.maxTurns === null ? [] : ['--max-turns', String(options.maxTurns)]),

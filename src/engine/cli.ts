@@ -16,8 +16,6 @@ export interface CliOptions {
   readonly model: string | null;
   /** How hard the model thinks, by the program's own words; null: its default. */
   readonly effort: string | null;
-  /** What a role adds to the system prompt; null: nothing. */
-  rolePrompt(role: string): string | null;
 }
 
 /** Why an end without an error is not enough. */

@@ -35,6 +35,8 @@ const PROVIDER = 'orchestrate';
 const TOKEN_VARIABLE = 'ORCHESTRATE_MODEL_TOKEN';
 /** Must exist when codex starts: the configuration is laid into it. */
 const CODEX_HOME = 'codex';
+/** By any of them a role may change files. */
+const WRITING_TOOLS = ['Write', 'Edit', 'MultiEdit', 'NotebookEdit', 'Bash'];
 
 export function codexTranscript(): TranscriptReader {
   return cliTranscript(new CodexReader());
@@ -86,8 +88,8 @@ function codexProgram(
 }
 
 /** Configuration of a repository does not count beside it: codex takes that only from projects that a person trusted. */
-function configuration(options: CliOptions, { role }: Assignment, { url }: Access): HomeFile {
-  const prompt = options.rolePrompt(role);
+function configuration(options: CliOptions, { specialist }: Assignment, { url }: Access): HomeFile {
+  const prompt = specialist === undefined ? null : instructionsOf(specialist);
   const lines = [
     ...(options.model === null ? [] : [`model = ${toml(options.model)}`]),
     `model_provider = ${toml(PROVIDER)}`,
@@ -106,6 +108,18 @@ function configuration(options: CliOptions, { role }: Assignment, { url }: Acces
     `stream_idle_timeout_ms = ${PATIENCE_MS}`,
   ];
   return homeFile(`${CODEX_HOME}/config.toml`, `${lines.join('\n')}\n`);
+}
+
+/** Its tools cannot be chosen one by one: a role that has not all of them is told so, and not held to it. */
+function instructionsOf({ prompt, tools }: NonNullable<Assignment['specialist']>): string {
+  if (tools === null) return prompt;
+  const named = tools.length === 0 ? 'none' : tools.join(', ');
+  const limits = [
+    ...(tools.includes('Bash') ? [] : ['run nothing but commands that read or search files']),
+    ...(WRITING_TOOLS.some((tool) => tools.includes(tool)) ? [] : ['change no file']),
+  ];
+  const meaning = limits.length === 0 ? '' : ` Here that means: ${limits.join(', and ')}.`;
+  return `${prompt}\n\nThe tools of your role, by their usual names: ${named}.${meaning}`;
 }
 
 /** A TOML basic string: JSON's but for DEL. */

@@ -85,6 +85,7 @@ export function shellProgram(command: string, assignment: Assignment): AgentProg
 
 /** What every agent finds in its environment and home, whichever program it is. */
 export function contextOf(assignment: Assignment): Pick<AgentProgram, 'env' | 'homeFiles'> {
+  const { specialist } = assignment;
   return {
     env: {
       ORCHESTRATE_TASK_ID: assignment.task,
@@ -97,6 +98,9 @@ export function contextOf(assignment: Assignment): Pick<AgentProgram, 'env' | 'h
     homeFiles: [
       { path: PROMPT_FILE, content: Buffer.from(promptOf(assignment)), mode: 0o644 },
       { path: `${CONTEXT_FOLDER}/context/task.md`, content: Buffer.from(promptOf(assignment)), mode: 0o644 },
+      ...(specialist === undefined
+        ? []
+        : [{ path: `${CONTEXT_FOLDER}/context/role.md`, content: Buffer.from(`${specialist.prompt}\n`), mode: 0o644 }]),
     ],
   };
 }

@@ -5,6 +5,7 @@
  * from the first byte again and must come to the same end.
  */
 
+import type { Role } from '../roles/role.ts';
 import type { HomeFile, OutputChunk } from '../sandbox/sandbox.ts';
 import type { Toolbox } from '../toolbox/toolbox.ts';
 import type { ModelApi, TaskId, Usage } from '../types.ts';
@@ -14,7 +15,10 @@ export interface Assignment {
   readonly task: TaskId;
   /** Number of the attempt, from 1. */
   readonly attempt: number;
+  /** The name of its role. */
   readonly role: string;
+  /** What that role says; not given: the name alone. Its model is the engine's matter (see engineByRole). */
+  readonly specialist?: Pick<Role, 'prompt' | 'tools'> | undefined;
   readonly title: string;
   readonly description: string;
 }

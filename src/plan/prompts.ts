@@ -1,6 +1,6 @@
 /** What a model that plans is told. What it is told of a repository is data: it stands between marks and may say anything. */
 
-import type { RepositoryMap } from './map.ts';
+import { mapText } from './map.ts';
 import type { Plan, PlanTask } from './plan.ts';
 import type { Ground, Message, RoleCard } from './planner.ts';
 
@@ -80,18 +80,6 @@ export function repairText(problems: readonly string[]): string {
 function between(mark: string, text: string): string {
   const inside = text.slice(0, MAX_DATA).replace(new RegExp(`<(?=/?\\s*${mark}\\b)`, 'gi'), '&lt;');
   return `<${mark}>\n${inside}\n</${mark}>`;
-}
-
-function mapText({ languages, fileCount, tree, readme, guidance, history }: RepositoryMap): string {
-  const sections = [
-    ['Languages', languages.map(({ name, files }) => `${name} (${files})`).join(', ')],
-    [`Files (${fileCount})`, tree.join('\n')],
-    ['Latest commits', history.join('\n')],
-    ['What it says to agents', guidance ?? ''],
-    ['README', readme ?? ''],
-  ] as const;
-  const told = sections.filter(([, text]) => text !== '').map(([title, text]) => `# ${title}\n${text}`);
-  return told.length === 0 ? 'It is empty.' : told.join('\n\n');
 }
 
 function rolesText(roles: readonly RoleCard[]): string {

@@ -1,12 +1,13 @@
 /** One attempt from start to end: sandbox, agent, patch, record. Whatever happens, its end is written down. */
 
 import { mkdir } from 'node:fs/promises';
-import type { Access, AgentEvent, AgentSession, Engine, EngineVerdict } from '../engine/engine.ts';
+import type { Access, AgentEvent, AgentSession, Assignment, Engine, EngineVerdict } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
 import type { AttemptTotals } from '../gateway/protocol.ts';
 import type { Repository } from '../git/repository.ts';
 import { keepSnapshot, salvageSnapshot } from '../patch/collect.ts';
+import type { Role } from '../roles/role.ts';
 import type { RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
 import type { Limits, Usage } from '../types.ts';
@@ -40,6 +41,8 @@ export interface AttemptBounds {
 export interface AttemptContext {
   readonly host: SandboxHost;
   readonly engine: Engine;
+  /** As in RunOptions. */
+  readonly roleOf?: ((name: string) => Role) | undefined;
   /** Null where the run's agents reach nothing at all. */
   readonly gateway: RunGateway | null;
   readonly bounds: AttemptBounds;
@@ -95,7 +98,7 @@ export async function resumeAttempt(
   { attempt, start, adopted }: Adopted,
 ): Promise<EndedAttempt> {
   try {
-    await using agent = await admitAgent(context, task, attempt);
+    await using agent = await admitAgent(context, { task, attempt, specialist: roleAtWork(context, task.agent) });
     const elapsedMs = Math.max(0, Date.now() - adopted.startedAt.getTime());
     return await untilEnd(context, { attempt, start, agent, running: adopted.sandbox, elapsedMs });
   } catch (error) {
@@ -132,8 +135,9 @@ async function attemptInSandbox(
   start: StartTree,
 ): Promise<EndedAttempt> {
   const { host, bounds } = context;
+  const specialist = context.roleOf?.(task.agent);
   await host.prepareTree(start);
-  await using agent = await admitAgent(context, task, attempt);
+  await using agent = await admitAgent(context, { task, attempt, specialist });
   const { session, access } = agent;
   const egress = access === null ? undefined : context.gateway?.egressOf(access);
   const created = await host.create({
@@ -181,7 +185,23 @@ interface Agent extends AsyncDisposable {
   release(): Promise<AttemptTotals | null>;
 }
 
-async function admitAgent(context: AttemptContext, task: TaskRecord, attempt: AttemptRecord): Promise<Agent> {
+/** Of an agent that works already: where its role is gone meanwhile, it goes on without that role's tools, never with all. */
+function roleAtWork({ roleOf }: AttemptContext, name: string): Assignment['specialist'] {
+  try {
+    return roleOf?.(name);
+  } catch (error) {
+    if (error instanceof OrchestrateError && error.kind === 'usage') return { prompt: '', tools: [] };
+    throw error;
+  }
+}
+
+interface Admission {
+  readonly specialist: Assignment['specialist'];
+  readonly task: TaskRecord;
+  readonly attempt: AttemptRecord;
+}
+
+async function admitAgent(context: AttemptContext, { task, attempt, specialist }: Admission): Promise<Agent> {
   const { engine, gateway } = context;
   const ties = new Ties({ attempt, ...context });
   const access = gateway === null ? null : await gateway.admit(attempt.id, ties);
@@ -191,7 +211,7 @@ async function admitAgent(context: AttemptContext, task: TaskRecord, attempt: At
     return released;
   };
   const { id, agent: role, title, description } = task;
-  const session = engine.begin({ task: id, attempt: attempt.n, role, title, description }, access);
+  const session = engine.begin({ task: id, attempt: attempt.n, role, specialist, title, description }, access);
   return { session, access, ties, release, [Symbol.asyncDispose]: async () => void (await release().catch(() => {})) };
 }
 

@@ -6,6 +6,7 @@ import type { EventBody, EventBus } from '../events.ts';
 import type { Base } from '../git/base.ts';
 import { nameSome } from '../git/bytes.ts';
 import type { Repository } from '../git/repository.ts';
+import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
@@ -38,6 +39,8 @@ export interface RunOptions {
   readonly gateway: GatewayOptions | null;
   /** The engine of an attempt that is taken over from an earlier run, by the name it was recorded with. */
   engineNamed(name: string): Promise<Engine>;
+  /** The role of a task, by its name; throws usage UNKNOWN_ROLE where it is gone. Not given: roles are names and nothing more. */
+  readonly roleOf?: ((name: string) => Role) | undefined;
   readonly bounds: AttemptBounds;
   /** What is done once before the first agent; not given: nothing. */
   readonly setUp?: WantedSetUp | null;
@@ -307,6 +310,7 @@ export class Run {
     return {
       host,
       engine: options.engine,
+      roleOf: options.roleOf,
       gateway,
       bounds: options.bounds,
       disk: this.#disk,

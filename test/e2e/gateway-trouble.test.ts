@@ -190,7 +190,10 @@ describe('several agents at once', () => {
   it('together stay within the budget of the run and the task', async () => {
     const calling = counting(1_000);
     // 0.05 dollars each.
-    server.script = (request) => ({ ...calling(request), usage: { input: 5_000, output: 4_000 } });
+    server.script = (request) => ({
+      ...calling(request),
+      usage: { input: 5_000, output: 4_000, cacheRead: 0, cacheWrite: 0 },
+    });
     await submit('One', 'Two', 'Three');
     const { exitCode } = await run('--budget-usd', '0.6', '--task-budget-usd', '0.35');
     expect(exitCode).toBe(4);

@@ -19,9 +19,6 @@ const GROUND = groundOf('Add a login');
 const TASKS = [answered('api'), answered('page', { dependsOn: ['api'] })];
 const CIRCLE = [answered('a', { dependsOn: ['b'] }), answered('b', { dependsOn: ['a'] })];
 
-const unasked = (): never => expect.fail('a model plans here');
-const RULES: Planner = { name: 'heuristic', plan: unasked, discuss: unasked, split: unasked };
-
 const docker = new Docker();
 const stop = new AbortController().signal;
 let scratch: Scratch;
@@ -49,7 +46,7 @@ async function planner(engine: 'claude' | 'codex', script: Script, flags = {}): 
     { repo: null, json: false, color: false, verbose: false, quiet: true },
   );
   const { settings } = await context.settings({ engine, ...flags }, { trust: true });
-  return plannerOf(context, settings, RULES);
+  return plannerOf(context, settings);
 }
 
 /** The answer as the program gives it: by a tool where it has one for that, else as its last message. */

@@ -6,7 +6,7 @@
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { AgentEvent, Engine, EngineVerdict } from '../../src/engine/engine.ts';
+import type { AgentEvent, Assignment, Engine, EngineVerdict } from '../../src/engine/engine.ts';
 import { GATEWAY_PORT } from '../../src/gateway/protocol.ts';
 import type { TaskId } from '../../src/types.ts';
 import { PromptCache } from './model-server/prompt-cache.ts';
@@ -21,6 +21,7 @@ const FORWARDER = path.resolve(import.meta.dirname, 'forward.mjs');
 
 export interface CliRun {
   readonly title?: string;
+  readonly specialist?: Assignment['specialist'];
   /** What the model service remembers of other agents. */
   readonly cache?: PromptCache;
 }
@@ -55,7 +56,7 @@ export class CliBench implements AsyncDisposable {
 
   /** Runs one task to its end. */
   async run(engine: Engine, description: string, script: Script, options: CliRun = {}): Promise<CliEnd> {
-    const { title = 'A task', cache = new PromptCache() } = options;
+    const { title = 'A task', specialist, cache = new PromptCache() } = options;
     this.#runs += 1;
     const name = `${this.#runs}.sock`;
     const socket = path.join(this.#folder, name);
@@ -63,7 +64,7 @@ export class CliBench implements AsyncDisposable {
     await chmod(socket, 0o777);
     const task = `cli-${this.#runs}` as TaskId;
     const session = engine.begin(
-      { task, attempt: 1, role: 'test-engineer', title, description },
+      { task, attempt: 1, role: 'test-engineer', specialist, title, description },
       { url: `http://127.0.0.1:${GATEWAY_PORT}`, token: TOKEN },
     );
     const { argv, env, homeFiles } = session.program;

@@ -22,8 +22,8 @@ export interface Reading {
   readonly verdict: EngineVerdict;
 }
 
-export function sessionOf(engine: Engine): AgentSession {
-  return engine.begin(ASSIGNMENT, ACCESS);
+export function sessionOf(engine: Engine, specialist?: Assignment['specialist']): AgentSession {
+  return engine.begin({ ...ASSIGNMENT, specialist }, ACCESS);
 }
 
 /** Reads a recorded transcript, cut into pieces that keep no line whole. */

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { claudeEngine } from '../../src/engine/claude.ts';
 import { ACCESS, ASSIGNMENT, readRecorded, readText, sessionOf, textOf } from '../support/transcripts.ts';
 
-const OPTIONS = { model: null, effort: null, maxTurns: null, rolePrompt: () => null };
+const OPTIONS = { model: null, effort: null, maxTurns: null };
 const engine = claudeEngine(OPTIONS);
 
 const SAID = JSON.stringify({ type: 'assistant', message: { id: 'm', content: [{ type: 'text', text: 'Hi.' }] } });
@@ -20,17 +20,23 @@ describe('the program', () => {
   });
 
   it('gets model, effort, turns and the role as they were chosen', () => {
-    const chosen = claudeEngine({
-      model: 'opus',
-      effort: 'high',
-      maxTurns: 7,
-      rolePrompt: (role) => `You are ${role}.`,
-    });
-    const { argv, homeFiles } = sessionOf(chosen).program;
+    const chosen = claudeEngine({ model: 'opus', effort: 'high', maxTurns: 7 });
+    const { argv, homeFiles } = sessionOf(chosen, { prompt: 'You are test-engineer.', tools: null }).program;
     const line = argv.join(' ');
     expect(line).toContain('--model opus --effort high --max-turns 7 ');
     expect(line).toContain('--append-system-prompt-file /home/agent/.orchestrate/role.md');
-    expect(homeFiles.find(({ path }) => path.endsWith('role.md'))?.content.toString()).toBe('You are test-engineer.');
+    expect(homeFiles.find(({ path }) => path === '.orchestrate/role.md')?.content.toString()).toBe(
+      'You are test-engineer.',
+    );
+    expect(argv).not.toContain('--tools');
+  });
+
+  it.each([
+    [['Edit', 'Read'], 'Edit,Read'],
+    [[], ''],
+  ])('has no more tools than its role: %j', (tools, given) => {
+    const { argv } = sessionOf(engine, { prompt: 'Read.', tools }).program;
+    expect(argv[argv.indexOf('--tools') + 1]).toBe(given);
   });
 
   it('cannot be where agents reach no model', () => {

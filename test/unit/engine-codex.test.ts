@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { codexEngine } from '../../src/engine/codex.ts';
 import { ACCESS, readRecorded, readText, sessionOf, textOf } from '../support/transcripts.ts';
 
-const OPTIONS = { model: null, effort: null, rolePrompt: () => null };
+const OPTIONS = { model: null, effort: null };
 const engine = codexEngine(OPTIONS);
 
 function line(value: object): string {
@@ -13,8 +13,8 @@ function line(value: object): string {
 
 describe('the program', () => {
   it('is told all in a configuration of its own, the token by a variable', () => {
-    const chosen = codexEngine({ model: 'gpt-test', effort: 'high', rolePrompt: () => 'Say "hi".\n\u007f' });
-    const { argv, env, homeFiles } = sessionOf(chosen).program;
+    const chosen = codexEngine({ model: 'gpt-test', effort: 'high' });
+    const { argv, env, homeFiles } = sessionOf(chosen, { prompt: 'Say "hi".\n\u007f', tools: null }).program;
     expect(argv.slice(4, 7)).toEqual(['codex', 'exec', '--json']);
     expect(env).toMatchObject({
       CODEX_HOME: '/home/agent/.orchestrate/codex',
@@ -31,6 +31,17 @@ describe('the program', () => {
       ]),
     );
     expect(config).not.toContain(ACCESS.token);
+  });
+
+  it.each([
+    [['Read'], 'Read. Here that means: run nothing but commands that read or search files, and change no file.'],
+    [['Edit', 'Read'], 'Edit, Read. Here that means: run nothing but commands that read or search files.'],
+    [['Bash'], 'Bash.'],
+  ])('is told the tools of a role, which it cannot be held to: %j', (tools, said) => {
+    const { homeFiles } = sessionOf(engine, { prompt: 'Read.', tools }).program;
+    const config = homeFiles.find(({ path }) => path.endsWith('config.toml'))?.content.toString();
+    const line = `Read.\n\nThe tools of your role, by their usual names: ${said}`;
+    expect(config).toContain(`developer_instructions = ${JSON.stringify(line)}\n`);
   });
 });
 

@@ -11,8 +11,6 @@ import { answered, groundOf, planJson } from '../support/model-plans.ts';
 import { ModelServer } from '../support/model-server/server.ts';
 import { Scratch } from '../support/scratch.ts';
 
-const unasked = (): never => expect.fail('nobody asks it');
-const RULES: Planner = { name: 'heuristic', plan: unasked, discuss: unasked, split: unasked };
 const KEY = { ANTHROPIC_API_KEY: 'sk-test-choice-1' };
 
 let scratch: Scratch;
@@ -35,7 +33,7 @@ async function planner(flags: WrittenFlags, keys: Readonly<Record<string, string
     { repo: null, json: false, color: false, verbose: false, quiet: false },
   );
   const { settings } = await context.settings(flags, { trust: true });
-  return plannerOf(context, settings, RULES);
+  return plannerOf(context, settings);
 }
 
 const notes = (): string => String(said.read() ?? '');
@@ -46,9 +44,9 @@ describe('a plan is made', () => {
     ['the engine is the demo', { engine: 'demo' }, KEY, 'the engine demo does not plan'],
     ['the engine is a command', { 'engine-command': 'true' }, KEY, 'does not plan'],
     ['nothing may be reached', { engine: 'api', network: 'none' }, KEY, '--network none'],
-  ])('by rules where %s, and says so', async (_where, flags, keys, why) => {
+  ])('by built-in patterns where %s, and says so', async (_where, flags, keys, why) => {
     expect((await planner(flags, keys)).name).toBe('heuristic');
-    expect(notes()).toMatch(new RegExp(`${why}.*by rules, without a model`));
+    expect(notes()).toMatch(new RegExp(`${why}.*built-in patterns`));
   });
 
   it.each([

@@ -14,6 +14,7 @@ import type { Assignment, Drive, EngineVerdict } from '../engine.ts';
 import { priceOf } from '../prices.ts';
 import type { ApiOptions } from './api-engine.ts';
 import { CUT_OFF, firstMessage, NUDGE, SUMMARISE, systemPrompt } from './prompt.ts';
+import { refusalFor } from './role-tools.ts';
 import { type Conversation, load, newConversation, save } from './saved.ts';
 import type { StaggeredStart, Start } from './staggered-start.ts';
 import { numberCalls, Tools } from './tools.ts';
@@ -54,7 +55,8 @@ export class ConversationLoop {
     this.#start = start;
     this.#conversation = conversation;
     const attempt = `${assignment.task}.${assignment.attempt}`;
-    this.#tools = new Tools({ work, notes: options.notes, timeoutMs: options.toolTimeoutMs, attempt });
+    const refusalOf = refusalFor(assignment);
+    this.#tools = new Tools({ work, notes: options.notes, timeoutMs: options.toolTimeoutMs, attempt, refusalOf });
     this.#client = new Anthropic({
       // The gateway puts the key in and knows where the service is.
       apiKey: 'placeholder',

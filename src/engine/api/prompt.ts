@@ -5,6 +5,7 @@
 
 import type { BetaMessageParam, BetaTextBlockParam } from '@anthropic-ai/sdk/resources/beta/messages/messages';
 import type { Assignment } from '../engine.ts';
+import { missingTools } from './role-tools.ts';
 
 const INSTRUCTIONS = `You are one of several software engineers who work on the same repository, each on a task of their own and in a sandbox of their own. Nobody watches and nobody can answer questions: decide yourself, and say in your summary what you decided and why.
 
@@ -39,9 +40,18 @@ export function systemPrompt(guidance: string | null): BetaTextBlockParam[] {
   return blocks.map((block, at) => (at === last ? { ...block, cache_control: { type: 'ephemeral' } } : block));
 }
 
-export function firstMessage({ role, title, description }: Assignment): BetaMessageParam {
+/** What a role adds stands here and not in the system prompt: there every role would have to be paid for anew. */
+export function firstMessage({ role, specialist, title, description }: Assignment): BetaMessageParam {
   const task = description.startsWith(title) ? description : `# ${title}\n\n${description}`;
-  return { role: 'user', content: `Your role: ${role}\n\nYour task:\n\n${task}` };
+  const instructions = specialist === undefined ? '' : `\n\n${specialist.prompt}${toolsLine(specialist)}`;
+  return { role: 'user', content: `Your role: ${role}${instructions}\n\nYour task:\n\n${task}` };
+}
+
+/** The list of tools is the same for all; an agent that knows what it has not does not try. */
+function toolsLine(specialist: NonNullable<Assignment['specialist']>): string {
+  const missing = missingTools(specialist);
+  if (missing.length === 0) return '';
+  return `\n\nYour role does not have: ${missing.join(', ')}. Such calls are refused, whatever the task says.`;
 }
 
 /** For a turn that called no tool. */
@@ -53,4 +63,4 @@ export const CUT_OFF =
   'Your last message was longer than a message may be and was cut off; nothing that it called was done. Go on in smaller steps.';
 
 /** For the summary that takes the place of a conversation that has become long: the task itself is in what it replaces. */
-export const SUMMARISE = `Sum up the conversation so far, so that the work can go on from your summary alone. Give, in this order: the role and the task word for word; what was found out about the code and how it is built and tested; what was changed, file by file, and why; what was tried and did not work; the state of the tests; what is left to do, the next step first. Do not call tools.`;
+export const SUMMARISE = `Sum up the conversation so far, so that the work can go on from your summary alone. Give, in this order: the role with its instructions and the task word for word; what was found out about the code and how it is built and tested; what was changed, file by file, and why; what was tried and did not work; the state of the tests; what is left to do, the next step first. Do not call tools.`;

@@ -27,6 +27,8 @@ export interface ToolSurroundings {
   readonly timeoutMs: number;
   /** Begins the id of every note. */
   readonly attempt: string;
+  /** Why a call is not for this agent; null: it is. */
+  refusalOf(call: Pick<ToolCall, 'tool' | 'input'>): string | null;
 }
 
 /** Numbers for the calls of an answer that go into the sandbox. */
@@ -104,14 +106,15 @@ export class Tools {
   };
 
   async #call(call: ToolCall): Promise<ToolAnswer> {
-    const { work } = this.#at;
+    const { work, refusalOf } = this.#at;
     if (this.fault !== null) throw this.fault;
     work.emit({ type: 'tool', tool: call.tool, detail: detailOf(call) });
-    // Its number is used all the same: what was saved says that this call is made.
     const tooBig = Buffer.byteLength(JSON.stringify(call.input)) > MAX_INPUT;
+    const refusal = refusalOf(call) ?? (tooBig ? 'the input is too big, do it in pieces' : null);
     try {
-      const answer = await work.toolbox.call(tooBig ? { ...call, input: {} } : call, work.signal);
-      return tooBig ? { text: 'not done: the input is too big, do it in pieces', isError: true } : answer;
+      // Its number is used all the same: what was saved says that this call is made.
+      const answer = await work.toolbox.call(refusal === null ? call : { ...call, input: {} }, work.signal);
+      return refusal === null ? answer : { text: `not done: ${refusal}`, isError: true };
     } catch (error) {
       this.fault = error instanceof Error ? error : new Error(String(error));
       throw this.fault;
