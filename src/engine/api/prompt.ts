@@ -39,9 +39,10 @@ export function systemPrompt(guidance: string | null): BetaTextBlockParam[] {
   return blocks.map((block, at) => (at === last ? { ...block, cache_control: { type: 'ephemeral' } } : block));
 }
 
-export function firstMessage({ role, title, description }: Assignment): BetaMessageParam {
+export function firstMessage({ role, title, description, notes = null }: Assignment): BetaMessageParam {
   const task = description.startsWith(title) ? description : `# ${title}\n\n${description}`;
-  return { role: 'user', content: `Your role: ${role}\n\nYour task:\n\n${task}` };
+  const known = notes === null ? '' : `\n\n${notes}`;
+  return { role: 'user', content: `Your role: ${role}\n\nYour task:\n\n${task}${known}` };
 }
 
 /** For a turn that called no tool. */
