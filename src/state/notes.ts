@@ -37,8 +37,8 @@ export function newestNote(database: Database): number {
   return database.get<{ last: number | null }>('SELECT max(seq) AS last FROM notes')?.last ?? 0;
 }
 
-export function countNotes(database: Database, attempt: AttemptId, kind: NoteKind): number {
-  const sql = 'SELECT count(*) AS n FROM notes WHERE attempt = ? AND kind = ?';
+export function countNotes(database: Database, attempt: AttemptId, kind: NoteKind | null): number {
+  const sql = 'SELECT count(*) AS n FROM notes WHERE attempt = ? AND kind = coalesce(?, kind)';
   return database.get<{ n: number }>(sql, attempt, kind)?.n ?? 0;
 }
 

@@ -388,7 +388,8 @@ export class State {
     return notes.newestNote(this.#database);
   }
 
-  countNotes(attempt: AttemptId, kind: NoteKind): number {
+  /** How many notes an attempt left; of one kind, where that is given. */
+  countNotes(attempt: AttemptId, kind: NoteKind | null = null): number {
     return notes.countNotes(this.#database, attempt, kind);
   }
 

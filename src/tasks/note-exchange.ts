@@ -107,11 +107,10 @@ export class NoteExchange {
   }
 
   async #exchange(): Promise<void> {
+    const authors = [...this.#members.values()].map(({ author }) => author);
+    if (authors.length === 0) return;
     try {
-      await this.#look(
-        [...this.#members.values()].map(({ author }) => author),
-        false,
-      );
+      await this.#look(authors, false);
       await this.#handOut();
     } catch {
       // The keeper is in trouble: the next look may do better, and the last one tells.
