@@ -10,7 +10,7 @@ import { AGENT_UID, isMissing } from './layers.ts';
 import { NO_NEWS, Outbox, type OutboxNews } from './outbox.ts';
 
 /** Below an attempt's folder. */
-export const CONTEXT = 'c';
+const CONTEXT = 'c';
 export const OUTBOX = 'c/outbox';
 /** Of the news of all outboxes in one answer: a frame of the session holds 1 MiB. */
 const MOST_NEWS = 700_000;

@@ -8,7 +8,7 @@ import { isMissing } from './layers.ts';
 import { type BytePath, bytePath, pathBytes, printable } from './names.ts';
 
 /** Of one file; what comes after is not read. */
-export const READ_BYTES = 1 << 14;
+const READ_BYTES = 1 << 14;
 /** Entries of a folder that are looked at, in the folder's own order; more of them are not seen. */
 const MOST_ENTRIES = 1000;
 const LONGEST_NAME = 100;

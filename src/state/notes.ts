@@ -12,7 +12,7 @@ type NoteRow = Pick<typeof notes.$inferSelect, 'seq' | 'attempt' | 'kind' | 'tex
 
 const SELECT = `SELECT notes.seq, notes.attempt, notes.kind, notes.text, notes.createdAt,
   attempts.task AS task, tasks.agent AS role`;
-const JOINED = 'notes LEFT JOIN attempts ON attempts.id = notes.attempt LEFT JOIN tasks ON tasks.id = attempts.task';
+const WITH_WRITER = 'LEFT JOIN attempts ON attempts.id = notes.attempt LEFT JOIN tasks ON tasks.id = attempts.task';
 
 /** Null where the note of that source is known already. */
 export function addNote(database: Database, { attempt, kind, source, text }: NewNote): NoteRecord | null {
@@ -25,11 +25,11 @@ export function addNote(database: Database, { attempt, kind, source, text }: New
 }
 
 export function allNotes(database: Database): NoteRecord[] {
-  return database.all<NoteRow>(`${SELECT} FROM ${JOINED} ORDER BY notes.seq`).map(recordOf);
+  return database.all<NoteRow>(`${SELECT} FROM notes ${WITH_WRITER} ORDER BY notes.seq`).map(recordOf);
 }
 
 export function findNote(database: Database, id: number): NoteRecord | null {
-  const row = database.get<NoteRow>(`${SELECT} FROM ${JOINED} WHERE notes.seq = ?`, id);
+  const row = database.get<NoteRow>(`${SELECT} FROM notes ${WITH_WRITER} WHERE notes.seq = ?`, id);
   return row === null ? null : recordOf(row);
 }
 
@@ -55,14 +55,21 @@ export function notesFor(database: Database, attempt: AttemptId, most: number): 
   );
   if (own === null) return [];
   const current = database.get<{ id: RunId }>('SELECT id FROM runs ORDER BY fence DESC LIMIT 1')?.id ?? own.run;
+  // Numbers first, texts of the chosen ones last: of 10,000 notes nobody reads the others.
   const sql = `WITH RECURSIVE close (task) AS (
       SELECT ? UNION SELECT dependencies.dependsOn FROM dependencies JOIN close ON dependencies.task = close.task
+    ),
+    writers (attempt, isClose) AS (
+      SELECT id, task IN close FROM attempts WHERE id <> ? AND (task IN close OR run IN (?, ?)
+        OR task IN (SELECT id FROM tasks WHERE plan = ?))
+    ),
+    chosen (seq, isClose) AS (
+      SELECT seq, isClose FROM notes JOIN writers USING (attempt)
+      UNION ALL SELECT seq, 1 FROM notes WHERE attempt IS NULL
+      ORDER BY 2 DESC, 1 DESC LIMIT ?
     )
-    SELECT * FROM (
-      ${SELECT}, notes.attempt IS NULL OR attempts.task IN (SELECT task FROM close) AS isClose,
-        attempts.run AS run, tasks.plan AS plan
-      FROM ${JOINED} WHERE notes.attempt IS NOT ?
-    ) WHERE isClose OR run IN (?, ?) OR plan = ? ORDER BY isClose DESC, seq DESC LIMIT ?`;
+    ${SELECT}, chosen.isClose FROM chosen JOIN notes ON notes.seq = chosen.seq ${WITH_WRITER}
+    ORDER BY chosen.isClose DESC, notes.seq DESC`;
   const rows = database.all<NoteRow & { readonly isClose: number }>(
     sql,
     ...[own.task, attempt, own.run, current, own.plan, most],
