@@ -15,6 +15,8 @@ import type { AttemptId } from '../types.ts';
 
 /** Milliseconds from the end of one look into all outboxes to the next. */
 const LOOK_EVERY_MS = 1_000;
+/** What may be left of all notes that an attempt may leave fits into fewer answers; only files that change all the time do not. */
+const MOST_LOOKS = 20;
 /** Refused files of one attempt that are named; the others are counted. */
 const MOST_NAMED = 5;
 
@@ -83,11 +85,13 @@ export class NoteExchange {
   /** Takes all that is in an outbox, finished or not. How many files there was no leave to take. */
   async take(author: Author): Promise<number> {
     try {
-      for (;;) {
-        const news = await this.#look([author], true);
-        const own = news.get(author.id);
-        if (own?.more !== true) return own?.left ?? 0;
+      let left = 0;
+      for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
+        const own = (await this.#look([author], true)).get(author.id);
+        left = own?.left ?? 0;
+        if (own?.more !== true) break;
       }
+      return left;
     } catch (error) {
       this.#warn(author, `its notes could not be read: ${error instanceof Error ? error.message : String(error)}`);
       return 0;

@@ -146,6 +146,15 @@ describe('at the end of an agent', () => {
     expect(state.notes().map(({ text }) => text)).toEqual(['a', 'b']);
   });
 
+  it('nobody waits for the end of an outbox that never ends', async () => {
+    host.outboxes.set(
+      one.id,
+      Array.from({ length: 1000 }, () => ({ more: true })),
+    );
+    await exchange.take(one);
+    expect(host.asked.length).toBeLessThan(50);
+  });
+
   it('says how many files were not taken, and names the first that were refused', async () => {
     const refused = Array.from({ length: 9 }, (_, at) => ({ name: `f${at}`, reason: 'is a symbolic link' }));
     host.outboxes.set(one.id, [{ refused, left: 7 }]);
