@@ -29,15 +29,11 @@ export type Leaving =
 export function leaveNote(state: State, { attempt, source, text, size }: LeftNote): Leaving {
   const fit = noteText(text, size);
   if (fit === null) return { refused: 'is empty' };
-  if (attempt !== null && notesLeft(state, attempt) === 0) {
+  if (source !== null && state.knowsNote(source)) return { note: null };
+  if (attempt !== null && state.countNotes(attempt, 'note') >= MOST_NOTES) {
     return { refused: `is one too many: an attempt may leave ${MOST_NOTES} notes` };
   }
   return { note: state.addNote({ attempt, kind: 'note', source, text: fit }) };
-}
-
-/** How many more an attempt may leave. */
-export function notesLeft(state: State, attempt: AttemptId): number {
-  return Math.max(0, MOST_NOTES - state.countNotes(attempt, 'note'));
 }
 
 /**

@@ -33,6 +33,10 @@ export function findNote(database: Database, id: number): NoteRecord | null {
   return row === null ? null : recordOf(row);
 }
 
+export function knowsNote(database: Database, source: string): boolean {
+  return database.get('SELECT 1 FROM notes WHERE source = ?', source) !== null;
+}
+
 export function newestNote(database: Database): number {
   return database.get<{ last: number | null }>('SELECT max(seq) AS last FROM notes')?.last ?? 0;
 }

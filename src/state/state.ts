@@ -383,6 +383,11 @@ export class State {
     return notes.findNote(this.#database, id);
   }
 
+  /** Whether a note of that source is there. */
+  knowsNote(source: string): boolean {
+    return notes.knowsNote(this.#database, source);
+  }
+
   /** Number of the newest note, 0 where there is none: it rises whenever somebody leaves one. */
   newestNote(): number {
     return notes.newestNote(this.#database);

@@ -5,7 +5,7 @@
 
 import { createHash } from 'node:crypto';
 import type { EventBody } from '../events.ts';
-import { leaveNote, MOST_NOTES, notesLeft } from '../notes/leave.ts';
+import { leaveNote, MOST_NOTES } from '../notes/leave.ts';
 import { fitting, IN_CONTEXT, IN_PROMPT, noteJson, notesMarkdown } from '../notes/render.ts';
 import type { ContextFile, OutboxNews, SandboxHost } from '../sandbox/sandbox.ts';
 import { safeJson } from '../sanitise.ts';
@@ -15,7 +15,7 @@ import type { AttemptId } from '../types.ts';
 
 /** Milliseconds from the end of one look into all outboxes to the next. */
 const LOOK_EVERY_MS = 1_000;
-/** What may be left of all notes that an attempt may leave fits into fewer answers; only files that change all the time do not. */
+/** All files of an outbox that are seen fit into so many answers, unless they change all the time. */
 const MOST_LOOKS = 20;
 /** Refused files of one attempt that are named; the others are counted. */
 const MOST_NAMED = 5;
@@ -79,7 +79,7 @@ export class NoteExchange {
     this.#refused.delete(author.id);
     if (refused > 0) this.#warn(author, `${refused} more files in its outbox were refused`);
     if (left === 0) return;
-    this.#warn(author, `${left} files in its outbox were not taken: an attempt may leave ${MOST_NOTES} notes`);
+    this.#warn(author, `${left} files in its outbox were not looked at`);
   }
 
   /** Takes all that is in an outbox, finished or not. How many files there was no leave to take. */
@@ -89,7 +89,7 @@ export class NoteExchange {
       for (let looks = 0; looks < MOST_LOOKS; looks += 1) {
         const own = (await this.#look([author], true)).get(author.id);
         left = own?.left ?? 0;
-        if (own?.more !== true) break;
+        if (own?.more !== true && left === 0) break;
       }
       return left;
     } catch (error) {
@@ -122,9 +122,9 @@ export class NoteExchange {
   }
 
   async #look(authors: readonly Author[], final: boolean): Promise<ReadonlyMap<AttemptId, OutboxNews>> {
-    const { host, state } = this.#parts;
-    const most = new Map(authors.map(({ id }) => [id, notesLeft(state, id)]));
-    const news = await host.takeNotes(most, final);
+    // Not how many it may still leave: a keeper that was started anew tells again what is known.
+    const most = new Map(authors.map(({ id }) => [id, MOST_NOTES]));
+    const news = await this.#parts.host.takeNotes(most, final);
     for (const author of authors) this.#keep(author, news.get(author.id));
     return news;
   }

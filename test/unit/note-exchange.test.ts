@@ -155,14 +155,29 @@ describe('at the end of an agent', () => {
     expect(host.asked.length).toBeLessThan(50);
   });
 
-  it('says how many files were not taken, and names the first that were refused', async () => {
+  it('keeps as many as an attempt may leave, though a keeper that was started anew tells them again', async () => {
+    const texts = Array.from({ length: 60 }, (_, at) => `note ${at}`);
+    const files = texts.map((text) => ({ name: 'n', size: text.length, text }));
+    host.outboxes.set(one.id, [
+      { files: files.slice(0, 49) },
+      { files: files.slice(0, 49), left: 11 },
+      { files: files.slice(49) },
+    ]);
+    await exchange.take(one);
+    await exchange.leave(one);
+    expect(state.notes().map(({ text }) => text)).toEqual(texts.slice(0, 50));
+    expect(warnings()).toHaveLength(6);
+    expect(warnings().at(-1)).toBe('5 more files in its outbox were refused');
+    expect(warnings()[0]).toContain('an attempt may leave 50 notes');
+  });
+
+  it('says how many files were refused, and names the first of them', async () => {
     const refused = Array.from({ length: 9 }, (_, at) => ({ name: `f${at}`, reason: 'is a symbolic link' }));
-    host.outboxes.set(one.id, [{ refused, left: 7 }]);
+    host.outboxes.set(one.id, [{ refused }]);
     await exchange.leave(one);
     expect(warnings()).toEqual([
       ...[0, 1, 2, 3, 4].map((at) => `the file f${at} in its outbox is no note: it is a symbolic link`),
       '4 more files in its outbox were refused',
-      '7 files in its outbox were not taken: an attempt may leave 50 notes',
     ]);
     expect(events).toMatchObject(events.map(() => ({ task: 'one', attempt: 'one.1' })));
   });
