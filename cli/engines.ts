@@ -72,9 +72,10 @@ export async function engineNamed(
 
 /** What all its agents share is the same bytes for each: the base's own instructions, never an agent's version of them. */
 async function apiOf(context: Context, settings: Settings): Promise<Engine> {
-  const [{ apiEngine }, { guidanceOf }, repository, state] = await Promise.all([
+  const [{ apiEngine }, { guidanceOf }, { notesIn }, repository, state] = await Promise.all([
     import('../src/engine/api/api-engine.ts'),
     import('../src/git/guidance.ts'),
+    import('../src/notes/for-engine.ts'),
     context.repository(),
     context.state(),
   ]);
@@ -82,10 +83,7 @@ async function apiOf(context: Context, settings: Settings): Promise<Engine> {
   const shared: Partial<ApiOptions> = {
     effort: settings.effort,
     guidance,
-    notes: {
-      share: async ({ text }) => state.addNote(text),
-      read: async () => state.notes().map((note) => note.text),
-    },
+    notes: notesIn(state),
   };
   const models = await modelsOf(context, settings, 'api');
   return engineByRole(models, (model) => apiEngine({ ...shared, ...(model === null ? {} : { model }) }));

@@ -56,6 +56,17 @@ export interface PatchApplyOptions {
   readonly unreviewed: boolean;
 }
 
+export interface NoteListOptions {
+  /** As typed. */
+  readonly task: string | null;
+}
+
+export interface NoteAddOptions {
+  readonly text: string | null;
+  /** A path, or `-` for stdin. */
+  readonly file: string | null;
+}
+
 export interface KillOptions {
   readonly all: boolean;
 }

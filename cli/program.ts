@@ -6,6 +6,7 @@ import { PRIORITIES, type Priority } from '../src/types.ts';
 import { type Act, type Action, examples } from './command-parts.ts';
 import type { GlobalFlags, Terminal } from './context.ts';
 import { defineControlCommands } from './control-commands.ts';
+import { defineNoteCommands } from './note-commands.ts';
 import { definePatchCommands } from './patch-commands.ts';
 import { defineRoleCommands } from './role-commands.ts';
 import { type SettingFlags, settingFlags, withSettingFlags } from './setting-flags.ts';
@@ -33,6 +34,7 @@ export async function runProgram(argv: readonly string[], terminal: Terminal, ve
   defineControlCommands(program, act);
   definePatchCommands(program, act);
   defineRoleCommands(program, act);
+  defineNoteCommands(program, act);
   defineCareCommands(program, act);
   try {
     if (argv.length === 0) program.outputHelp();

@@ -2,6 +2,7 @@
 
 import { revealLine, sanitise, sanitiseLine } from '../../src/sanitise.ts';
 import type { AttemptRecord, PatchRecord, TaskRecord } from '../../src/state/records.ts';
+import type { State } from '../../src/state/state.ts';
 import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import { liveRun } from '../live-run.ts';
@@ -35,6 +36,7 @@ export async function task(context: Context, typed: string): Promise<number> {
     ['depends on', record.dependsOn.join(', ') || '-'],
     ['cost', cost(json.usage)],
     ['denied', deniedText(attempts)],
+    ['notes', notesText(state, attempts)],
   ];
   const timeline = state
     .eventsOf(record.id)
@@ -67,6 +69,12 @@ function deniedText(attempts: readonly AttemptRecord[]): string {
   if (hosts.length === 0) return '-';
   const flags = hosts.map((host) => `--allow ${host.replace(/:443$/, '')}`).join(' ');
   return revealLine(`${hosts.join(', ')} (to let it: --network allowlist ${flags})`);
+}
+
+/** How many it left for others, and how to see them. */
+function notesText(state: State, attempts: readonly AttemptRecord[]): string {
+  const count = attempts.reduce((sum, { id }) => sum + state.countNotes(id), 0);
+  return count === 0 ? '-' : `${count} (orchestrate note list --task ${attempts[0]?.task})`;
 }
 
 function section(title: string, body: string): string {

@@ -10,6 +10,8 @@ import type { Access, AgentEvent, AgentProgram, AgentSession, Assignment, Engine
 export const HOME = '/home/agent';
 export const CONTEXT_FOLDER = '.orchestrate';
 const PROMPT_FILE = `${CONTEXT_FOLDER}/prompt.md`;
+/** Where the agent finds what is known of its task and what others left, and what it writes to tell others. */
+const CONTEXT_DIR = '/context';
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** What every program in a sandbox has. */
@@ -84,7 +86,7 @@ export function shellProgram(command: string, assignment: Assignment): AgentProg
 }
 
 /** What every agent finds in its environment and home, whichever program it is. */
-export function contextOf(assignment: Assignment): Pick<AgentProgram, 'env' | 'homeFiles'> {
+export function contextOf(assignment: Assignment): Pick<AgentProgram, 'env' | 'homeFiles' | 'contextFiles'> {
   const { specialist } = assignment;
   return {
     env: {
@@ -92,15 +94,13 @@ export function contextOf(assignment: Assignment): Pick<AgentProgram, 'env' | 'h
       ORCHESTRATE_ATTEMPT: String(assignment.attempt),
       ORCHESTRATE_ROLE: assignment.role,
       ORCHESTRATE_PROMPT_FILE: `${HOME}/${PROMPT_FILE}`,
-      ORCHESTRATE_CONTEXT_DIR: `${HOME}/${CONTEXT_FOLDER}/context`,
+      ORCHESTRATE_CONTEXT_DIR: CONTEXT_DIR,
       ...PLAIN_ENVIRONMENT,
     },
-    homeFiles: [
-      { path: PROMPT_FILE, content: Buffer.from(promptOf(assignment)), mode: 0o644 },
-      { path: `${CONTEXT_FOLDER}/context/task.md`, content: Buffer.from(promptOf(assignment)), mode: 0o644 },
-      ...(specialist === undefined
-        ? []
-        : [{ path: `${CONTEXT_FOLDER}/context/role.md`, content: Buffer.from(`${specialist.prompt}\n`), mode: 0o644 }]),
+    homeFiles: [{ path: PROMPT_FILE, content: Buffer.from(filePromptOf(assignment)), mode: 0o644 }],
+    contextFiles: [
+      { name: 'task.md', content: Buffer.from(taskOf(assignment)) },
+      ...(specialist === undefined ? [] : [{ name: 'role.md', content: Buffer.from(`${specialist.prompt}\n`) }]),
     ],
   };
 }
@@ -117,8 +117,26 @@ export function exitReason(program: string, exitCode: number): string {
   return `${program} ended with exit code ${exitCode}`;
 }
 
-/** The task as the agent is told it: its title as a heading, unless the description begins with it. */
+/** What a model is told: the task, then what others left and how to tell them something. */
 export function promptOf(assignment: Assignment): string {
+  const { notes = null } = assignment;
+  const parts = [taskOf(assignment), ...(notes === null ? [] : [notes]), HOW_TO_SHARE];
+  return parts.join('\n');
+}
+
+const HOW_TO_SHARE = `(Notes of other agents are in ${CONTEXT_DIR}/notes.md, which grows while you work. What would save them time you can tell them with a file in ${CONTEXT_DIR}/outbox, one fact per file. Do this only where it helps; the task above is what counts.)
+`;
+
+/** The task, then what others left as comments: a program may run the file as a script. */
+function filePromptOf(assignment: Assignment): string {
+  const { notes = null } = assignment;
+  if (notes === null) return taskOf(assignment);
+  const comments = notes.trimEnd().split('\n');
+  return `${taskOf(assignment)}\n${comments.map((line) => `# ${line}`.trimEnd()).join('\n')}\n`;
+}
+
+/** The task alone: its title as a heading, unless the description begins with it. */
+function taskOf(assignment: Assignment): string {
   const { title, description } = assignment;
   return description.startsWith(title) ? `${description}\n` : `# ${title}\n\n${description}\n`;
 }

@@ -21,7 +21,7 @@ function scriptOf(assignment: Assignment): string {
     'set -e',
     'echo "reading the task as $ORCHESTRATE_ROLE"',
     'mkdir -p demo',
-    'cp "$ORCHESTRATE_PROMPT_FILE" "demo/$ORCHESTRATE_TASK_ID.md"',
+    'cp "$ORCHESTRATE_CONTEXT_DIR/task.md" "demo/$ORCHESTRATE_TASK_ID.md"',
     'echo "wrote demo/$ORCHESTRATE_TASK_ID.md"',
   ].join('\n');
 }

@@ -6,7 +6,7 @@
  */
 
 import type { Role } from '../roles/role.ts';
-import type { HomeFile, OutputChunk } from '../sandbox/sandbox.ts';
+import type { ContextFile, HomeFile, OutputChunk } from '../sandbox/sandbox.ts';
 import type { Toolbox } from '../toolbox/toolbox.ts';
 import type { ModelApi, TaskId, Usage } from '../types.ts';
 
@@ -21,6 +21,8 @@ export interface Assignment {
   readonly specialist?: Pick<Role, 'prompt' | 'tools'> | undefined;
   readonly title: string;
   readonly description: string;
+  /** What others left for it, as Markdown that says whose words these are; null or not given: nothing. */
+  readonly notes?: string | null;
 }
 
 /** How an agent's program reaches the gateway from inside its sandbox. */
@@ -38,6 +40,8 @@ export interface AgentProgram {
   /** The agent's whole environment; nothing else reaches it. */
   readonly env: Readonly<Record<string, string>>;
   readonly homeFiles: readonly HomeFile[];
+  /** What it finds at `/context` beside the notes; not given: nothing. */
+  readonly contextFiles?: readonly ContextFile[];
   /**
    * Its stdout and stderr are one, in the order in which they were written; for what is read as text. Else they are apart:
    * for programs whose stdout is a protocol. Two streams keep their order each, not with each other.

@@ -1,13 +1,14 @@
 /**
  * The writable folders of attempts. Overlaid: `a/<id>/{u,w,h,hw}`, workspace upper and work, home upper and work.
  * Copied: `a/<id>/{f,h,x}`, the whole workspace, the home, and what we remember of the copy, which the agent cannot see.
- * Either may have `a/<id>/set-up`, the id of the set-up that it stands on.
+ * Either may have `a/<id>/set-up`, the id of the set-up that it stands on, and `a/<id>/c` (see contexts.ts).
  */
 
 import { chmod, lchown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CallFault } from '../session/protocol.ts';
 import type { WorkspaceKind } from '../types.ts';
+import { OUTBOX } from './contexts.ts';
 import { copiedBytes } from './copy.ts';
 import { diskUsage } from './disk-usage.ts';
 import { AGENT_UID, isMissing } from './layers.ts';
@@ -106,6 +107,7 @@ export class Attempts {
       const home = path.join(this.#store, 'a', id);
       const names = (await entries(home)) ?? [];
       for (const name of ['u', 'f', 'h']) if (names.includes(name)) folders.push({ id, path: path.join(home, name) });
+      folders.push({ id, path: path.join(home, OUTBOX) });
       bytes.set(id, names.includes('x') ? -(await copiedBytes(path.join(home, 'x'))) : 0);
     }
     const sizes = await diskUsage(

@@ -6,8 +6,11 @@ import { Caller, type OpenedCall } from '../session/caller.ts';
 import { CallFault, ProtocolError } from '../session/protocol.ts';
 import type { ObjectId, WorkspaceKind } from '../types.ts';
 import { type Collection, readCollection } from './collection.ts';
+import type { ContextContent, OutboxAsk } from './contexts.ts';
+import type { OutboxNews } from './outbox.ts';
 
 export type { Collection } from './collection.ts';
+export type { OutboxNews } from './outbox.ts';
 
 /** How sessions are opened: each is one `serve` program in the keeper's container. */
 export interface KeeperTransport {
@@ -35,6 +38,11 @@ export interface KeptSetUp {
 /** Where a set-up lies, relative to the store: below a tree's folders and below the home. */
 export function setUpFolders(id: string): { readonly workspace: string; readonly home: string } {
   return { workspace: `s/${id}/f`, home: `s/${id}/h` };
+}
+
+/** Where what an attempt finds at `/context` lies, relative to the store. */
+export function contextFolder(attempt: string): string {
+  return `a/${attempt}/c`;
 }
 
 interface LayerRequest {
@@ -123,6 +131,8 @@ export class KeeperClient implements AsyncDisposable {
     readonly homeFiles: readonly { readonly path: string; readonly content: Buffer; readonly mode: number }[];
     /** What it stands on, besides its tree. */
     readonly setUp?: string | null;
+    /** What its agent finds at `/context` to begin with; not given: it has no such folder. */
+    readonly context?: readonly ContextContent[] | null;
   }): Promise<{ upper: string; work: string; homeUpper: string; homeWork: string }> {
     await this.#prepare('overlay', attempt);
     const under = (name: string) => `a/${attempt.id}/${name}`;
@@ -203,6 +213,24 @@ export class KeeperClient implements AsyncDisposable {
     return (await this.#ask<{ readable: boolean }>('readsOverlay', { id })).readable;
   }
 
+  /** Puts files into attempts' contexts, each file at once; attempts that are gone, or have no such folder, are passed over. */
+  async putContext(
+    contexts: readonly { readonly id: string; readonly files: readonly ContextContent[] }[],
+  ): Promise<void> {
+    const sizes = contexts.map(({ id, files }) => ({ id, files: files.map(sizeOf) }));
+    const body = contexts.flatMap(({ files }) => files.map((file) => file.content));
+    await this.#ask('putContext', { contexts: sizes }, body);
+  }
+
+  /**
+   * What agents have put into their outboxes since the last call, each state of a file once. While somebody may still write
+   * (`final` false) a file is told when two calls in a row found it the same.
+   */
+  async takeNotes(outboxes: readonly OutboxAsk[], final: boolean): Promise<Map<string, OutboxNews>> {
+    const { news } = await this.#ask<{ news: Record<string, OutboxNews> }>('takeNotes', { outboxes, final });
+    return new Map(Object.entries(news));
+  }
+
   async attempts(): Promise<string[]> {
     return (await this.#ask<{ attempts: string[] }>('attempts')).attempts;
   }
@@ -225,8 +253,9 @@ export class KeeperClient implements AsyncDisposable {
 
   async #prepare(workspace: WorkspaceKind, attempt: Parameters<KeeperClient['prepareAttempt']>[0]): Promise<void> {
     const files = attempt.homeFiles.map(({ path, content, mode }) => ({ path, mode, size: content.length }));
-    const body = attempt.homeFiles.map((file) => file.content);
-    await this.#ask('prepareAttempt', { id: attempt.id, workspace, files, setUp: attempt.setUp ?? null }, body);
+    const { id, setUp = null, context = null } = attempt;
+    const body = [...attempt.homeFiles, ...(context ?? [])].map((file) => file.content);
+    await this.#ask('prepareAttempt', { id, workspace, files, setUp, context: context?.map(sizeOf) ?? null }, body);
   }
 
   async #lay(layer: NewLayer, shallow: readonly ObjectId[] | null = null): Promise<void> {
@@ -279,6 +308,10 @@ export class KeeperClient implements AsyncDisposable {
     opening.catch(() => this.#sessions.delete(user));
     return opening;
   }
+}
+
+function sizeOf({ name, content }: ContextContent): { readonly name: string; readonly size: number } {
+  return { name, size: content.length };
 }
 
 /** Our own faults become errors for people; whatever else went wrong (a pack that could not be read) stays itself. */

@@ -10,6 +10,7 @@ import type { WorkspaceKind } from '../types.ts';
 import { Attempts, type AttemptWork, type HomeFile } from './attempts.ts';
 import { isWhiteout, type UpperView, type WholeView } from './changes.ts';
 import { type CollectOptions, findChanges, sendChanges, sendFlags } from './collect.ts';
+import { type ContextContent, Contexts, type OutboxAsk } from './contexts.ts';
 import { fillCopy, rememberedView } from './copy.ts';
 import { ReadRoot } from './files.ts';
 import { fillDelta, fillHistory, fillTree } from './fill.ts';
@@ -47,6 +48,7 @@ export async function prepareStore(store: string): Promise<void> {
 export function keeperMethods(store: string): Readonly<Record<string, Handler>> {
   const layers = new Layers(store);
   const attempts = new Attempts(store);
+  const contexts = new Contexts(store);
   const setUps = new SetUps(store);
   return {
     trees: async () => ({ trees: await layers.all() }),
@@ -67,7 +69,20 @@ export function keeperMethods(store: string): Readonly<Record<string, Handler>> 
       const setUp = params.setUp === null ? null : setUpParam(params.setUp);
       if (setUp !== null) await setUps.require(setUp);
       const kind = kindParam(params.workspace);
-      await attempts.prepare({ id: attemptParam(params.id), kind, files: await homeFiles(call), setUp });
+      const id = attemptParam(params.id);
+      const reader = new ByteReader(call.body);
+      await attempts.prepare({ id, kind, files: await homeFiles(params.files, reader), setUp });
+      if (params.context !== null) await contexts.prepare(id, await contextFiles(params.context, reader));
+    },
+    putContext: async ({ params, body }) => {
+      const reader = new ByteReader(body);
+      for (const { id, files } of listParam(params.contexts)) {
+        for (const file of await contextFiles(files, reader)) await contexts.put(attemptParam(id), file);
+      }
+    },
+    takeNotes: async ({ params }) => {
+      const asked = listParam(params.outboxes).map(outboxParam);
+      return { news: contexts.take(asked, params.final === true) };
     },
     readsOverlay: async ({ params, signal }) => {
       const { folder } = await attempts.work(attemptParam(params.id));
@@ -76,7 +91,11 @@ export function keeperMethods(store: string): Readonly<Record<string, Handler>> 
       return { readable: isWhiteout(gone) && opaque.has('made-again') };
     },
     attempts: async () => ({ attempts: await attempts.all() }),
-    removeAttempt: async ({ params }) => attempts.remove(attemptParam(params.id)),
+    removeAttempt: async ({ params }) => {
+      const id = attemptParam(params.id);
+      contexts.forget(id);
+      await attempts.remove(id);
+    },
     collect: async (call) => {
       const work = await attempts.work(attemptParam(call.params.attempt));
       await collect(call, { layers, setUps, work });
@@ -174,16 +193,21 @@ async function collect(call: Call, { layers, setUps, work }: Reading): Promise<v
 }
 
 /** Their contents come one after the other in the call's stream. */
-async function homeFiles({ params, body }: Call): Promise<HomeFile[]> {
-  if (!Array.isArray(params.files)) throw new CallFault('KEEPER_BAD_CALL', 'files must be a list');
-  const reader = new ByteReader(body);
-  const files: HomeFile[] = [];
-  for (const one of params.files) {
-    const { path: at, mode, size } = { ...one };
-    if (typeof at !== 'string') throw new CallFault('KEEPER_BAD_CALL', 'a file of the home has no path');
-    files.push({ path: at, mode: numberParam(mode), content: await reader.read(numberParam(size)) });
+async function homeFiles(files: unknown, reader: ByteReader): Promise<HomeFile[]> {
+  const read: HomeFile[] = [];
+  for (const { path: at, mode, size } of listParam(files)) {
+    read.push({ path: textParam(at), mode: numberParam(mode), content: await reader.read(numberParam(size)) });
   }
-  return files;
+  return read;
+}
+
+/** The same. */
+async function contextFiles(files: unknown, reader: ByteReader): Promise<ContextContent[]> {
+  const read: ContextContent[] = [];
+  for (const { name, size } of listParam(files)) {
+    read.push({ name: textParam(name), content: await reader.read(numberParam(size)) });
+  }
+  return read;
 }
 
 /** Bytes and entries of the file system that holds the store. */
@@ -212,6 +236,15 @@ function trimParam({ used, maxBytes, maxLayers }: Params): TrimOptions {
     maxBytes: numberParam(maxBytes),
     maxLayers: numberParam(maxLayers),
   };
+}
+
+function listParam(value: unknown): readonly Params[] {
+  if (Array.isArray(value)) return value.map((one: unknown) => ({ ...(one as Params) }));
+  throw new CallFault('KEEPER_BAD_CALL', `not a list: ${JSON.stringify(value)}`);
+}
+
+function outboxParam({ id, most }: Params): OutboxAsk {
+  return { id: attemptParam(id), most: numberParam(most) };
 }
 
 /** It becomes part of a path. */

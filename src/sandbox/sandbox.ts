@@ -36,6 +36,8 @@ export interface SandboxSpec {
   readonly homeFiles: readonly HomeFile[];
   /** It may look at the workspace and not write there. */
   readonly isReadOnly?: true;
+  /** Laid into `/context`, where the agent can read and not change them, beside its `outbox`. Not given: no such folder. */
+  readonly contextFiles?: readonly ContextFile[];
   /** stdout and stderr are one stream (told as stdout), in the order of the writes; else each is in order. */
   readonly oneStream?: true;
   readonly limits: Limits;
@@ -51,6 +53,23 @@ export interface HomeFile {
   readonly path: string;
   readonly content: Buffer;
   readonly mode: number;
+}
+
+export interface ContextFile {
+  /** `notes.md`: lower case, `.md` or `.json`. */
+  readonly name: string;
+  readonly content: Buffer;
+}
+
+/** What an agent has put into its outbox since the last look. Names are printable. */
+export interface OutboxNews {
+  /** `text` is how the file begins, as the agent wrote it; `size` counts all its bytes. */
+  readonly files: readonly { readonly name: string; readonly size: number; readonly text: string }[];
+  readonly refused: readonly { readonly name: string; readonly reason: string }[];
+  /** Files that are there and were not to be taken. */
+  readonly left: number;
+  /** There is more to be had at once. */
+  readonly more: boolean;
 }
 
 /** One Docker engine (or the like) made ready for a run: images, store, keeper. Disposing removes what the run needed. */
@@ -79,6 +98,13 @@ export interface SandboxHost extends AsyncDisposable {
   reuseSetUp(spec: Pick<SetUpSpec, 'command' | 'inputs'>): Promise<boolean>;
   /** A sandbox to set up in: root, on the tree, which must be prepared. One at a time. Otherwise as `create`. */
   createSetUp(spec: SetUpSpec): Promise<CreatedSetUp>;
+  /** Puts files into `/context` of sandboxes, each file at once; attempts that are gone are passed over. */
+  putContext(contexts: ReadonlyMap<AttemptId, readonly ContextFile[]>): Promise<void>;
+  /**
+   * Takes what is new in attempts' outboxes, at most so many files of each. Each state of a file is told once: when two calls
+   * in a row found it the same, or at once where its agent has ended (`final`). Cheap enough for every second.
+   */
+  takeNotes(most: ReadonlyMap<AttemptId, number>, final: boolean): Promise<ReadonlyMap<AttemptId, OutboxNews>>;
   /** Costs a walk over what the running attempts wrote. */
   diskUse(): Promise<DiskUse>;
 }

@@ -4,6 +4,7 @@ import { ATTEMPT_MACHINE, type AttemptEvent, next } from '../tasks/machine.ts';
 import type { AttemptId, ObjectId, StopCause, TaskId, Usage } from '../types.ts';
 import type { Database } from './database.ts';
 import { layFoundations } from './foundations.ts';
+import { addNote } from './notes.ts';
 import { insertPatch } from './patches.ts';
 import { nextQueued, type QueueChoice } from './queue.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from './records.ts';
@@ -116,6 +117,8 @@ export function endAttempt(database: Database, id: AttemptId, fence: number, end
       ...[end.usage.usd, id],
     );
     if (patch !== null) insertPatch(database, patch);
+    const { note = null } = end;
+    if (note !== null) addNote(database, { attempt: id, kind: 'summary', source: `summary:${id}`, text: note });
     const reason = end.taskState === 'succeeded' ? null : end.reason;
     // An attempt under way has a running or paused task, from where every end is legal.
     const moved =

@@ -5,6 +5,7 @@ import type {
   AttemptId,
   AttemptOutcome,
   Flag,
+  NoteKind,
   ObjectId,
   PatchSize,
   PatchState,
@@ -182,4 +183,31 @@ export interface AttemptEnd {
   readonly egressDenied: readonly string[];
   readonly summary: string | null;
   readonly patch: Omit<PatchRecord, 'createdAt' | 'mergedAs' | 'mergedInto' | 'checks'> | null;
+  /** What it tells others by itself, fit to be shown; not given: nothing. */
+  readonly note?: string | null;
+}
+
+export interface NewNote {
+  /** Null: a person leaves it. */
+  readonly attempt: AttemptId | null;
+  readonly kind: NoteKind;
+  /** Unlike that of any other note, and the same for the same note told twice; null: it is told once. */
+  readonly source: string | null;
+  /** Fit to be shown. */
+  readonly text: string;
+}
+
+export interface NoteRecord {
+  readonly id: number;
+  /** Null: a person. */
+  readonly from: { readonly attempt: AttemptId; readonly task: TaskId; readonly role: string } | null;
+  readonly kind: NoteKind;
+  readonly text: string;
+  readonly createdAt: string;
+}
+
+/** A note that concerns an attempt. */
+export interface RelevantNote extends NoteRecord {
+  /** Of a person, or of what its task builds on. */
+  readonly isClose: boolean;
 }

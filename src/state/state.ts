@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import type { OrchestrateEvent } from '../events.ts';
 import type {
   AttemptId,
+  NoteKind,
   ObjectId,
   PatchState,
   RequestKind,
@@ -22,17 +23,20 @@ import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
 import { directFoundations, foundationsOf } from './foundations.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
-import { addNote, type Note, newestNotes } from './notes.ts';
+import * as notes from './notes.ts';
 import * as patches from './patches.ts';
 import * as plans from './plans.ts';
 import type {
   AttemptEnd,
   AttemptRecord,
+  NewNote,
   NewTask,
+  NoteRecord,
   PatchRecord,
   PlanMessage,
   PlanRecord,
   PlanSummary,
+  RelevantNote,
   RunRecord,
   TaskRecord,
   TaskSummary,
@@ -366,14 +370,42 @@ export class State {
     return patches.mergedAgain(this.#database, id, merge);
   }
 
-  /** Keeps what one agent wants others to know; the same text is kept once. */
-  addNote(text: string): void {
-    addNote(this.#database, text);
+  /** Null where a note of that source is there already. */
+  addNote(note: NewNote): NoteRecord | null {
+    return notes.addNote(this.#database, note);
   }
 
-  /** The newest ones, oldest first. */
-  notes(): Note[] {
-    return newestNotes(this.#database);
+  /** In the order of adding. */
+  notes(): NoteRecord[] {
+    return notes.allNotes(this.#database);
+  }
+
+  /** The note with this number; null where there is none. */
+  note(id: number): NoteRecord | null {
+    return notes.findNote(this.#database, id);
+  }
+
+  /** Whether a note of that source is there. */
+  knowsNote(source: string): boolean {
+    return notes.knowsNote(this.#database, source);
+  }
+
+  /** Number of the newest note, 0 where there is none: it rises whenever somebody leaves one. */
+  newestNote(): number {
+    return notes.newestNote(this.#database);
+  }
+
+  /** How many notes an attempt left; of one kind, where that is given. */
+  countNotes(attempt: AttemptId, kind: NoteKind | null = null): number {
+    return notes.countNotes(this.#database, attempt, kind);
+  }
+
+  /**
+   * Notes of others that concern an attempt, at most so many: close ones first, newest first. Close are those of people and
+   * of what its task builds on; the others are of the same plan or of the same run.
+   */
+  notesFor(attempt: AttemptId, most: number): RelevantNote[] {
+    return notes.notesFor(this.#database, attempt, most);
   }
 
   /** Keeps a lifecycle event; what agents print, their tool calls and their usage are not kept here. */

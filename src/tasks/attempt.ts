@@ -15,6 +15,7 @@ import { conclude, end } from './conclude.ts';
 import type { DiskWatch } from './disk-watch.ts';
 import type { RunGateway } from './gateway.ts';
 import { IdleWatch } from './idle.ts';
+import type { KnownAtStart, NoteExchange } from './note-exchange.ts';
 import type { Adopted } from './recovery.ts';
 import { conversationFolder, transcriptFile } from './retention.ts';
 import type { StartTurn } from './start-line.ts';
@@ -47,6 +48,7 @@ export interface AttemptContext {
   readonly gateway: RunGateway | null;
   readonly bounds: AttemptBounds;
   readonly disk: DiskWatch;
+  readonly notes: NoteExchange;
   /** Aborted when this attempt is to end now; its reason says whether the user or the run wants it. */
   readonly signal: AbortSignal;
   readonly repository: Repository;
@@ -147,6 +149,7 @@ async function attemptInSandbox(
     tree: start.tree,
     commit: start.commit,
     ...session.program,
+    contextFiles: [...(session.program.contextFiles ?? []), ...agent.known.contextFiles],
     env: { ...egress?.env, ...session.program.env },
     homeFiles: [...(egress?.homeFiles ?? []), ...session.program.homeFiles],
     limits: bounds.limits,
@@ -181,6 +184,7 @@ interface Agent extends AsyncDisposable {
   readonly session: AgentSession;
   readonly access: Access | null;
   readonly ties: Ties;
+  readonly known: KnownAtStart;
   /** Shuts it out of the gateway; what the gateway counted, null where there is none. */
   release(): Promise<AttemptTotals | null>;
 }
@@ -211,8 +215,17 @@ async function admitAgent(context: AttemptContext, { task, attempt, specialist }
     return released;
   };
   const { id, agent: role, title, description } = task;
-  const session = engine.begin({ task: id, attempt: attempt.n, role, specialist, title, description }, access);
-  return { session, access, ties, release, [Symbol.asyncDispose]: async () => void (await release().catch(() => {})) };
+  const known = context.notes.knownTo(attempt.id);
+  const assignment = { task: id, attempt: attempt.n, role, specialist, title, description, notes: known.prompt };
+  const session = engine.begin(assignment, access);
+  return {
+    session,
+    access,
+    ties,
+    known,
+    release,
+    [Symbol.asyncDispose]: async () => void (await release().catch(() => {})),
+  };
 }
 
 interface StartedAttempt {
@@ -232,16 +245,19 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
   const transcript = followAgent(context, started, { talk, idle });
   // Awaited below; a failure meanwhile must not count as unhandled.
   transcript.catch(() => {});
+  context.notes.join(attempt);
   try {
     const { supervised, driven } = await untilEnded(context, started, { talk, idle });
     await transcript;
     context.onCollecting();
+    await context.notes.leave(attempt);
     // From here on nothing that it left behind can ask for anything.
     const totals = await agent.release();
     const verdict = driven ?? agent.session.verdict(supervised.ended.exitCode);
     const concluded = await conclude(context, { attempt, start, verdict }, supervised);
     return { end: { ...concluded, ...talk.counted(totals) }, discard: () => running.discard() };
   } catch (error) {
+    await context.notes.leave(attempt);
     await running.discard();
     throw error;
   }

@@ -6,6 +6,7 @@ import type { EventBody, EventBus } from '../events.ts';
 import type { Base } from '../git/base.ts';
 import { nameSome } from '../git/bytes.ts';
 import type { Repository } from '../git/repository.ts';
+import { summaryOf } from '../notes/summary.ts';
 import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
@@ -23,6 +24,7 @@ import {
 import { Control } from './control.ts';
 import { DiskWatch } from './disk-watch.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
+import { NoteExchange } from './note-exchange.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
 import { workQueue } from './scheduler.ts';
 import { RunSetUp, type WantedSetUp } from './set-up.ts';
@@ -110,6 +112,7 @@ export class Run {
   readonly #line = new StartLine();
   readonly #control: Control;
   readonly #disk: DiskWatch;
+  readonly #notes: NoteExchange;
   /** Sandboxes on their way out. */
   readonly #leaving = new Set<Promise<void>>();
   readonly #setUp: RunSetUp | null;
@@ -118,6 +121,7 @@ export class Run {
     this.#the = the;
     this.#control = new Control(the.parts.state, the.options.signal);
     this.#disk = new DiskWatch(() => the.host.diskUse());
+    this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
     the.gateway?.listen({
       onRunBudget: (reason) => {
         this.#limit = reason;
@@ -198,6 +202,8 @@ export class Run {
     const going: (() => Promise<void>)[] = [];
     for (const attempt of parts.state.unendedAttempts()) {
       if (attempt.run === run.id) continue;
+      // Where the sandbox is gone, its outbox goes with what is left of it.
+      await this.#notes.take(attempt);
       const found = await adoptAttempt(recovery, attempt);
       if (found === null) await this.#end(attempt, withoutSandbox(await lostAttempt(recovery, attempt)), 0);
       else going.push(() => this.#resume(found));
@@ -255,7 +261,8 @@ export class Run {
   async #end(attempt: AttemptRecord, { end, discard }: EndedAttempt, began: number, silent = false): Promise<void> {
     const { parts, run } = this.#the;
     this.#control.ended(attempt.id);
-    if (!parts.state.endAttempt(attempt.id, run.fence, end)) {
+    const note = await summaryOf(parts, attempt.task, end);
+    if (!parts.state.endAttempt(attempt.id, run.fence, { ...end, note })) {
       throw new OrchestrateError('failure', 'FENCED', `another coordinator has taken over ${attempt.id}`);
     }
     if (silent) return;
@@ -314,6 +321,7 @@ export class Run {
       gateway,
       bounds: options.bounds,
       disk: this.#disk,
+      notes: this.#notes,
       signal,
       repository,
       turn,

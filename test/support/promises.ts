@@ -68,7 +68,17 @@ export interface Seen {
 
 /** Every mount that is ours or the engine's, the kernel's own below /proc, /sys and /dev aside. */
 const MOUNT_POINTS = [
-  ...['/', '/etc/hostname', '/etc/hosts', '/etc/resolv.conf', '/home/agent', '/opt/orchestrate', '/run', '/tmp'],
+  ...[
+    '/',
+    '/context',
+    '/etc/hostname',
+    '/etc/hosts',
+    '/etc/resolv.conf',
+    '/home/agent',
+    '/opt/orchestrate',
+    '/run',
+    '/tmp',
+  ],
   '/workspace',
 ];
 /** Masked or read-only by the engine, whatever else this kernel has of the kind. */
@@ -102,6 +112,8 @@ export async function look(
       '/usr/bin',
       '/opt/orchestrate',
       '/opt/orchestrate/bin',
+      '/context',
+      '/context/outbox',
       '/tmp',
       '/run',
       '/workspace',
@@ -213,6 +225,16 @@ export const PROMISES: readonly Promised[] = [
     holds: ({ rootOptions, written }) =>
       rootOptions.includes('ro') && ['/', '/etc', '/usr/bin'].every((folder) => written[folder] === 'EROFS'),
     without: () => hostConfig(() => ({ ReadonlyRootfs: false })),
+  },
+  {
+    name: 'no way to change what it is told, but to answer',
+    holds: ({ written }) => written['/context'] === 'EACCES' && written['/context/outbox'] === 'written',
+    without:
+      () =>
+      ({ HostConfig: host }) => {
+        host.Mounts = host.Mounts?.filter(({ Target }) => Target !== '/context') ?? [];
+        host.Tmpfs = { ...host.Tmpfs, '/context': 'rw,uid=61000' };
+      },
   },
   {
     name: 'a read-only toolbox',

@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { apiEngine } from '../../src/engine/api/api-engine.ts';
+import type { SharedNote } from '../../src/engine/api/notes.ts';
 import { assignment, costOfAgents, fetchOf, PaperToolbox, TestAgent } from '../support/api-agent.ts';
 import { Gate } from '../support/model-server/gate.ts';
 import { items, type ModelRequest, perConversation, type Script, type Turn } from '../support/model-server/script.ts';
@@ -82,16 +83,20 @@ describe('a conversation', () => {
   });
 
   it('shares notes under an id of their own and reads those of others', async () => {
-    const shared: unknown[] = [];
+    const shared: SharedNote[] = [];
     const notes = {
-      share: async (note: unknown) => void shared.push(note),
-      read: async () => ['the build needs make gen'],
+      share: async (note: SharedNote) => {
+        shared.push(note);
+        return note.text === 'no more' ? 'is one too many' : null;
+      },
+      read: async (attempt: string) => `for ${attempt}: the build needs make gen`,
     };
     await drive(
       [
         {
           tools: [
             { name: 'share_note', input: { text: 'port 1 is taken' }, id: 'toolu_7' },
+            { name: 'share_note', input: { text: 'no more' }, id: 'toolu_8' },
             { name: 'read_notes', input: {} },
           ],
         },
@@ -99,8 +104,12 @@ describe('a conversation', () => {
       ],
       { notes },
     );
-    expect(shared).toEqual([{ id: 'add-login.1/toolu_7', text: 'port 1 is taken' }]);
-    expect(lastMessage(server.modelRequests[1])).toContain('the build needs make gen');
+    expect(shared).toEqual([
+      { id: 'add-login.1/toolu_7', attempt: 'add-login.1', text: 'port 1 is taken' },
+      { id: 'add-login.1/toolu_8', attempt: 'add-login.1', text: 'no more' },
+    ]);
+    expect(lastMessage(server.modelRequests[1])).toContain('for add-login.1: the build needs make gen');
+    expect(lastMessage(server.modelRequests[1])).toContain('not shared: the note is one too many');
   });
 
   it('reminds the model once that it called nothing, and takes it at its word then', async () => {

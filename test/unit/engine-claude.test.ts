@@ -15,7 +15,8 @@ describe('the program', () => {
     const input = '/home/agent/.orchestrate/input.md';
     expect(argv.slice(0, 5)).toEqual(['/bin/sh', '-c', 'exec "$@" <"$0"', input, 'claude']);
     expect(argv.join(' ')).not.toContain(ASSIGNMENT.description);
-    expect(homeFiles.find(({ path }) => input.endsWith(path))?.content.toString()).toBe('\nAdd a file.\n');
+    const prompt = homeFiles.find(({ path }) => input.endsWith(path))?.content.toString() ?? '';
+    expect(prompt).toMatch(/^\nAdd a file\.\n\n\(.*\/context\/outbox.*\)\n$/);
     expect(env).toMatchObject({ ANTHROPIC_BASE_URL: ACCESS.url, ANTHROPIC_AUTH_TOKEN: ACCESS.token });
   });
 

@@ -35,6 +35,7 @@ const place = {
   limitsRoot: false,
   workspace: folders,
   home: folders,
+  context: null,
 };
 const body = agentContainer(spec, place);
 const host = body.HostConfig ?? {};

@@ -59,6 +59,7 @@ function session(options: ApiOptions, assignment: Assignment, start: StaggeredSt
       argv: [],
       env: environmentOf(assignment),
       homeFiles: [],
+      contextFiles: [],
     },
     // Process 1 says nothing but what goes wrong with it.
     read: ({ data, stream }) => [{ type: 'text', stream, text: data.toString('utf8') }],

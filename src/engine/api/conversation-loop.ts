@@ -10,6 +10,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import Anthropic, { AnthropicError } from '@anthropic-ai/sdk';
 import type { BetaToolRunner, BetaToolRunnerParams } from '@anthropic-ai/sdk/lib/tools/BetaToolRunner';
 import type { BetaMessage, BetaMessageParam } from '@anthropic-ai/sdk/resources/beta/messages/messages';
+import type { AttemptId } from '../../types.ts';
 import type { Assignment, Drive, EngineVerdict } from '../engine.ts';
 import { priceOf } from '../prices.ts';
 import type { ApiOptions } from './api-engine.ts';
@@ -54,7 +55,7 @@ export class ConversationLoop {
     this.#work = work;
     this.#start = start;
     this.#conversation = conversation;
-    const attempt = `${assignment.task}.${assignment.attempt}`;
+    const attempt = `${assignment.task}.${assignment.attempt}` as AttemptId;
     const refusalOf = refusalFor(assignment);
     this.#tools = new Tools({ work, notes: options.notes, timeoutMs: options.toolTimeoutMs, attempt, refusalOf });
     this.#client = new Anthropic({

@@ -41,10 +41,11 @@ export function systemPrompt(guidance: string | null): BetaTextBlockParam[] {
 }
 
 /** What a role adds stands here and not in the system prompt: there every role would have to be paid for anew. */
-export function firstMessage({ role, specialist, title, description }: Assignment): BetaMessageParam {
+export function firstMessage({ role, specialist, title, description, notes = null }: Assignment): BetaMessageParam {
   const task = description.startsWith(title) ? description : `# ${title}\n\n${description}`;
   const instructions = specialist === undefined ? '' : `\n\n${specialist.prompt}${toolsLine(specialist)}`;
-  return { role: 'user', content: `Your role: ${role}${instructions}\n\nYour task:\n\n${task}` };
+  const known = notes === null ? '' : `\n\n${notes}`;
+  return { role: 'user', content: `Your role: ${role}${instructions}\n\nYour task:\n\n${task}${known}` };
 }
 
 /** The list of tools is the same for all; an agent that knows what it has not does not try. */

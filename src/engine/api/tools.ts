@@ -7,6 +7,7 @@ import type { BetaRunnableTool, BetaToolRunContext } from '@anthropic-ai/sdk/lib
 import { ToolError } from '@anthropic-ai/sdk/lib/tools/ToolError';
 import type { BetaContentBlock, BetaToolUseBlock } from '@anthropic-ai/sdk/resources/beta/messages/messages';
 import type { ToolAnswer, ToolCall } from '../../toolbox/toolbox.ts';
+import type { AttemptId } from '../../types.ts';
 import type { Drive } from '../engine.ts';
 import type { Notes } from './notes.ts';
 
@@ -25,8 +26,7 @@ export interface ToolSurroundings {
   readonly notes: Notes;
   /** Milliseconds that a call in the sandbox may take. */
   readonly timeoutMs: number;
-  /** Begins the id of every note. */
-  readonly attempt: string;
+  readonly attempt: AttemptId;
   /** Why a call is not for this agent; null: it is. */
   refusalOf(call: Pick<ToolCall, 'tool' | 'input'>): string | null;
 }
@@ -122,13 +122,15 @@ export class Tools {
   }
 
   async #share(text: string, context?: BetaToolRunContext): Promise<string> {
-    await this.#at.notes.share({ id: `${this.#at.attempt}/${context?.toolUse.id ?? ''}`, text });
+    const { attempt, notes } = this.#at;
+    const refused = await notes.share({ id: `${attempt}/${context?.toolUse.id ?? ''}`, attempt, text });
+    if (refused !== null) throw new ToolError(`not shared: the note ${refused}`);
     return 'shared';
   }
 
   async #read(): Promise<string> {
-    const notes = await this.#at.notes.read();
-    return notes.length === 0 ? 'there are no notes yet' : this.#fitted(notes.map((note) => `- ${note}`).join('\n'));
+    const notes = await this.#at.notes.read(this.#at.attempt);
+    return notes === null ? 'there are no notes yet' : this.#fitted(notes);
   }
 
   #finish(summary: string): string {

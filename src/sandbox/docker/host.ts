@@ -5,17 +5,19 @@ import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import type { Container } from 'dockerode';
 import type { ShallowHistory } from '../../git/history.ts';
-import { KeeperClient, setUpFolders } from '../../keeper/client.ts';
+import { contextFolder, KeeperClient, setUpFolders } from '../../keeper/client.ts';
 import type { AttemptId, ObjectId, WorkspaceKind } from '../../types.ts';
 import type {
   AdoptedSandbox,
   BaseTree,
+  ContextFile,
   CreatedSandbox,
   CreatedSetUp,
   DiskUse,
   GatewayTransport,
   IsolationLevel,
   LeftSandbox,
+  OutboxNews,
   SandboxHost,
   SandboxSpec,
   SetUpSpec,
@@ -158,6 +160,11 @@ function once(known: Map<ObjectId, Promise<void>>, id: ObjectId, act: () => Prom
 
 type Folders = Pick<AgentPlacement, 'workspace' | 'home'>;
 
+/** What the keeper lays out for an attempt besides its tree. */
+function filesOf({ attempt: id, homeFiles, contextFiles: context }: SandboxSpec) {
+  return { id, homeFiles, ...(context === undefined ? {} : { context }) };
+}
+
 class DockerHost implements SandboxHost {
   readonly name: string;
   readonly isolation: IsolationLevel;
@@ -291,14 +298,15 @@ class DockerHost implements SandboxHost {
     const image = this.#image;
     this.#limitsRoots ??= canLimitRoots(this.#options.docker, { image: image.id, installation, run });
     const limitsRoot = await this.#limitsRoots;
-    return { installation, run, image, toolboxVolume, gatewayVolume, limitsRoot, ...folders };
+    const context = spec.contextFiles === undefined ? null : { folder: this.#inStore(contextFolder(spec.attempt)) };
+    return { installation, run, image, toolboxVolume, gatewayVolume, limitsRoot, context, ...folders };
   }
 
   async #overlay(spec: SandboxSpec): Promise<Folders> {
     const setUp = this.#setUps.inUse?.id ?? null;
     const [lower, folders] = await Promise.all([
       this.#keeper.stackOf(this.#layerOf(spec)),
-      this.#keeper.prepareAttempt({ id: spec.attempt, homeFiles: spec.homeFiles, setUp }),
+      this.#keeper.prepareAttempt({ ...filesOf(spec), setUp }),
     ]);
     const { upper, work, homeUpper, homeWork } = folders;
     const made = setUp === null ? null : setUpFolders(setUp);
@@ -318,10 +326,9 @@ class DockerHost implements SandboxHost {
   }
 
   async #copy(spec: SandboxSpec): Promise<Folders> {
-    const { attempt: id, homeFiles } = spec;
     const tree = this.#layerOf(spec);
     const setUp = this.#setUps.inUse?.id ?? null;
-    const { workspace, home } = await this.#keeper.prepareCopy({ id, homeFiles, tree, setUp });
+    const { workspace, home } = await this.#keeper.prepareCopy({ ...filesOf(spec), tree, setUp });
     return { workspace: { folder: this.#inStore(workspace) }, home: { folder: this.#inStore(home) } };
   }
 
@@ -347,6 +354,15 @@ class DockerHost implements SandboxHost {
   #gatewayVolume(): string {
     if (this.#volume === null) throw new Error('a sandbox asks for a gateway that was not opened');
     return this.#volume;
+  }
+
+  async putContext(contexts: ReadonlyMap<AttemptId, readonly ContextFile[]>): Promise<void> {
+    await this.#keeper.putContext([...contexts].map(([id, files]) => ({ id, files })));
+  }
+
+  async takeNotes(most: ReadonlyMap<AttemptId, number>, final: boolean): Promise<ReadonlyMap<AttemptId, OutboxNews>> {
+    const outboxes = [...most].map(([id, files]) => ({ id, most: files }));
+    return (await this.#keeper.takeNotes(outboxes, final)) as Map<AttemptId, OutboxNews>;
   }
 
   async diskUse(): Promise<DiskUse> {

@@ -14,6 +14,8 @@ export const AGENT_UID = 61_000;
 const GATEWAY_UID = 61_001;
 export const AGENT_USER = `${AGENT_UID}:${AGENT_UID}`;
 export const AGENT_HOME = '/home/agent';
+/** Files of the keeper that the agent can read, and its outbox. */
+const CONTEXT_MOUNT = '/context';
 export const WORKSPACE = '/workspace';
 export const TOOLBOX_MOUNT = '/opt/orchestrate';
 export const TOOLBOX_NODE = `${TOOLBOX_MOUNT}/bin/node`;
@@ -26,7 +28,7 @@ export const TOOLBOX_NODE_FLAGS: readonly string[] = [
 export const TOOLBOX_PROGRAM = `${TOOLBOX_MOUNT}/programs/toolbox/main.js`;
 export const STORE_MOUNT = '/store';
 /** Every folder that a sandbox has from us. */
-export const OUR_MOUNTS: readonly string[] = [WORKSPACE, AGENT_HOME, TOOLBOX_MOUNT, '/tmp', '/run'];
+export const OUR_MOUNTS: readonly string[] = [WORKSPACE, AGENT_HOME, CONTEXT_MOUNT, TOOLBOX_MOUNT, '/tmp', '/run'];
 
 /** Time between SIGTERM and SIGKILL, milliseconds. */
 export const STOP_GRACE_MS = 10_000;
@@ -68,6 +70,8 @@ export interface AgentPlacement {
   readonly limitsRoot: boolean;
   readonly workspace: OverlayFolders | PlainFolder;
   readonly home: OverlayFolders | PlainFolder;
+  /** Null where nobody is to find a context. */
+  readonly context: PlainFolder | null;
 }
 
 /**
@@ -140,6 +144,7 @@ export function sandboxMounts(
   return [
     storeMount(WORKSPACE, at.workspace, volumeLabels, isReadOnly),
     storeMount(AGENT_HOME, at.home, volumeLabels),
+    ...(at.context === null ? [] : [storeMount(CONTEXT_MOUNT, at.context, volumeLabels)]),
     { Type: 'volume', Source: at.toolboxVolume, Target: TOOLBOX_MOUNT, ReadOnly: true, VolumeOptions: noCopy() },
     ...(at.gatewayVolume === null ? [] : [gatewayMount(at.gatewayVolume)]),
   ];

@@ -1,0 +1,45 @@
+/** Texts that people give as a file, or on standard input. */
+
+import { readFile, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { environmentError, usageError } from '../src/errors.ts';
+import type { Context } from './context.ts';
+
+/**
+ * @param file a path, or `-` for stdin
+ * @param limit in bytes; of what is larger nothing is taken
+ * Errors: usage TOO_LARGE, NO_FILE, NOT_TEXT; environment UNREADABLE_FILE.
+ */
+export async function readInput(context: Context, file: string, limit: number): Promise<string> {
+  if (file === '-') return readStdin(context, limit);
+  const path = resolve(context.cwd, file);
+  try {
+    if ((await stat(path)).size > limit)
+      throw usageError('TOO_LARGE', `${file} is larger than ${limit / 1024 ** 2} MiB`);
+    return decode(file, await readFile(path));
+  } catch (error) {
+    if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
+    if (error.code === 'ENOENT') throw usageError('NO_FILE', `there is no file ${file}`);
+    throw environmentError('UNREADABLE_FILE', `${file} cannot be read (${String(error.code)})`, { cause: error });
+  }
+}
+
+async function readStdin(context: Context, limit: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of context.in) {
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > limit) throw usageError('TOO_LARGE', `the standard input is larger than ${limit / 1024 ** 2} MiB`);
+    chunks.push(bytes);
+  }
+  return decode('the standard input', Buffer.concat(chunks));
+}
+
+function decode(name: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    throw usageError('NOT_TEXT', `${name} is not UTF-8 text`);
+  }
+}
