@@ -12,8 +12,24 @@ export interface SubmitOptions {
   readonly agent: string | null;
   readonly priority: Priority;
   readonly dependsOn: readonly string[];
+  /** Have the description planned, and queue the tasks of the plan. */
+  readonly decompose: boolean;
+  /** For decompose: who plans. As typed; they have been checked. */
+  readonly settings: WrittenFlags;
   readonly dryRun: boolean;
 }
+
+export interface PlanOptions {
+  /** The goal's file, or `-` for stdin. */
+  readonly file: string | null;
+  /** Approve the plan as it is. */
+  readonly yes: boolean;
+  /** The flags that are settings, as typed; they have been checked. */
+  readonly settings: WrittenFlags;
+  readonly trust: boolean;
+}
+
+export type PlanRunOptions = Pick<PlanOptions, 'settings' | 'trust'>;
 
 export interface RunOptions {
   /** The short way: queue this task, work it alone, show its patch, offer to apply it. */

@@ -8,6 +8,7 @@ import type { GlobalFlags, Terminal } from './context.ts';
 import { defineControlCommands } from './control-commands.ts';
 import { defineNoteCommands } from './note-commands.ts';
 import { definePatchCommands } from './patch-commands.ts';
+import { definePlanCommands, withPlanningFlags } from './plan-commands.ts';
 import { defineRoleCommands } from './role-commands.ts';
 import { type SettingFlags, settingFlags, withSettingFlags } from './setting-flags.ts';
 import { createContext } from './wire.ts';
@@ -29,6 +30,7 @@ export async function runProgram(argv: readonly string[], terminal: Terminal, ve
   };
   defineGlobals(program, version, terminal);
   defineQueueCommands(program, act);
+  definePlanCommands(program, act);
   defineRunCommands(program, act);
   defineLookCommands(program, act);
   defineControlCommands(program, act);
@@ -89,11 +91,12 @@ function globalFlags(program: Command): GlobalFlags {
 }
 
 function defineQueueCommands(program: Command, act: Act): void {
-  program
+  const command = program
     .command('submit')
     .summary('queue a task')
-    .description('Queue one task, or many with --batch (all or none).')
+    .description('Queue one task, many with --batch (all or none), or the tasks of a plan made of it with --decompose.')
     .argument('[description]', 'what to do')
+    .option('-d, --decompose', 'plan it first and queue the tasks of the plan')
     .option('--title <title>', 'a short name (default: the first line of the description)')
     .option('--file <file>', 'read the description from a file, - for stdin')
     .option(
@@ -103,17 +106,22 @@ function defineQueueCommands(program: Command, act: Act): void {
     .option('--agent <role>', 'the specialist that does it')
     .addOption(new Option('--priority <level>', 'how soon').choices([...PRIORITIES]).default('normal'))
     .option('--depends-on <task>', 'start only after this task (repeatable)', collect, [])
-    .option('--dry-run', 'show what would be queued')
+    .option('--dry-run', 'show what would be queued');
+  withPlanningFlags(command)
     .addHelpText(
       'after',
       examples([
         'submit "Add a health endpoint"',
+        'submit "Create an ETL pipeline from S3 to Snowflake" --decompose',
         'submit "Document it" --depends-on add-a-health-endpoint --agent documentation-writer',
         'submit --file goal.md --priority high',
         'submit --batch tasks.jsonl --dry-run',
       ]),
     )
     .action(async (description: string | undefined, flags: SubmitFlags) => {
+      const settings = settingFlags(flags);
+      const { checkFlags } = await import('../src/config/load.ts');
+      checkFlags(settings);
       const { submit } = await import('./commands/submit.ts');
       await act((context) =>
         submit(context, {
@@ -124,13 +132,16 @@ function defineQueueCommands(program: Command, act: Act): void {
           agent: flags.agent ?? null,
           priority: flags.priority,
           dependsOn: flags.dependsOn,
+          decompose: flags.decompose ?? false,
+          settings,
           dryRun: flags.dryRun ?? false,
         }),
       );
     });
 }
 
-interface SubmitFlags {
+interface SubmitFlags extends Pick<SettingFlags, 'engine' | 'model' | 'base' | 'budgetUsd'> {
+  readonly decompose?: true;
   readonly title?: string;
   readonly file?: string;
   readonly batch?: string;

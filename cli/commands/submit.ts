@@ -17,6 +17,13 @@ import { type RoleOf, roleChooser, roleText } from '../role-of.ts';
 const BATCH_LIMIT = 64 * 1024 ** 2;
 
 export async function submit(context: Context, options: SubmitOptions): Promise<number> {
+  if (options.decompose) return decomposed(context, options);
+  if (Object.keys(options.settings).length > 0) {
+    throw usageError(
+      'BAD_USAGE',
+      `--${Object.keys(options.settings).join(', --')} says who plans: use it with --decompose`,
+    );
+  }
   const wanted = options.batch === null ? await single(context, options) : await batch(context, options, options.batch);
   if (options.dryRun) return dryRun(context, wanted);
   const state = await context.state();
@@ -26,13 +33,26 @@ export async function submit(context: Context, options: SubmitOptions): Promise<
   return 0;
 }
 
-async function single(context: Context, options: SubmitOptions): Promise<NewTask[]> {
+async function decomposed(context: Context, options: SubmitOptions): Promise<number> {
+  if (options.batch !== null) throw usageError('BAD_USAGE', '--batch holds tasks already: leave out --decompose');
+  const goal = await descriptionOf(context, options);
+  const resolve = resolverOf(await context.readState());
+  const dependsOn = options.dependsOn.map(resolve);
+  const { decompose } = await import('./submit-decompose.ts');
+  return decompose(context, goal, options, dependsOn);
+}
+
+async function descriptionOf(context: Context, options: SubmitOptions): Promise<string> {
   if (options.description !== null && options.file !== null) {
     throw usageError('BAD_USAGE', 'give the description either as an argument or with --file');
   }
-  const description =
-    options.file === null ? options.description : await readInput(context, options.file, DESCRIPTION_LIMIT);
-  const task = await taskFrom({ ...options, description: description ?? '' }, roleChooser(context));
+  if (options.file !== null) return readInput(context, options.file, DESCRIPTION_LIMIT);
+  return options.description ?? '';
+}
+
+async function single(context: Context, options: SubmitOptions): Promise<NewTask[]> {
+  const description = await descriptionOf(context, options);
+  const task = await taskFrom({ ...options, description }, roleChooser(context));
   const resolve = resolverOf(await context.readState());
   return [{ ...task, dependsOn: options.dependsOn.map(resolve) }];
 }

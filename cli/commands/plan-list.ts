@@ -1,0 +1,37 @@
+/** `plan list`: all plans, the one that was changed last in front. */
+
+import { sanitiseLine } from '../../src/sanitise.ts';
+import type { Context } from '../context.ts';
+import { age, count, tableOf } from '../render/text.ts';
+
+const LONGEST_GOAL = 60;
+
+export async function listPlans(context: Context): Promise<number> {
+  const plans = (await context.readState())?.plans() ?? [];
+  if (context.json) {
+    context.printJson({
+      plans: plans.map(({ id, goal, createdAt, updatedAt, approvedAt, taskCount }) => ({
+        ...{ id, goal, status: statusOf(approvedAt), tasks: taskCount, createdAt, updatedAt, approvedAt },
+      })),
+    });
+    return 0;
+  }
+  if (plans.length === 0) {
+    context.print('There are no plans. Make one: orchestrate plan "<goal>"\n');
+    return 0;
+  }
+  const rows = plans.map(({ id, goal, updatedAt, approvedAt, taskCount }) => [
+    ...[id, statusOf(approvedAt), count(taskCount, 'task'), age(Date.now() - Date.parse(updatedAt)), short(goal)],
+  ]);
+  context.print(await tableOf([['PLAN', 'STATE', 'TASKS', 'CHANGED', 'GOAL'], ...rows]));
+  return 0;
+}
+
+function statusOf(approvedAt: string | null): string {
+  return approvedAt === null ? 'draft' : 'approved';
+}
+
+function short(goal: string): string {
+  const line = sanitiseLine(goal);
+  return line.length <= LONGEST_GOAL ? line : `${line.slice(0, LONGEST_GOAL - 1)}…`;
+}

@@ -1,0 +1,55 @@
+/** `submit --decompose`: has a goal planned and queues the tasks of the plan, without anybody asked in between. */
+
+import { usageError } from '../../src/errors.ts';
+import type { Plan } from '../../src/plan/plan.ts';
+import { loadPlan, parsed, tasksOf } from '../../src/plan/stored.ts';
+import type { NewTask } from '../../src/state/records.ts';
+import type { Context } from '../context.ts';
+import { judge } from '../judge-plan.ts';
+import type { SubmitOptions } from '../options.ts';
+import { checkGoal, firstPlan, planningOf } from '../planning.ts';
+import { taskJsonOf } from '../render/json.ts';
+import { planJson, planText } from '../render/plan.ts';
+
+/** @param dependsOn ids of tasks that all of it comes after */
+export async function decompose(
+  context: Context,
+  written: string,
+  options: SubmitOptions,
+  dependsOn: readonly string[],
+): Promise<number> {
+  if (options.title !== null || options.agent !== null) {
+    throw usageError('BAD_USAGE', '--decompose finds titles and roles itself: leave out --title and --agent');
+  }
+  const goal = checkGoal(written);
+  const { settings } = await context.settings(options.settings, { trust: false });
+  const planning = await planningOf(context, goal, settings);
+  const plan = withPriority(await firstPlan(context, planning), options.priority);
+  const judgement = await judge(context, plan, settings);
+  if (options.dryRun) {
+    if (context.json) context.printJson({ dryRun: true, plan: planJson({ plan }, judgement), tasks: [] });
+    else context.print(`Would queue:\n\n${await planText({ plan }, judgement)}`);
+    return 0;
+  }
+  const state = await context.state();
+  const draft = parsed(state.addPlan(goal, { document: plan, change: `planned by ${plan.planner}` }));
+  const queued = state.approvePlan(draft.id, draft.revision, after(tasksOf(draft.plan), dependsOn)) ?? [];
+  const stored = loadPlan(state, draft.id);
+  if (context.json) {
+    const tasks = queued.map((task) => taskJsonOf(state, task, false));
+    context.printJson({ tasks, plan: planJson(stored, judgement) });
+    return 0;
+  }
+  context.print(`${await planText(stored, judgement)}\nQueued ${queued.length} tasks. Next: orchestrate run\n`);
+  return 0;
+}
+
+/** What was asked for all of it counts for each. */
+function withPriority(plan: Plan, priority: SubmitOptions['priority']): Plan {
+  if (priority === 'normal') return plan;
+  return { ...plan, tasks: plan.tasks.map((task) => ({ ...task, priority })) };
+}
+
+function after(tasks: readonly NewTask[], ids: readonly string[]): NewTask[] {
+  return tasks.map((task) => (task.dependsOn.length === 0 ? { ...task, dependsOn: ids } : task));
+}
