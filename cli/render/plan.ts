@@ -5,7 +5,8 @@ import { type Problem, planPhases } from '../../src/plan/graph.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { StoredPlan } from '../../src/plan/stored.ts';
 import { sanitise, sanitiseLine } from '../../src/sanitise.ts';
-import { count, tableOf } from './text.ts';
+import { estimateLines } from '../plan/estimate-lines.ts';
+import { tableOf } from './text.ts';
 
 /** What there is to say of a plan beside itself. */
 export interface Judgement {
@@ -44,7 +45,7 @@ export async function planText(shown: ShownPlan, judgement: Judgement): Promise<
     `${head}${sanitise(plan.goal)}\n`,
     approach,
     await phasesTable(plan),
-    `${problems}${estimateLine(judgement.estimate)}\n`,
+    `${problems}${estimateLines(judgement.estimate).join('\n')}\n`,
   ]
     .filter((part) => part !== '')
     .join('\n');
@@ -78,9 +79,4 @@ async function phasesTable(plan: Plan): Promise<string> {
       return `${heading}${lines[index]}\n`;
     })
     .join('');
-}
-
-export function estimateLine({ tasks, phases, usd }: Estimate): string {
-  const money = usd === null ? 'what it costs is not known' : `about $${usd.low.toFixed(2)} to $${usd.high.toFixed(2)}`;
-  return `${count(tasks, 'task')} in ${count(phases, 'phase')}, ${money}`;
 }

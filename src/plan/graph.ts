@@ -44,7 +44,7 @@ export function problemsOf(plan: Plan, roles: readonly string[]): readonly Probl
 }
 
 /** From 1; null where tasks wait for each other in a circle. Dependencies that do not exist count as none. */
-export function phasesOfPlan(plan: Plan): ReadonlyMap<string, number> | null {
+function phasesOfPlan(plan: Plan): ReadonlyMap<string, number> | null {
   const found = phasesOf(plan.tasks.map(({ key, dependsOn }) => ({ id: key, dependsOn })));
   return 'cycle' in found ? null : found.phases;
 }
