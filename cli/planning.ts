@@ -7,6 +7,7 @@ import { MAX_GOAL, type Plan } from '../src/plan/plan.ts';
 import type { Ground, Planner } from '../src/plan/planner.ts';
 import { sanitise } from '../src/sanitise.ts';
 import type { Context } from './context.ts';
+import { cost } from './render/text.ts';
 
 export interface Planning {
   readonly planner: Planner;
@@ -38,16 +39,16 @@ export async function planningOf(context: Context, goal: string, settings: Setti
   return { planner, ground: { goal, map, roles: cards } };
 }
 
-/** The planner's first plan. Ctrl-C gives up: environment of exit code 130, PLANNING_STOPPED. */
+/** The planner's first plan. @throws what the planner throws, usage BAD_PLAN, and interrupted PLANNING_STOPPED after Ctrl-C */
 export async function firstPlan(context: Context, { planner, ground }: Planning): Promise<Plan> {
-  const what = planner.name === 'heuristic' ? 'built-in patterns (no model is asked)' : planner.name;
-  context.note(`planning with ${what} …`);
+  if (planner.name !== 'heuristic') context.note(`planning with ${planner.name} …`);
   const plan = await interruptible((signal) => planner.plan(ground, signal));
+  if (planner.used !== undefined) context.note(`the plan cost ${cost(planner.used)}`);
   refuseErrors(plan, ground);
   return plan;
 }
 
-/** @throws failure PLAN_REFUSED where no order of work could do it */
+/** @throws usage BAD_PLAN where no order of work could do it */
 export function refuseErrors(plan: Plan, { roles }: Pick<Ground, 'roles'>): void {
   const errors = problemsOf(
     plan,

@@ -77,7 +77,7 @@ async function goOn(context: Context, { state, id, planning, options, settings }
   return end === 'interrupted' ? EXIT_CODES.interrupted : 0;
 }
 
-/** Queues its tasks. @throws usage PLAN_REFUSED, PLAN_CHANGED */
+/** Queues its tasks. @throws usage BAD_PLAN, PLAN_CHANGED */
 export function approve(state: State, stored: StoredPlan, ground: Pick<Ground, 'roles'>): TaskRecord[] {
   refuseErrors(stored.plan, ground);
   const tasks = state.approvePlan(stored.id, stored.revision, tasksOf(stored.plan));
