@@ -20,6 +20,7 @@ while kill -0 "$run" 2>/dev/null; do
   orchestrate agents
 done
 wait "$run"
+orchestrate status
 
 say 'one task in full'
 orchestrate task "$(orchestrate status --json | first_id)"
