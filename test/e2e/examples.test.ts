@@ -107,7 +107,7 @@ function tasksByPhase(tasks: readonly Task[]): readonly number[] {
 
 describe.concurrent('with the demo engine', () => {
   it.each([
-    ['web_app', 4],
+    ['web_app', 5],
     ['etl_pipeline', 4],
     ['ml_system', 4],
     ['microservices', 5],
