@@ -16,7 +16,7 @@ trap 'kill "$run" 2>/dev/null && wait "$run" || true; clean_up' EXIT
 
 # On a second terminal: orchestrate status --watch
 while kill -0 "$run" 2>/dev/null; do
-  sleep 5
+  sleep 3
   orchestrate agents
 done
 wait "$run"
