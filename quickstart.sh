@@ -351,24 +351,24 @@ fetch_clis() {
 show_launch_options() {
   cat <<TEXT
 
-${bold}Launch options${plain}
+${bold}Launch options${plain}, in your own repository but for 2 and 4 (\`orchestrate doctor\` checks this machine)
 
-  ${cyan}1.${plain} See it work: three tasks in real containers, no key needed
+  ${cyan}1.${plain} Interactive planning ${green}(recommended)${plain}: talk a goal over as a plan, then let agents work on it
+     ${bold}orchestrate plan "Build a REST API with authentication"${plain}
+     ${bold}orchestrate run --budget-usd 5${plain}
+
+  ${cyan}2.${plain} Quick demo: three tasks in real containers, no key needed
      ${bold}orchestrate demo${plain}
 
-  ${cyan}2.${plain} Queue work in your own repository, and let agents do it (with a key: Claude or Codex)
-     ${bold}cd your-repository${plain}
-     ${bold}orchestrate submit "Add a licence file"${plain}
+  ${cyan}3.${plain} Direct task submission: the tasks of a plan at once, without questions
+     ${bold}orchestrate submit "Create a blog platform" --decompose${plain}
      ${bold}orchestrate run --budget-usd 5${plain}
-     ${bold}orchestrate patch list${plain}
      Without a key any program can be the agent:
      ${bold}orchestrate run --engine-command 'your-agent "\$(cat "\$ORCHESTRATE_PROMPT_FILE")"'${plain}
 
-  ${cyan}3.${plain} Check this machine
-     ${bold}orchestrate doctor${plain}
-
-  ${cyan}4.${plain} Read and run an example
-     ${bold}$here/examples/simple_workflow.sh${plain}
+  ${cyan}4.${plain} View examples, and run them: web app, ETL, machine learning, microservices, overnight, hotfix …
+     ${bold}ls $here/examples${plain}
+     ${bold}$here/examples/quick_feature.sh${plain}
 
 TEXT
 }

@@ -2,6 +2,8 @@
 # A whole evening in two minutes: queue three tasks in a sample repository, run them in containers, review, apply.
 # The agent here is a shell command; any program that edits files takes its place.
 set -euo pipefail
+# shellcheck source=examples/lib/sample.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib/sample.sh"
 
 shop=$(mktemp -d)/shop
 git init --quiet --initial-branch=main "$shop"
@@ -38,4 +40,5 @@ orchestrate patch apply price-list readme sum
 
 git log --oneline --stat
 echo "== the sample repository stays at $shop"
-orchestrate cleanup --all
+here=0
+clean_up

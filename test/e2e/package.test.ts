@@ -79,6 +79,8 @@ describe('the packed files', () => {
         'images/ca/README.md',
         'images/clis/README.md',
         'images/base/build.sh',
+        'examples/lib/sample.sh',
+        'examples/web_app.sh',
         'scripts/docker-engine.sh',
         'scripts/fetch-clis.sh',
         'images/sidecar/Dockerfile',

@@ -1,7 +1,7 @@
 // quickstart.sh says what is wrong in one sentence before it changes anything. What it sets up is tried by running it:
 // the whole suite runs from `quickstart.sh --test`.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -81,5 +81,20 @@ describe('quickstart.sh', () => {
   it('prints no colours without a terminal', () => {
     const { output } = quickstart([], { DOCKER_HOST: `unix://${scratch}/nobody.sock` });
     expect(output).not.toContain('\u001b');
+  });
+
+  it('offers four ways to begin, the last of them a script that is there', () => {
+    const part = `sed -n '/^show_launch_options() {/,/^}/p' "$here/quickstart.sh"`;
+    const program = `set -u; bold= plain= cyan= green=; eval "$(${part})"; show_launch_options`;
+    const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', program], {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH, here: ROOT },
+    });
+    expect(stderr).toBe('');
+    expect(stdout.match(/^ {2}\d\. [\w ]+/gm)).toEqual([
+      ...['  1. Interactive planning ', '  2. Quick demo', '  3. Direct task submission', '  4. View examples'],
+    ]);
+    const script = /^ +(\/.*\/examples\/\w+\.sh)$/m.exec(stdout)?.[1] ?? '';
+    expect(statSync(script).mode & 0o111).not.toBe(0);
   });
 });
