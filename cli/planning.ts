@@ -47,7 +47,7 @@ export async function firstPlan(context: Context, { planner, ground }: Planning)
   return plan;
 }
 
-/** @throws failure PLAN_REFUSED where no order of work could do it */
+/** @throws usage BAD_PLAN with what keeps it from being approved */
 export function refuseErrors(plan: Plan, { roles }: Pick<Ground, 'roles'>): void {
   const errors = problemsOf(
     plan,
