@@ -60,7 +60,12 @@ function defineGlobals(program: Command, version: string, terminal: Terminal): v
     .option('-q, --quiet', 'say less')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show this help')
-    .configureHelp({ showGlobalOptions: true, helpWidth: Math.min(terminal.out.columns ?? 100, 120) })
+    .configureHelp({
+      showGlobalOptions: true,
+      // Else those of a command in between would be among them.
+      visibleGlobalOptions: (command) => (command === program ? [] : [...program.options]),
+      helpWidth: Math.min(terminal.out.columns ?? 100, 120),
+    })
     .configureOutput({
       writeOut: (text) => void terminal.out.write(text),
       // Errors are printed once, by the entry.
