@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answered, planJson } from '../support/model-plans.ts';
 import { ModelServer } from '../support/model-server/server.ts';
+import { stateOf } from '../support/queue.ts';
 import { CLI, Scratch } from '../support/scratch.ts';
 import { TestTerminal } from '../support/terminal.ts';
 
@@ -97,7 +98,9 @@ describe('plan on a terminal', () => {
       const [on, off] = mode === '?25' ? [`${mode}l`, `${mode}h`] : [`${mode}h`, `${mode}l`];
       expect(sent.lastIndexOf(off)).toBeGreaterThan(sent.lastIndexOf(on));
     }
-    expect(await shown()).toMatchObject({ plan: { status: 'draft' } });
+    const state = stateOf(scratch);
+    expect(state.plan(ID).approvedAt).toBeNull();
+    state.close();
   });
 
   it('is talked about with the planner of the engine, and what was said is kept', async () => {

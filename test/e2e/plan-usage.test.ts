@@ -6,7 +6,7 @@ import { Scratch } from '../support/scratch.ts';
 interface Planned {
   readonly plan: {
     readonly goal: string;
-    readonly tasks: readonly { readonly phase: number }[];
+    readonly tasks: readonly { readonly title: string; readonly role: string; readonly phase: number }[];
     readonly problems: readonly { readonly severity: string }[];
   };
   readonly tasks: readonly unknown[];
@@ -17,6 +17,7 @@ beforeAll(async () => {
   scratch = await Scratch.create({
     'README.md': '# Shop\n',
     'app/main.py': 'app = None\n',
+    '.claude/agents/pipe-fitter.md': '---\nname: pipe-fitter\ndescription: Fits pipes and valves.\n---\nFit.\n',
     'long.md': 'x y '.repeat(5_001),
   });
 });
@@ -67,4 +68,19 @@ it.each([...Object.keys(SEED_PLANS), 'Sprint 23 goals: API v2, mobile responsive
 it('has one word of a language without spaces between words for a goal', async () => {
   const { plan } = await scratch.json<Planned>(['plan', 'ログイン機能を追加する']);
   expect(plan.goal).toBe('ログイン機能を追加する');
+});
+
+it("gives what a goal lists to the roles that its words speak for, the repository's own as well", async () => {
+  const goal = 'Next:\n- Fit the pipes to the valves\n- Dark mode for the login page\n- Dockerfile';
+  const { plan } = await scratch.json<Planned>(['plan', goal]);
+  const roles = new Map(plan.tasks.map(({ title, role }) => [title, role]));
+  expect(roles.get('Fit the pipes to the valves')).toBe('pipe-fitter');
+  expect(roles.get('Dark mode for the login page')).toBe('frontend-ui-engineer');
+  expect(roles.get('Dockerfile')).toBe('aws-cloud-architect');
+});
+
+it('shows in the help of a sub-command its own flags and those of all commands, and no others', async () => {
+  const help = await scratch.must(['plan', 'show', '--help']);
+  expect(help).toContain('--json');
+  expect(help).not.toContain('--engine');
 });

@@ -2,6 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { stateOf } from '../support/queue.ts';
 import { Scratch } from '../support/scratch.ts';
 
 const GOAL = 'Add OAuth2 authentication to existing Flask app';
@@ -35,10 +36,16 @@ beforeEach(async () => {
 });
 afterEach(() => scratch[Symbol.asyncDispose]());
 
-async function stored(): Promise<{ plans: { id: string; status: string }[]; tasks: TaskJson[] }> {
-  const { plans } = await scratch.json<{ plans: { id: string; status: string }[] }>(['plan', 'list']);
-  const { tasks } = await scratch.json<{ tasks: TaskJson[] }>(['status']);
-  return { plans, tasks };
+function stored() {
+  const state = stateOf(scratch);
+  try {
+    const plans = state
+      .plans()
+      .map(({ id, approvedAt }) => ({ id, status: approvedAt === null ? 'draft' : 'approved' }));
+    return { plans, tasks: state.tasks() };
+  } finally {
+    state.close();
+  }
 }
 
 async function imported(yaml: string, ...flags: readonly string[]) {
@@ -53,7 +60,7 @@ describe('plan', () => {
     expect(answer.stdout).toMatch(new RegExp(`^${ID} \\(draft\\)\n[\\s\\S]*^phase 1\n[\\s\\S]*^phase 2\n`, 'm'));
     expect(answer.stderr).toMatch(/there is no key for a model: the plan comes from built-in patterns/);
     expect(answer.stderr).toContain(`Saved as a draft. Approve and run it: orchestrate plan run ${ID}`);
-    expect(await stored()).toMatchObject({ plans: [{ id: ID, status: 'draft' }], tasks: [] });
+    expect(stored()).toMatchObject({ plans: [{ id: ID, status: 'draft' }], tasks: [] });
   });
 
   it('takes its goal from a file, and with --yes queues its tasks in one go', async () => {
@@ -61,7 +68,7 @@ describe('plan', () => {
     const { plan, tasks } = await scratch.json<Planned>(['plan', '--file', 'goal.md', '--yes']);
     expect(plan).toMatchObject({ id: ID, goal: GOAL, status: 'approved' });
     expect(tasks.map(({ agent }) => agent)).toEqual(plan.tasks.map(({ role }) => role));
-    expect((await stored()).tasks.map(({ id }) => id)).toEqual(tasks.map(({ id }) => id));
+    expect(stored().tasks.map(({ id }) => id)).toEqual(tasks.map(({ id }) => id));
   });
 
   it('is found by a prefix, listed, shown, and approved afterwards by continue --yes, once', async () => {
@@ -80,9 +87,9 @@ describe('plan', () => {
       stdout: '',
       stderr: expect.stringContaining('PLAN_APPROVED'),
     });
-    expect((await stored()).tasks).toHaveLength(4);
+    expect(stored().tasks).toHaveLength(4);
     await scratch.must(['plan', 'continue', '--yes', 'build']);
-    expect((await stored()).plans.map(({ status }) => status)).toEqual(['approved', 'approved']);
+    expect(stored().plans.map(({ status }) => status)).toEqual(['approved', 'approved']);
   });
 });
 
@@ -122,7 +129,7 @@ describe('a plan as a file', () => {
       expect(answer.stderr).toContain(`plan.yaml${at}`);
     }
     expect((await imported('goal: [\n', '--json')).stderr).toContain('BAD_PLAN');
-    expect((await stored()).plans).toEqual([]);
+    expect(stored().plans).toEqual([]);
   });
 
   it('with a circle and a role that is not there is kept as a draft that says so, and cannot be approved', async () => {
@@ -141,7 +148,7 @@ describe('a plan as a file', () => {
         stderr: expect.stringContaining('in a circle'),
       });
     }
-    expect(await stored()).toMatchObject({ plans: [{ id: 'go-round', status: 'draft' }], tasks: [] });
+    expect(stored()).toMatchObject({ plans: [{ id: 'go-round', status: 'draft' }], tasks: [] });
   });
 });
 
@@ -157,7 +164,7 @@ describe('submit --decompose', () => {
     const [work, ...after] = tasks;
     expect(work).toMatchObject({ status: 'blocked', dependsOn: ['first'] });
     for (const task of after) expect(task.dependsOn).toEqual([work?.id]);
-    expect(await stored()).toMatchObject({ plans: [{ id: ID, status: 'approved' }], tasks: { length: 5 } });
+    expect(stored()).toMatchObject({ plans: [{ id: ID, status: 'approved' }], tasks: { length: 5 } });
   });
 
   it('stores nothing with --dry-run', async () => {
@@ -165,6 +172,6 @@ describe('submit --decompose', () => {
     expect(plan).toMatchObject({ id: null, status: 'draft', tasks: { length: 4 } });
     expect(tasks).toEqual([]);
     expect(await scratch.must(['submit', '-d', GOAL, '--dry-run'])).toMatch(/^Would queue:/);
-    expect(await stored()).toEqual({ plans: [], tasks: [] });
+    expect(stored()).toEqual({ plans: [], tasks: [] });
   });
 });
