@@ -31,6 +31,7 @@ it.each<[string[], string]>([
   [['plan', 'frobnicate'], 'a goal has more than one word'],
   [['plan', '--file', 'long.md'], 'longer than 20000 characters'],
   [['plan', 'Do it', '--file', 'README.md'], 'either as an argument or with --file'],
+  [['plan', 'Do it', '--base', 'nowhere'], 'There is no commit called nowhere'],
   [['plan', 'list', '--yes'], "unknown option '--yes'"],
   [['plan', 'Do it', '--budget-usd', 'much'], '--budget-usd'],
   [['plan', 'show', 'nothing'], 'There is no plan nothing'],
