@@ -32,6 +32,7 @@ it.each<[string[], string]>([
   [['plan', '--file', 'long.md'], 'longer than 20000 characters'],
   [['plan', 'Do it', '--file', 'README.md'], 'either as an argument or with --file'],
   [['plan', 'Do it', '--base', 'nowhere'], 'There is no commit called nowhere'],
+  [['plan', '- Fit it\n- Paint it'], 'put -- in front of it'],
   [['plan', 'list', '--yes'], "unknown option '--yes'"],
   [['plan', 'Do it', '--budget-usd', 'much'], '--budget-usd'],
   [['plan', 'show', 'nothing'], 'There is no plan nothing'],
@@ -72,8 +73,8 @@ it('has one word of a language without spaces between words for a goal', async (
 });
 
 it("gives what a goal lists to the roles that its words speak for, the repository's own as well", async () => {
-  const goal = 'Next:\n- Fit the pipes to the valves\n- Dark mode for the login page\n- Dockerfile';
-  const { plan } = await scratch.json<Planned>(['plan', goal]);
+  const goal = '- Fit the pipes to the valves\n- Dark mode for the login page\n- Dockerfile';
+  const { plan } = JSON.parse(await scratch.must(['plan', '--json', '--', goal])) as Planned;
   const roles = new Map(plan.tasks.map(({ title, role }) => [title, role]));
   expect(roles.get('Fit the pipes to the valves')).toBe('pipe-fitter');
   expect(roles.get('Dark mode for the login page')).toBe('frontend-ui-engineer');
