@@ -108,6 +108,16 @@ describe('a plan of built-in patterns, with the demo engine', () => {
       'write-two-files-2': 'approved',
     });
   });
+
+  it('that comes after a task of no plan says that it waits for it', async () => {
+    await scratch.must(['submit', 'Something first', '--title', 'first']);
+    await scratch.must(['submit', '-d', 'Add a health endpoint', '--depends-on', 'first']);
+    const answer = await scratch.orchestrate(['plan', 'run', 'add', '--engine', 'demo']);
+    expect(answer).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('tasks that are not of the plan: first'),
+    });
+  });
 });
 
 describe('a plan of a model, with agents of the same service and key', () => {
