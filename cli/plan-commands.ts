@@ -1,6 +1,7 @@
 /** The commands that make plans of goals and work them: flags and examples. */
 
 import type { Command } from 'commander';
+import { suggest } from '../src/config/suggest.ts';
 import { usageError } from '../src/errors.ts';
 import { type Act, examples } from './command-parts.ts';
 import type { PlanOptions } from './options.ts';
@@ -33,6 +34,7 @@ export function withPlanningFlags(command: Command): Command {
 export function definePlanCommands(program: Command, act: Act): void {
   const plan = program
     .command('plan')
+    .hook('preSubcommand', handFlagsOn)
     .summary('turn a goal into tasks, and talk about them first')
     .description(
       'Plan a goal: a first plan from a model (or from built-in patterns where there is none), then your work on it on the ' +
@@ -169,12 +171,26 @@ async function checked(settings: ReturnType<typeof settingFlags>): Promise<Retur
   return settings;
 }
 
+/** What stands behind a sub-command and has the name of a flag of `plan` itself was taken for that. */
+function handFlagsOn(plan: Command, command: Command): void {
+  for (const option of plan.options) {
+    const name = option.attributeName();
+    if (plan.getOptionValueSource(name) !== 'cli') continue;
+    if (!command.options.some(({ long }) => long === option.long)) {
+      const hint = `orchestrate plan ${command.name()} --help`;
+      throw usageError('BAD_USAGE', `unknown option '${option.long}'`, { hint });
+    }
+    command.setOptionValueWithSource(name, plan.getOptionValue(name), 'cli');
+  }
+}
+
 /** One word that is nearly a sub-command is no goal, and neither is a sub-command with nothing behind it. */
 function refuseMistyped(words: readonly string[], plan: Command): void {
   const [first = '', second] = words;
-  if (first === '' || second !== undefined || /\s/.test(first)) return;
+  // Not all languages put spaces between words.
+  if (second !== undefined || !/^[a-z-]+$/i.test(first)) return;
   const names = plan.commands.map((command) => command.name());
-  const near = names.find((name) => name.startsWith(first) || first.startsWith(name));
-  const meant = near === undefined ? 'a goal has more than one word' : `did you mean plan ${near}?`;
+  const near = names.find((name) => name.startsWith(first) || first.startsWith(name)) ?? suggest(first, names);
+  const meant = near === null ? 'a goal has more than one word' : `did you mean plan ${near}?`;
   throw usageError('BAD_USAGE', `“${first}” is neither a goal nor a sub-command of plan`, { hint: meant });
 }

@@ -24,15 +24,17 @@ export function checkGoal(written: string): string {
 
 /** Errors as `plannerOf` has them, and those of the base. */
 export async function planningOf(context: Context, goal: string, settings: Settings): Promise<Planning> {
-  const [{ plannerOf }, { readMap }, repository] = await Promise.all([
+  const [{ plannerOf }, { readMap }, { commitOf }, repository] = await Promise.all([
     import('./planner.ts'),
     import('../src/plan/map.ts'),
+    import('../src/git/base.ts'),
     context.repository(),
   ]);
   const base = settings.base ?? 'HEAD';
+  const commit = await commitOf(repository, base);
   const [planner, map, roles] = await Promise.all([
     plannerOf(context, settings),
-    readMap(repository, base),
+    readMap(repository, commit),
     context.roles(base),
   ]);
   const cards = [...roles.byName.values()].map(({ name, description }) => ({ name, description }));
@@ -48,7 +50,7 @@ export async function firstPlan(context: Context, { planner, ground }: Planning)
   return plan;
 }
 
-/** @throws usage BAD_PLAN where no order of work could do it */
+/** @throws usage BAD_PLAN with what keeps it from being approved */
 export function refuseErrors(plan: Plan, { roles }: Pick<Ground, 'roles'>): void {
   const errors = problemsOf(
     plan,

@@ -12,6 +12,7 @@ import { definePlanCommands, withPlanningFlags } from './plan-commands.ts';
 import { defineRoleCommands } from './role-commands.ts';
 import { type SettingFlags, settingFlags, withSettingFlags } from './setting-flags.ts';
 import { createContext } from './wire.ts';
+import { asUsageError } from './wrong-usage.ts';
 
 /**
  * Parses the arguments and runs the command. Returns the exit code; rejects with an OrchestrateError of kind usage
@@ -60,7 +61,12 @@ function defineGlobals(program: Command, version: string, terminal: Terminal): v
     .option('-q, --quiet', 'say less')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show this help')
-    .configureHelp({ showGlobalOptions: true, helpWidth: Math.min(terminal.out.columns ?? 100, 120) })
+    .configureHelp({
+      showGlobalOptions: true,
+      // Else those of a command in between would be among them.
+      visibleGlobalOptions: (command) => (command === program ? [] : [...program.options]),
+      helpWidth: Math.min(terminal.out.columns ?? 100, 120),
+    })
     .configureOutput({
       writeOut: (text) => void terminal.out.write(text),
       // Errors are printed once, by the entry.
@@ -300,19 +306,3 @@ async function ageOf(written: string | undefined): Promise<number | null> {
 function collect(value: string, earlier: readonly string[]): readonly string[] {
   return [...earlier, value];
 }
-
-/** Commander's words in our form: the sentence, and the rest (a suggestion) as the hint. */
-function asUsageError(error: CommanderError): Error {
-  const [sentence = '', ...rest] = error.message
-    .replace(/^error: /, '')
-    .trim()
-    .split('\n');
-  const meant = /\((Did you mean .+)\)/.exec(rest.join(' '))?.[1];
-  const code = error.code === 'commander.unknownCommand' ? 'UNKNOWN_COMMAND' : 'BAD_USAGE';
-  if (error.code === 'commander.help') return usageError('BAD_USAGE', 'a sub-command is missing', { hint: HELP_HINT });
-  return usageError(code, sentence.replace(/\.$/, ''), {
-    hint: meant === undefined ? HELP_HINT : meant.replace(/^D/, 'd'),
-  });
-}
-
-const HELP_HINT = 'orchestrate --help, or --help after a command';

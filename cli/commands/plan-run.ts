@@ -36,6 +36,10 @@ export async function runPlan(context: Context, typed: string, options: PlanRunO
     }
     return left.length === 0 ? 0 : EXIT_CODES.failure;
   }
+  const others = waitedFor(state, tasks);
+  if (others.length > 0 && !context.json) {
+    context.note(`It waits for tasks that are not of the plan: ${others.join(', ')}. Work those too: orchestrate run`);
+  }
   const { exitCode } = await workWatched(context, { state, settings, only: tasks });
   const undone = tasks.filter((task) => state.task(task).state !== 'succeeded');
   if (!context.json) {
@@ -45,6 +49,12 @@ export async function runPlan(context: Context, typed: string, options: PlanRunO
     );
   }
   return exitCode === 0 && undone.length > 0 ? EXIT_CODES.failure : exitCode;
+}
+
+/** Tasks that are not of the plan, and have to be done before all of it can be. */
+function waitedFor(state: State, tasks: readonly TaskId[]): readonly TaskId[] {
+  const before = new Set(tasks.flatMap((task) => state.task(task).dependsOn));
+  return [...before].filter((task) => !tasks.includes(task) && state.task(task).state !== 'succeeded');
 }
 
 function isOver(state: State, task: TaskId): boolean {

@@ -11,6 +11,7 @@ import { readInput } from '../input.ts';
 import { judge } from '../judge-plan.ts';
 import { planJson, planText } from '../render/plan.ts';
 import { somePlans } from '../some-plans.ts';
+import { savedAs } from './plan.ts';
 
 const MAX_BYTES = 16 * 1024 ** 2;
 
@@ -42,9 +43,7 @@ export async function importPlan(context: Context, file: string): Promise<number
   const { id } = state.addPlan(plan.goal, { document: plan, change: `imported from ${sanitiseLine(name)}` });
   const stored = loadPlan(state, id);
   if (context.json) context.printJson({ plan: planJson(stored, judgement), tasks: [] });
-  else {
-    context.print(await planText(stored, judgement));
-    context.note(`Saved as a draft. Approve and run it: orchestrate plan run ${id}`);
-  }
+  else context.print(await planText(stored, judgement));
+  context.note(savedAs(id, judgement));
   return 0;
 }

@@ -11,7 +11,7 @@ import { readInput } from '../input.ts';
 import type { PlanOptions } from '../options.ts';
 import { checkGoal, firstPlan, type Planning, planningOf, refuseErrors } from '../planning.ts';
 import { taskJsonOf } from '../render/json.ts';
-import { planJson, planText } from '../render/plan.ts';
+import { type Judgement, planJson, planText } from '../render/plan.ts';
 
 const MAX_BYTES = 1024 ** 2;
 
@@ -26,7 +26,7 @@ export async function plan(context: Context, written: string | null, options: Pl
   const first = await firstPlan(context, planning);
   const state = await context.state();
   const { id } = state.addPlan(goal, { document: first, change: `planned by ${first.planner}` });
-  return goOn(context, { state, id, planning, options, settings });
+  return goOn(context, { state, id, planning: async () => planning, options, settings });
 }
 
 /** `plan continue`: where the person left it. */
@@ -40,14 +40,15 @@ export async function continuePlan(context: Context, typed: string, options: Pla
     });
   }
   const { settings } = await context.settings(options.settings, { trust: options.trust });
-  const planning = await planningOf(context, stored.goal, settings);
+  const planning = () => planningOf(context, stored.goal, settings);
   return goOn(context, { state, id, planning, options, settings });
 }
 
 interface Open {
   readonly state: State;
   readonly id: string;
-  readonly planning: Planning;
+  /** Who is asked on the screen, and nowhere else. */
+  readonly planning: () => Promise<Planning>;
   readonly options: PlanOptions;
   readonly settings: Settings;
 }
@@ -55,18 +56,18 @@ interface Open {
 async function goOn(context: Context, { state, id, planning, options, settings }: Open): Promise<number> {
   const { judge, priceFor } = await import('../judge-plan.ts');
   if (options.yes) {
-    const tasks = approve(state, loadPlan(state, id), planning.ground);
+    const { byName } = await context.roles(settings.base ?? 'HEAD');
+    const tasks = approve(state, loadPlan(state, id), { roles: [...byName.values()] });
     return tell(context, { state, id, tasks, judgement: await judge(context, loadPlan(state, id).plan, settings) });
   }
   const { canShowPlan, openPlanScreen } = await import('../plan/open.ts');
   if (context.json || !canShowPlan(context)) {
-    await tell(context, { state, id, tasks: [], judgement: await judge(context, loadPlan(state, id).plan, settings) });
-    context.note(
-      `Saved as a draft. Approve it: orchestrate plan run ${id}; on a terminal: orchestrate plan continue ${id}`,
-    );
+    const judgement = await judge(context, loadPlan(state, id).plan, settings);
+    await tell(context, { state, id, tasks: [], judgement });
+    context.note(savedAs(id, judgement));
     return 0;
   }
-  const { ground, planner } = planning;
+  const { ground, planner } = await planning();
   const price = await priceFor(context, settings);
   const end = await openPlanScreen(context, { state, id, planner, ground, price, roles: ground.roles });
   if (end === 'approved') {
@@ -75,6 +76,14 @@ async function goOn(context: Context, { state, id, planning, options, settings }
   }
   context.note(`Saved. Go on with: orchestrate plan continue ${id}`);
   return end === 'interrupted' ? EXIT_CODES.interrupted : 0;
+}
+
+/** What to do with a draft that nobody was there to approve. */
+export function savedAs(id: string, { problems }: Judgement): string {
+  const onTerminal = `on a terminal: orchestrate plan continue ${id}`;
+  return problems.some(({ severity }) => severity === 'error')
+    ? `Saved as a draft, which cannot be approved as it is. Change it ${onTerminal}; or export, edit and import it`
+    : `Saved as a draft. Approve and run it: orchestrate plan run ${id}; ${onTerminal}`;
 }
 
 /** Queues its tasks. @throws usage BAD_PLAN, PLAN_CHANGED */
@@ -91,7 +100,7 @@ interface Told {
   readonly state: State;
   readonly id: string;
   readonly tasks: readonly TaskRecord[];
-  readonly judgement: Parameters<typeof planJson>[1];
+  readonly judgement: Judgement;
 }
 
 async function tell(context: Context, { state, id, tasks, judgement }: Told): Promise<number> {

@@ -8,7 +8,7 @@ import type { Key } from '../../src/plan/session/key.ts';
 import { reduce } from '../../src/plan/session/session.ts';
 import type { Action, Effect, SessionState, Setting } from '../../src/plan/session/state.ts';
 import { loadPlan, parsed, tasksOf } from '../../src/plan/stored.ts';
-import { DEFAULT_ROLE } from '../../src/roles/catalogue.ts';
+import { routeTask } from '../../src/roles/router.ts';
 import { sanitiseLine } from '../../src/sanitise.ts';
 import type { PlanRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
@@ -74,7 +74,7 @@ export class PlanScreen implements Disposable {
     this.#state = openSession(loadPlan(options.state, options.id), options.state.planMessages(options.id));
     this.#setting = {
       roles: options.roles,
-      roleFor: () => ({ role: DEFAULT_ROLE, reason: 'the default for tasks that you add' }),
+      roleFor: (title) => routeTask({ title }, options.roles),
       errorsOf: (plan) => this.#figuresOf(plan).errors,
     };
     this.#screen = new KeyboardScreen(terminal, {

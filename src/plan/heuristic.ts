@@ -42,7 +42,7 @@ function planOf(ground: Ground): Plan {
   const from = { goal, reading, map: ground.map };
   if (reading.list.length > 1) {
     const approach = `Pattern “list”: each entry of the goal is a branch of its own; what they have in common is checked at the end. ${ORIGIN}`;
-    return finished(ground, { goal, planner: 'heuristic', approach, tasks: tasksOfList(from) });
+    return finished(ground, { goal, planner: 'heuristic', approach, tasks: tasksOfList(from, ground.roles) });
   }
   const pattern = choosePattern(goal);
   const approach = `Pattern “${pattern.name}”: ${pattern.approach} ${ORIGIN}`;

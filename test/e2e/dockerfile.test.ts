@@ -34,14 +34,13 @@ function dockerfile(...lines: string[]): string {
 describe('run --dockerfile', () => {
   it('builds the image from its folder, without what .dockerignore names, and lets the agent work in it', async () => {
     await scratch.write({
-      'docker/Dockerfile': dockerfile('COPY . /context', 'RUN echo made > /made.txt', 'ENV SECRET=image'),
+      'docker/Dockerfile': dockerfile('COPY . /taken', 'RUN echo made > /made.txt', 'ENV SECRET=image'),
       'docker/.dockerignore': 'left-out\n',
       'docker/left-out': 'x',
       'docker/taken-in': 'x',
     });
     await scratch.must(['submit', 'x', '--title', 'look']);
-    const command =
-      'cat /made.txt; ls /context; printenv SECRET || echo none; touch /var/tmp/x; echo done > result.txt';
+    const command = 'cat /made.txt; ls /taken; printenv SECRET || echo none; touch /var/tmp/x; echo done > result.txt';
     await scratch.must(['run', '--dockerfile', 'docker/Dockerfile', '--engine-command', command]);
     expect(await scratch.must(['logs', 'look'])).toBe('made\nDockerfile\ntaken-in\nnone');
     expect(await scratch.must(['patch', 'show', 'look'])).toContain('+done');

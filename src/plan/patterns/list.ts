@@ -1,11 +1,12 @@
 /** The tasks of a goal that is a list: each entry a branch of its own. Pure. */
 
+import { routeTask } from '../../roles/router.ts';
 import { titleOf } from '../../tasks/slug.ts';
 import type { PlanTask } from '../plan.ts';
+import type { RoleCard } from '../planner.ts';
 import { arranged, type Draft } from './arrange.ts';
 import { placesNamed, placesOf } from './places.ts';
 import { shortened } from './reading.ts';
-import { roleFor } from './role-words.ts';
 import { partOf, type Source } from './tasks.ts';
 
 /** Longer lists become groups: every entry is in some task. */
@@ -15,7 +16,7 @@ const MOST_TESTED = 4;
 const GOAL_SHOWN = 600;
 const BUG = /\b(?:fix|bug|crash|leak|urgent|hotfix)\b/i;
 
-export function tasksOfList({ goal, reading, map }: Source): PlanTask[] {
+export function tasksOfList({ goal, reading, map }: Source, roles: readonly RoleCard[]): PlanTask[] {
   const groups = grouped(reading.list);
   const isTested = groups.length <= MOST_TESTED;
   const places = placesOf(map);
@@ -23,14 +24,15 @@ export function tasksOfList({ goal, reading, map }: Source): PlanTask[] {
   const branches = groups.flatMap((entries, at): Draft[] => {
     const whole = entries.join('\n');
     const title = titleOf(whole) || `Entry ${at + 1}`;
-    const common = { roleReason: 'pattern: list', priority: BUG.test(whole) ? 'high' : 'normal' } as const;
+    const { role, reason } = routeTask({ title, description: whole }, roles);
+    const common = { priority: BUG.test(whole) ? 'high' : 'normal' } as const;
     const work: Draft = {
       ...common,
       id: `work:${at}`,
       title,
       description: `${whole}\n\nDo this, and only this, of the list; others do the rest at the same time. Read how the present code does such things first, and write unit tests.\n\nHand on in a shared note: what you changed, and names and interfaces that others may use.\n\n${context}`,
       acceptance: [`“${shortened(title, 100)}” is done, shown by a test or a command.`, 'All tests of before pass.'],
-      role: roleFor(whole),
+      ...{ role, roleReason: reason },
       after: [],
       files: placesNamed(map, whole),
       size: 'medium',
@@ -42,7 +44,7 @@ export function tasksOfList({ goal, reading, map }: Source): PlanTask[] {
       title: `Test with its error cases: ${shortened(title)}`,
       description: `Test what was done for this entry from the point of view of a user: the usual way, wrong input, limits. Report faults; fix only what is trivial. The shared note of the task before says what changed.\n\n${whole}\n\n${context}`,
       acceptance: ['Usual way, wrong input and limits have a test each.', 'All tests pass.'],
-      role: 'test-engineer',
+      ...{ role: 'test-engineer', roleReason: 'pattern: list' },
       after: [work.id],
       files: [],
       size: 'small',
