@@ -39,7 +39,8 @@ export function definePlanCommands(program: Command, act: Act): void {
         'terminal, every change saved at once, then its tasks in the queue. Without a terminal it is saved as a draft.',
     )
     .argument('[goal...]', 'what is to be reached')
-    .option('--file <file>', 'read the goal from a file, - for stdin');
+    .option('--file <file>', 'read the goal from a file, - for stdin')
+    .hook('preSubcommand', handFlagsOn);
   withApproval(withPlanningFlags(plan))
     .addHelpText(
       'after',
@@ -167,6 +168,21 @@ async function checked(settings: ReturnType<typeof settingFlags>): Promise<Retur
   const { checkFlags } = await import('../src/config/load.ts');
   checkFlags(settings);
   return settings;
+}
+
+/** The parser takes flags of `plan` for its own wherever they stand: behind a sub-command they are that one's. */
+function handFlagsOn(plan: Command, command: Command): void {
+  for (const option of plan.options) {
+    const name = option.attributeName();
+    const value: unknown = plan.getOptionValue(name);
+    if (value === undefined) continue;
+    if (!command.options.some(({ long }) => long === option.long)) {
+      throw usageError('BAD_USAGE', `plan ${command.name()} has no flag ${option.long}`, {
+        hint: `orchestrate plan ${command.name()} --help`,
+      });
+    }
+    command.setOptionValue(name, value);
+  }
 }
 
 /** One word that is nearly a sub-command is no goal, and neither is a sub-command with nothing behind it. */

@@ -60,6 +60,11 @@ export async function dirtyPaths(repo: Repository): Promise<string[]> {
   return splitNul(answer.stdout).map((entry) => printablePath(entry.subarray(3)));
 }
 
+/** The commit that `ref` names. Usage error UNKNOWN_REF. */
+export async function commitAt(repo: Repository, ref: string): Promise<ObjectId> {
+  return (await lookUp(repo, ref)).commit;
+}
+
 interface Found {
   readonly tree: ObjectId;
   readonly commit: ObjectId;
