@@ -9,6 +9,7 @@ import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import { readInput } from '../input.ts';
 import type { NoteAddOptions, NoteListOptions } from '../options.ts';
+import { cut } from '../render/fit.ts';
 import { age, coloursOf, tableOf } from '../render/text.ts';
 
 const MOST_BYTES = 1024 ** 2;
@@ -34,9 +35,8 @@ export async function listNotes(context: Context, options: NoteListOptions): Pro
 }
 
 function row({ id, kind, from, createdAt, text }: NoteRecord): string[] {
-  const line = sanitiseLine(text);
-  const shown = line.length > SHOWN ? `${line.slice(0, SHOWN)}…` : line;
-  return [String(id), kind, from?.attempt ?? 'you', age(Date.now() - Date.parse(createdAt)), shown];
+  const when = age(Date.now() - Date.parse(createdAt));
+  return [String(id), kind, from?.attempt ?? 'you', when, cut(sanitiseLine(text), SHOWN)];
 }
 
 export async function showNote(context: Context, typed: string): Promise<number> {

@@ -2,6 +2,7 @@
 
 import { sanitiseLine } from '../../src/sanitise.ts';
 import type { Context } from '../context.ts';
+import { cut } from '../render/fit.ts';
 import { age, count, tableOf } from '../render/text.ts';
 
 const LONGEST_GOAL = 60;
@@ -21,7 +22,13 @@ export async function listPlans(context: Context): Promise<number> {
     return 0;
   }
   const rows = plans.map(({ id, goal, updatedAt, approvedAt, taskCount }) => [
-    ...[id, statusOf(approvedAt), count(taskCount, 'task'), age(Date.now() - Date.parse(updatedAt)), short(goal)],
+    ...[
+      id,
+      statusOf(approvedAt),
+      count(taskCount, 'task'),
+      age(Date.now() - Date.parse(updatedAt)),
+      cut(sanitiseLine(goal), LONGEST_GOAL),
+    ],
   ]);
   context.print(await tableOf([['PLAN', 'STATE', 'TASKS', 'CHANGED', 'GOAL'], ...rows]));
   return 0;
@@ -29,9 +36,4 @@ export async function listPlans(context: Context): Promise<number> {
 
 function statusOf(approvedAt: string | null): string {
   return approvedAt === null ? 'draft' : 'approved';
-}
-
-function short(goal: string): string {
-  const line = sanitiseLine(goal);
-  return line.length <= LONGEST_GOAL ? line : `${line.slice(0, LONGEST_GOAL - 1)}…`;
 }

@@ -10,6 +10,7 @@ import type { Context } from '../context.ts';
 import { readInput } from '../input.ts';
 import type { PlanOptions } from '../options.ts';
 import { checkGoal, firstPlan, type Planning, planningOf, refuseErrors } from '../planning.ts';
+import { columnsOf } from '../render/fit.ts';
 import { taskJsonOf } from '../render/json.ts';
 import { planJson, planText } from '../render/plan.ts';
 
@@ -103,7 +104,7 @@ async function tell(context: Context, { state, id, tasks, judgement }: Told): Pr
     });
     return 0;
   }
-  context.print(await planText(stored, judgement));
+  context.print(await planText(stored, judgement, columnsOf(context.out)));
   if (tasks.length > 0) context.print(`\nQueued ${tasks.length} tasks. Next: orchestrate run\n`);
   return 0;
 }

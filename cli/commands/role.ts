@@ -4,6 +4,7 @@ import { checkRole } from '../../src/roles/catalogue.ts';
 import type { Role } from '../../src/roles/role.ts';
 import { sanitise, sanitiseLine } from '../../src/sanitise.ts';
 import type { Context } from '../context.ts';
+import { cut } from '../render/fit.ts';
 import { coloursOf, tableOf } from '../render/text.ts';
 import { rolesNow, toolsText } from '../roles.ts';
 
@@ -54,8 +55,4 @@ export async function showRole(context: Context, name: string): Promise<number> 
 
 function roleJson({ name, description, tools, model, source }: Role) {
   return { name, description, tools, model, source };
-}
-
-function cut(line: string, width: number): string {
-  return line.length > width ? `${line.slice(0, width - 1)}…` : line;
 }

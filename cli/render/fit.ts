@@ -6,6 +6,11 @@ import { sanitise } from '../../src/sanitise.ts';
 const PLAIN = /^[\x20-\x7e]*$/;
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
 
+/** Columns of a terminal; null where nothing needs to fit: a file, a pipe. */
+export function columnsOf(out: Pick<NodeJS.WriteStream, 'isTTY' | 'columns'>): number | null {
+  return out.isTTY && out.columns > 0 ? out.columns : null;
+}
+
 /** Columns that a line takes. */
 export function widthOf(text: string): number {
   return PLAIN.test(text) ? text.length : stringWidth(text);
