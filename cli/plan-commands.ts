@@ -188,7 +188,8 @@ function handFlagsOn(plan: Command, command: Command): void {
 /** One word that is nearly a sub-command is no goal, and neither is a sub-command with nothing behind it. */
 function refuseMistyped(words: readonly string[], plan: Command): void {
   const [first = '', second] = words;
-  if (first === '' || second !== undefined || /\s/.test(first)) return;
+  // Other scripts have no blanks between words.
+  if (first === '' || second !== undefined || !/^[\x21-\x7e]+$/.test(first)) return;
   const names = plan.commands.map((command) => command.name());
   const near = names.find((name) => name.startsWith(first) || first.startsWith(name));
   const meant = near === undefined ? 'a goal has more than one word' : `did you mean plan ${near}?`;

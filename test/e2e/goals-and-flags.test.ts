@@ -45,3 +45,12 @@ describe('a base that does not exist', () => {
     expect(await list()).toMatchObject([{ status: 'draft', tasks: 4 }]);
   });
 });
+
+describe('a goal of one word', () => {
+  it('is a goal in a script without blanks, and a slip in one with them', async () => {
+    expect(await scratch.must(['plan', 'ログイン機能を追加する'])).toContain('ログイン機能を追加する');
+    const { exitCode, stderr } = await scratch.orchestrate(['plan', 'lst']);
+    expect(stderr).toContain('“lst” is neither a goal nor a sub-command of plan');
+    expect(exitCode).toBe(2);
+  });
+});
