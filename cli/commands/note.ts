@@ -9,8 +9,8 @@ import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import { readInput } from '../input.ts';
 import type { NoteAddOptions, NoteListOptions } from '../options.ts';
-import { cut } from '../render/fit.ts';
-import { age, coloursOf, tableOf } from '../render/text.ts';
+import { columnsOf, cut, tableLines } from '../render/fit.ts';
+import { age, coloursOf } from '../render/text.ts';
 
 const MOST_BYTES = 1024 ** 2;
 const SHOWN = 100;
@@ -29,8 +29,8 @@ export async function listNotes(context: Context, options: NoteListOptions): Pro
     return 0;
   }
   const header = ['NOTE', 'KIND', 'FROM', 'AGE', 'TEXT'];
-  const [first = '', ...lines] = (await tableOf([header, ...notes.map(row)])).split('\n');
-  context.print(`${coloursOf(context.colour).bold(first)}\n${lines.join('\n')}`);
+  const [first = '', ...lines] = await tableLines([header, ...notes.map(row)], columnsOf(context.out));
+  context.print(`${coloursOf(context.colour).bold(first)}\n${lines.map((line) => `${line}\n`).join('')}`);
   return 0;
 }
 

@@ -2,8 +2,8 @@
 
 import { sanitiseLine } from '../../src/sanitise.ts';
 import type { Context } from '../context.ts';
-import { cut } from '../render/fit.ts';
-import { age, count, tableOf } from '../render/text.ts';
+import { columnsOf, cut, tableLines } from '../render/fit.ts';
+import { age, count } from '../render/text.ts';
 
 const LONGEST_GOAL = 60;
 
@@ -30,7 +30,9 @@ export async function listPlans(context: Context): Promise<number> {
       cut(sanitiseLine(goal), LONGEST_GOAL),
     ],
   ]);
-  context.print(await tableOf([['PLAN', 'STATE', 'TASKS', 'CHANGED', 'GOAL'], ...rows]));
+  const header = ['PLAN', 'STATE', 'TASKS', 'CHANGED', 'GOAL'];
+  const lines = await tableLines([header, ...rows], columnsOf(context.out));
+  context.print(lines.map((line) => `${line}\n`).join(''));
   return 0;
 }
 

@@ -24,8 +24,9 @@ export async function plan(context: Context, written: string | null, options: Pl
   const goal = checkGoal(options.file === null ? (written ?? '') : await readInput(context, options.file, MAX_BYTES));
   const { settings } = await context.settings(options.settings, { trust: options.trust });
   const planning = await planningOf(context, goal, settings);
-  const first = await firstPlan(context, planning);
+  // Opened before a model is paid for a plan that could not be kept.
   const state = await context.state();
+  const first = await firstPlan(context, planning);
   const { id } = state.addPlan(goal, { document: first, change: `planned by ${first.planner}` });
   return goOn(context, { state, id, planning, options, settings });
 }

@@ -25,6 +25,8 @@ export async function decompose(
   const goal = checkGoal(written);
   const { settings } = await context.settings(options.settings, { trust: false });
   const planning = await planningOf(context, goal, settings);
+  // Opened before a model is paid for a plan that could not be kept.
+  if (!options.dryRun) await context.state();
   const plan = withPriority(await firstPlan(context, planning), options.priority);
   const judgement = await judge(context, plan, settings);
   if (options.dryRun) {

@@ -6,8 +6,7 @@ import type { Plan } from '../../src/plan/plan.ts';
 import type { StoredPlan } from '../../src/plan/stored.ts';
 import { sanitise, sanitiseLine } from '../../src/sanitise.ts';
 import { estimateLines } from '../plan/estimate-lines.ts';
-import { cut, widthOf, wrap } from './fit.ts';
-import { tableOf } from './text.ts';
+import { cut, tableLines, widthOf, wrap } from './fit.ts';
 
 /** Columns of the table that give way on a narrow terminal. */
 const [TITLE, AFTER] = [1, 5];
@@ -82,14 +81,13 @@ async function phasesTable(plan: Plan, width: number | null): Promise<string> {
   });
   rows.sort((a, b) => a.phase - b.phase);
   const cells = rows.map((row) => row.cells);
-  const lines = (await tableOf(width === null ? cells : narrowed(cells, width))).split('\n');
+  const lines = await tableLines(width === null ? cells : narrowed(cells, width), width);
   let last = 0;
   return rows
     .map(({ phase }, index) => {
       const heading = phase === last ? '' : `phase ${phase}\n`;
       last = phase;
-      const line = lines[index] ?? '';
-      return `${heading}${width === null ? line : cut(line, width)}\n`;
+      return `${heading}${lines[index]}\n`;
     })
     .join('');
 }
