@@ -71,11 +71,17 @@ async function goOn(context: Context, { state, id, planning, options, settings }
   const { ground, planner } = planning;
   const price = await priceFor(context, settings);
   const end = await openPlanScreen(context, { state, id, planner, ground, price, roles: ground.roles });
+  const { approvedAt, tasks } = state.plan(id);
   if (end === 'approved') {
-    context.note(`Queued ${state.plan(id).tasks.length} tasks. Next: orchestrate run`);
+    context.note(`Queued ${tasks.length} tasks. Next: orchestrate run`);
     return 0;
   }
-  context.note(`Saved. Go on with: orchestrate plan continue ${id}`);
+  // Another terminal may have approved it meanwhile.
+  context.note(
+    approvedAt === null
+      ? `Saved. Go on with: orchestrate plan continue ${id}`
+      : `The plan is approved and its tasks are queued. Next: orchestrate plan run ${id}`,
+  );
   return end === 'interrupted' ? EXIT_CODES.interrupted : 0;
 }
 

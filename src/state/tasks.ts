@@ -122,13 +122,12 @@ export function stateOf(database: Database, id: string): TaskState | null {
   return database.get<Pick<TaskRow, 'state'>>('SELECT state FROM tasks WHERE id = ?', id)?.state ?? null;
 }
 
-export function countTasks(database: Database): Record<TaskState, number> {
+export function countTasks(database: Database, only?: readonly TaskId[]): Record<TaskState, number> {
   const counts = Object.fromEntries(TASK_STATES.map((state) => [state, 0])) as Record<TaskState, number>;
-  for (const row of database.all<{ state: TaskState; n: number }>(
-    'SELECT state, count(*) AS n FROM tasks GROUP BY state',
-  )) {
-    counts[row.state] = row.n;
-  }
+  const among = only === undefined ? '' : 'WHERE id IN (SELECT value FROM json_each(?))';
+  const sql = `SELECT state, count(*) AS n FROM tasks ${among} GROUP BY state`;
+  const values = only === undefined ? [] : [JSON.stringify(only)];
+  for (const { state, n } of database.all<{ state: TaskState; n: number }>(sql, ...values)) counts[state] = n;
   return counts;
 }
 

@@ -54,3 +54,11 @@ describe('a goal of one word', () => {
     expect(exitCode).toBe(2);
   });
 });
+
+describe('a text in a file', () => {
+  it.each(['plan', 'submit'])('of %s is read up to its limit where its size is not known before', async (command) => {
+    const { exitCode, stderr } = await scratch.orchestrate([command, '--file', '/dev/zero']);
+    expect(stderr).toContain('/dev/zero is larger than 1 MiB');
+    expect(exitCode).toBe(2);
+  });
+});
