@@ -60,7 +60,12 @@ function defineGlobals(program: Command, version: string, terminal: Terminal): v
     .option('-q, --quiet', 'say less')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show this help')
-    .configureHelp({ showGlobalOptions: true, helpWidth: Math.min(terminal.out.columns ?? 100, 120) })
+    .configureHelp({
+      showGlobalOptions: true,
+      helpWidth: Math.min(terminal.out.columns ?? 100, 120),
+      // Those of `plan` are not for all of its sub-commands.
+      visibleGlobalOptions: (command) => (command === program ? [] : [...program.options]),
+    })
     .configureOutput({
       writeOut: (text) => void terminal.out.write(text),
       // Errors are printed once, by the entry.

@@ -29,6 +29,9 @@ describe('a flag that plan and its sub-command both have', () => {
     const { exitCode, stderr } = await scratch.orchestrate(['plan', 'show', 'add-oauth2', '--yes']);
     expect(stderr).toContain('plan show has no flag --yes');
     expect(exitCode).toBe(2);
+    const help = await scratch.must(['plan', 'show', '--help']);
+    expect(help).toContain('--json');
+    expect(help).not.toContain('--yes');
   });
 });
 
