@@ -1,6 +1,6 @@
 /** Texts that people give as a file, or on standard input. */
 
-import { readFile, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { resolve } from 'node:path';
 import { environmentError, usageError } from '../src/errors.ts';
 import type { Context } from './context.ts';
@@ -11,12 +11,9 @@ import type { Context } from './context.ts';
  * Errors: usage TOO_LARGE, NO_FILE, NOT_TEXT; environment UNREADABLE_FILE.
  */
 export async function readInput(context: Context, file: string, limit: number): Promise<string> {
-  if (file === '-') return readStdin(context, limit);
-  const path = resolve(context.cwd, file);
+  if (file === '-') return readText(context.in, 'the standard input', limit);
   try {
-    if ((await stat(path)).size > limit)
-      throw usageError('TOO_LARGE', `${file} is larger than ${limit / 1024 ** 2} MiB`);
-    return decode(file, await readFile(path));
+    return await readText(createReadStream(resolve(context.cwd, file)), file, limit);
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
     if (error.code === 'ENOENT') throw usageError('NO_FILE', `there is no file ${file}`);
@@ -24,16 +21,17 @@ export async function readInput(context: Context, file: string, limit: number): 
   }
 }
 
-async function readStdin(context: Context, limit: number): Promise<string> {
+/** Counted while it comes: the size of a pipe or a device is not known before. */
+async function readText(input: NodeJS.ReadableStream, name: string, limit: number): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of context.in) {
+  for await (const chunk of input) {
     const bytes = Buffer.from(chunk);
     size += bytes.length;
-    if (size > limit) throw usageError('TOO_LARGE', `the standard input is larger than ${limit / 1024 ** 2} MiB`);
+    if (size > limit) throw usageError('TOO_LARGE', `${name} is larger than ${limit / 1024 ** 2} MiB`);
     chunks.push(bytes);
   }
-  return decode('the standard input', Buffer.concat(chunks));
+  return decode(name, Buffer.concat(chunks));
 }
 
 function decode(name: string, bytes: Uint8Array): string {

@@ -41,7 +41,8 @@ export function definePlanCommands(program: Command, act: Act): void {
         'terminal, every change saved at once, then its tasks in the queue. Without a terminal it is saved as a draft.',
     )
     .argument('[goal...]', 'what is to be reached')
-    .option('--file <file>', 'read the goal from a file, - for stdin');
+    .option('--file <file>', 'read the goal from a file, - for stdin')
+    .hook('preSubcommand', handFlagsOn);
   withApproval(withPlanningFlags(plan))
     .addHelpText(
       'after',

@@ -24,17 +24,15 @@ export function checkGoal(written: string): string {
 
 /** Errors as `plannerOf` has them, and those of the base. */
 export async function planningOf(context: Context, goal: string, settings: Settings): Promise<Planning> {
-  const [{ plannerOf }, { readMap }, { commitOf }, repository] = await Promise.all([
+  const [{ plannerOf }, { readMap }, repository] = await Promise.all([
     import('./planner.ts'),
     import('../src/plan/map.ts'),
-    import('../src/git/base.ts'),
     context.repository(),
   ]);
   const base = settings.base ?? 'HEAD';
-  const commit = await commitOf(repository, base);
   const [planner, map, roles] = await Promise.all([
     plannerOf(context, settings),
-    readMap(repository, commit),
+    readMap(repository, base),
     context.roles(base),
   ]);
   const cards = [...roles.byName.values()].map(({ name, description }) => ({ name, description }));

@@ -53,7 +53,9 @@ export async function statusText({ json, summaries }: Status, colours: Colours):
   const head = `${runLine(json)}\n${countsLine(json.counts, colours)}\n`;
   if (json.tasks.length === 0) return `${head}\nNothing is queued. Type: orchestrate submit "<what to do>"\n`;
   const phases = byPhase(json.tasks, summaries);
-  const text = await tableOf([HEADER, ...phases.flat().map(taskRow)]);
+  const cells = [HEADER];
+  for (const tasks of phases) for (const task of tasks) cells.push(taskRow(task));
+  const text = await tableOf(cells);
   if (phases.length === 1 && !colours.isColorSupported) return `${head}\n${text}`;
   const [header = '', ...rows] = text.split('\n');
   const lines = [colours.bold(header)];
@@ -66,17 +68,21 @@ export async function statusText({ json, summaries }: Status, colours: Colours):
 }
 
 function byPhase(tasks: readonly TaskJson[], summaries: readonly TaskSummary[]): TaskJson[][] {
-  const phases = new Map<number, { turn: TaskSummary; task: TaskJson }[]>();
-  for (const [at, task] of tasks.entries()) {
-    const turn = summaries[at];
-    if (turn === undefined) continue;
-    const phase = phases.get(task.phase);
-    if (phase === undefined) phases.set(task.phase, [{ turn, task }]);
-    else phase.push({ turn, task });
+  // By their places: an object for each of 10,000 tasks would be felt.
+  const places = summaries.map((_, at) => at);
+  places.sort((a, b) => {
+    const one = summaries[a];
+    const other = summaries[b];
+    return one === undefined || other === undefined ? 0 : one.phase - other.phase || byTurn(one, other);
+  });
+  const phases: TaskJson[][] = [];
+  for (const place of places) {
+    const task = tasks[place];
+    if (task === undefined) continue;
+    if (phases.at(-1)?.[0]?.phase === task.phase) phases.at(-1)?.push(task);
+    else phases.push([task]);
   }
-  return [...phases]
-    .sort(([a], [b]) => a - b)
-    .map(([, inPhase]) => inPhase.sort((a, b) => byTurn(a.turn, b.turn)).map(({ task }) => task));
+  return phases;
 }
 
 function headingOf(tasks: readonly TaskJson[]): string {

@@ -48,7 +48,7 @@ export async function workWatched(context: Context, work: WatchedWork): Promise<
     });
     if (interruption.signal.aborted) return { summary, exitCode: EXIT_CODES.interrupted };
     if (summary.limit !== null) return { summary, exitCode: EXIT_CODES.limit };
-    const unfinished = summary.failed > 0 || (work.only === undefined && summary.blocked > 0);
+    const unfinished = summary.failed > 0 || summary.blocked > 0;
     return { summary, exitCode: unfinished ? EXIT_CODES.failure : 0 };
   } finally {
     view.close();

@@ -18,6 +18,8 @@ export type Priority = (typeof PRIORITIES)[number];
 /** How much work a task is: an hour or less of an agent, a few hours, more than that. */
 export const TASK_SIZES = ['small', 'medium', 'large'] as const;
 export type TaskSize = (typeof TASK_SIZES)[number];
+/** How much a size counts in a chain of work: about the hours of one agent. */
+export const SIZE_WEIGHTS: Readonly<Record<TaskSize, number>> = { small: 1, medium: 3, large: 8 };
 
 export const TASK_STATES = ['queued', 'blocked', 'running', 'paused', 'succeeded', 'failed', 'cancelled'] as const;
 export type TaskState = (typeof TASK_STATES)[number];

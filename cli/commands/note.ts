@@ -9,7 +9,8 @@ import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import { readInput } from '../input.ts';
 import type { NoteAddOptions, NoteListOptions } from '../options.ts';
-import { age, coloursOf, tableOf } from '../render/text.ts';
+import { columnsOf, cut, tableLines } from '../render/fit.ts';
+import { age, coloursOf } from '../render/text.ts';
 
 const MOST_BYTES = 1024 ** 2;
 const SHOWN = 100;
@@ -28,15 +29,14 @@ export async function listNotes(context: Context, options: NoteListOptions): Pro
     return 0;
   }
   const header = ['NOTE', 'KIND', 'FROM', 'AGE', 'TEXT'];
-  const [first = '', ...lines] = (await tableOf([header, ...notes.map(row)])).split('\n');
-  context.print(`${coloursOf(context.colour).bold(first)}\n${lines.join('\n')}`);
+  const [first = '', ...lines] = await tableLines([header, ...notes.map(row)], columnsOf(context.out));
+  context.print(`${coloursOf(context.colour).bold(first)}\n${lines.map((line) => `${line}\n`).join('')}`);
   return 0;
 }
 
 function row({ id, kind, from, createdAt, text }: NoteRecord): string[] {
-  const line = sanitiseLine(text);
-  const shown = line.length > SHOWN ? `${line.slice(0, SHOWN)}…` : line;
-  return [String(id), kind, from?.attempt ?? 'you', age(Date.now() - Date.parse(createdAt)), shown];
+  const when = age(Date.now() - Date.parse(createdAt));
+  return [String(id), kind, from?.attempt ?? 'you', when, cut(sanitiseLine(text), SHOWN)];
 }
 
 export async function showNote(context: Context, typed: string): Promise<number> {

@@ -2,7 +2,8 @@
 
 import { sanitiseLine } from '../../src/sanitise.ts';
 import type { Context } from '../context.ts';
-import { age, count, tableOf } from '../render/text.ts';
+import { columnsOf, cut, tableLines } from '../render/fit.ts';
+import { age, count } from '../render/text.ts';
 
 const LONGEST_GOAL = 60;
 
@@ -21,17 +22,20 @@ export async function listPlans(context: Context): Promise<number> {
     return 0;
   }
   const rows = plans.map(({ id, goal, updatedAt, approvedAt, taskCount }) => [
-    ...[id, statusOf(approvedAt), count(taskCount, 'task'), age(Date.now() - Date.parse(updatedAt)), short(goal)],
+    ...[
+      id,
+      statusOf(approvedAt),
+      count(taskCount, 'task'),
+      age(Date.now() - Date.parse(updatedAt)),
+      cut(sanitiseLine(goal), LONGEST_GOAL),
+    ],
   ]);
-  context.print(await tableOf([['PLAN', 'STATE', 'TASKS', 'CHANGED', 'GOAL'], ...rows]));
+  const header = ['PLAN', 'STATE', 'TASKS', 'CHANGED', 'GOAL'];
+  const lines = await tableLines([header, ...rows], columnsOf(context.out));
+  context.print(lines.map((line) => `${line}\n`).join(''));
   return 0;
 }
 
 function statusOf(approvedAt: string | null): string {
   return approvedAt === null ? 'draft' : 'approved';
-}
-
-function short(goal: string): string {
-  const line = sanitiseLine(goal);
-  return line.length <= LONGEST_GOAL ? line : `${line.slice(0, LONGEST_GOAL - 1)}…`;
 }

@@ -1,6 +1,7 @@
 /** `plan run`: queues a plan's tasks unless they are, and works them. */
 
 import { EXIT_CODES } from '../../src/errors.ts';
+import { commitOf } from '../../src/git/base.ts';
 import { loadPlan } from '../../src/plan/stored.ts';
 import type { State } from '../../src/state/state.ts';
 import type { TaskId } from '../../src/types.ts';
@@ -17,6 +18,7 @@ export async function runPlan(context: Context, typed: string, options: PlanRunO
   const id = state.resolvePlan(typed);
   // Nothing is queued that could not be worked.
   await thinkingOf(context, settings);
+  await commitOf(await context.repository(), settings.base ?? 'HEAD');
   const stored = loadPlan(state, id);
   if (stored.approvedAt === null) {
     const { byName } = await context.roles(settings.base ?? 'HEAD');

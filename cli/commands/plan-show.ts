@@ -4,6 +4,7 @@ import { loadPlan } from '../../src/plan/stored.ts';
 import { sanitise } from '../../src/sanitise.ts';
 import type { Context } from '../context.ts';
 import { judge } from '../judge-plan.ts';
+import { columnsOf } from '../render/fit.ts';
 import { planJson, planText } from '../render/plan.ts';
 import { somePlans } from '../some-plans.ts';
 
@@ -17,7 +18,7 @@ export async function showPlan(context: Context, typed: string): Promise<number>
     context.printJson({ plan: { ...planJson(stored, judgement), queuedAs: stored.tasks }, discussion: messages });
     return 0;
   }
-  context.print(await planText(stored, judgement));
+  context.print(await planText(stored, judgement, columnsOf(context.out)));
   const said = messages.map(({ from, text }) => `${from}: ${sanitise(text)}\n`).join('');
   if (said !== '') context.print(`\n${said}`);
   const next = stored.approvedAt === null ? 'continue' : 'run';

@@ -9,6 +9,7 @@ import { sanitiseLine } from '../../src/sanitise.ts';
 import type { Context } from '../context.ts';
 import { readInput } from '../input.ts';
 import { judge } from '../judge-plan.ts';
+import { columnsOf } from '../render/fit.ts';
 import { planJson, planText } from '../render/plan.ts';
 import { somePlans } from '../some-plans.ts';
 import { savedAs } from './plan.ts';
@@ -43,7 +44,7 @@ export async function importPlan(context: Context, file: string): Promise<number
   const { id } = state.addPlan(plan.goal, { document: plan, change: `imported from ${sanitiseLine(name)}` });
   const stored = loadPlan(state, id);
   if (context.json) context.printJson({ plan: planJson(stored, judgement), tasks: [] });
-  else context.print(await planText(stored, judgement));
+  else context.print(await planText(stored, judgement, columnsOf(context.out)));
   context.note(savedAs(id, judgement));
   return 0;
 }

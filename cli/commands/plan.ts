@@ -10,6 +10,7 @@ import type { Context } from '../context.ts';
 import { readInput } from '../input.ts';
 import type { PlanOptions } from '../options.ts';
 import { checkGoal, firstPlan, type Planning, planningOf, refuseErrors } from '../planning.ts';
+import { columnsOf } from '../render/fit.ts';
 import { taskJsonOf } from '../render/json.ts';
 import { type Judgement, planJson, planText } from '../render/plan.ts';
 
@@ -23,8 +24,9 @@ export async function plan(context: Context, written: string | null, options: Pl
   const goal = checkGoal(options.file === null ? (written ?? '') : await readInput(context, options.file, MAX_BYTES));
   const { settings } = await context.settings(options.settings, { trust: options.trust });
   const planning = await planningOf(context, goal, settings);
-  const first = await firstPlan(context, planning);
+  // Opened before a model is paid for a plan that could not be kept.
   const state = await context.state();
+  const first = await firstPlan(context, planning);
   const { id } = state.addPlan(goal, { document: first, change: `planned by ${first.planner}` });
   return goOn(context, { state, id, planning: async () => planning, options, settings });
 }
@@ -70,11 +72,17 @@ async function goOn(context: Context, { state, id, planning, options, settings }
   const { ground, planner } = await planning();
   const price = await priceFor(context, settings);
   const end = await openPlanScreen(context, { state, id, planner, ground, price, roles: ground.roles });
+  const { approvedAt, tasks } = state.plan(id);
   if (end === 'approved') {
-    context.note(`Queued ${state.plan(id).tasks.length} tasks. Next: orchestrate run`);
+    context.note(`Queued ${tasks.length} tasks. Next: orchestrate run`);
     return 0;
   }
-  context.note(`Saved. Go on with: orchestrate plan continue ${id}`);
+  // Another terminal may have approved it meanwhile.
+  context.note(
+    approvedAt === null
+      ? `Saved. Go on with: orchestrate plan continue ${id}`
+      : `The plan is approved and its tasks are queued. Next: orchestrate plan run ${id}`,
+  );
   return end === 'interrupted' ? EXIT_CODES.interrupted : 0;
 }
 
@@ -112,7 +120,7 @@ async function tell(context: Context, { state, id, tasks, judgement }: Told): Pr
     });
     return 0;
   }
-  context.print(await planText(stored, judgement));
+  context.print(await planText(stored, judgement, columnsOf(context.out)));
   if (tasks.length > 0) context.print(`\nQueued ${tasks.length} tasks. Next: orchestrate run\n`);
   return 0;
 }

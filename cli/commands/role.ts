@@ -4,7 +4,8 @@ import { checkRole } from '../../src/roles/catalogue.ts';
 import type { Role } from '../../src/roles/role.ts';
 import { sanitise, sanitiseLine } from '../../src/sanitise.ts';
 import type { Context } from '../context.ts';
-import { coloursOf, tableOf } from '../render/text.ts';
+import { columnsOf, cut, tableLines } from '../render/fit.ts';
+import { coloursOf } from '../render/text.ts';
 import { rolesNow, toolsText } from '../roles.ts';
 
 /** As much of a description as a table shows. */
@@ -23,9 +24,9 @@ export async function listRoles(context: Context): Promise<number> {
     cut(sanitiseLine(toolsText(role)), 30),
     cut(sanitiseLine(role.description), DESCRIPTION_WIDTH),
   ]);
-  const table = await tableOf([['ROLE', 'SOURCE', 'MODEL', 'TOOLS', 'FOR'], ...rows]);
-  const [first = '', ...lines] = table.split('\n');
-  context.print(`${coloursOf(context.colour).bold(first)}\n${lines.join('\n')}`);
+  const header = ['ROLE', 'SOURCE', 'MODEL', 'TOOLS', 'FOR'];
+  const [first = '', ...lines] = await tableLines([header, ...rows], columnsOf(context.out));
+  context.print(`${coloursOf(context.colour).bold(first)}\n${lines.map((line) => `${line}\n`).join('')}`);
   return 0;
 }
 
@@ -54,8 +55,4 @@ export async function showRole(context: Context, name: string): Promise<number> 
 
 function roleJson({ name, description, tools, model, source }: Role) {
   return { name, description, tools, model, source };
-}
-
-function cut(line: string, width: number): string {
-  return line.length > width ? `${line.slice(0, width - 1)}…` : line;
 }

@@ -8,6 +8,7 @@ import type { Context } from '../context.ts';
 import { judge } from '../judge-plan.ts';
 import type { SubmitOptions } from '../options.ts';
 import { checkGoal, firstPlan, planningOf } from '../planning.ts';
+import { columnsOf } from '../render/fit.ts';
 import { taskJsonOf } from '../render/json.ts';
 import { planJson, planText } from '../render/plan.ts';
 
@@ -24,11 +25,13 @@ export async function decompose(
   const goal = checkGoal(written);
   const { settings } = await context.settings(options.settings, { trust: false });
   const planning = await planningOf(context, goal, settings);
+  // Opened before a model is paid for a plan that could not be kept.
+  if (!options.dryRun) await context.state();
   const plan = withPriority(await firstPlan(context, planning), options.priority);
   const judgement = await judge(context, plan, settings);
   if (options.dryRun) {
     if (context.json) context.printJson({ dryRun: true, plan: planJson({ plan }, judgement), tasks: [] });
-    else context.print(`Would queue:\n\n${await planText({ plan }, judgement)}`);
+    else context.print(`Would queue:\n\n${await planText({ plan }, judgement, columnsOf(context.out))}`);
     return 0;
   }
   const state = await context.state();
@@ -40,7 +43,9 @@ export async function decompose(
     context.printJson({ tasks, plan: planJson(stored, judgement) });
     return 0;
   }
-  context.print(`${await planText(stored, judgement)}\nQueued ${queued.length} tasks. Next: orchestrate run\n`);
+  context.print(
+    `${await planText(stored, judgement, columnsOf(context.out))}\nQueued ${queued.length} tasks. Next: orchestrate run\n`,
+  );
   return 0;
 }
 

@@ -2,27 +2,39 @@
 
 import stringWidth from 'string-width';
 import { sanitise } from '../../src/sanitise.ts';
+import { tableOf } from './text.ts';
 
 const PLAIN = /^[\x20-\x7e]*$/;
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+/** Columns of a terminal; null where nothing needs to fit: a file, a pipe. */
+export function columnsOf(out: Pick<NodeJS.WriteStream, 'isTTY' | 'columns'>): number | null {
+  return out.isTTY && out.columns > 0 ? out.columns : null;
+}
 
 /** Columns that a line takes. */
 export function widthOf(text: string): number {
   return PLAIN.test(text) ? text.length : stringWidth(text);
 }
 
-/** At most `width` columns of a line, with `…` where something is missing. */
+/** At most `width` columns of a line, with `…` where something is missing. Takes as long as what is left is. */
 export function cut(text: string, width: number): string {
-  if (widthOf(text) <= width) return text;
   if (width <= 0) return '';
+  if (PLAIN.test(text)) return text.length <= width ? text : `${text.slice(0, width - 1)}…`;
   let kept = '';
-  let used = 1;
-  for (const character of charactersOf(text)) {
-    used += widthOf(character);
-    if (used > width) break;
-    kept += character;
+  let used = 0;
+  for (const { segment } of graphemes.segment(text)) {
+    used += widthOf(segment);
+    if (used > width) return `${kept}…`;
+    if (used < width) kept += segment;
   }
-  return `${kept}…`;
+  return text;
+}
+
+/** The lines of a table, each cut at its end where it is wider than `width`. */
+export async function tableLines(rows: readonly (readonly string[])[], width: number | null): Promise<string[]> {
+  const lines = (await tableOf(rows)).trimEnd().split('\n');
+  return width === null ? lines : lines.map((line) => cut(line, width));
 }
 
 /** Exactly `width` columns. */

@@ -1,7 +1,7 @@
 /** Written settings → one layer and all of its problems, each with the place where a person can put it right. */
 
-import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { readYaml } from '../written-yaml.ts';
 import { KNOWN_KEYS, normalise, writtenSettings } from './schema.ts';
 import { ALTERNATIVES, type Layer, WRITTEN_NAMES } from './settings.ts';
 import { suggest } from './suggest.ts';
@@ -19,25 +19,17 @@ export interface ParsedLayer {
 
 /** Reads a settings file's text. An empty file says nothing; a file with problems gives an empty layer. */
 export function parseSettingsFile(file: string, text: string): ParsedLayer {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-  const at = (offset: number) => `${file}:${lines.linePos(offset).line}`;
-  if (document.errors.length > 0) {
-    return refused(document.errors.map((error) => ({ where: at(error.pos[0]), message: error.message })));
+  const read = readYaml(text, { maxAliasCount: 20 });
+  if ('problems' in read) {
+    return refused(read.problems.map(({ line, message }) => ({ where: `${file}:${line}`, message })));
   }
-  if (document.contents === null) return { layer: {}, problems: [] };
-  if (!isMap(document.contents)) {
-    return refused([
-      { where: at(document.contents.range?.[0] ?? 0), message: 'expected settings, each as `name: value`' },
-    ]);
+  const { value, lineOf } = read;
+  const where = (path: readonly PropertyKey[]): string => `${file}:${lineOf(path)}`;
+  if (value === null) return { layer: {}, problems: [] };
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    return refused([{ where: where([]), message: 'expected settings, each as `name: value`' }]);
   }
-  let value: unknown;
-  try {
-    value = document.toJS({ maxAliasCount: 20 });
-  } catch (error) {
-    return refused([{ where: at(0), message: error instanceof Error ? error.message : 'not readable as YAML' }]);
-  }
-  return check(value, { where: (path) => at(offsetOf(document, path)), namesSetting: false });
+  return check(value, { where, namesSetting: false });
 }
 
 /** Reads what variables or flags say; `where` names the variable or flag of a setting. */
@@ -84,18 +76,4 @@ function problemsOf(issue: z.core.$ZodIssue, { where, namesSetting }: Place): Pr
 
 function refused(problems: readonly Problem[]): ParsedLayer {
   return { layer: {}, problems };
-}
-
-/** Where the deepest node that is really there begins: the key of the last step, so that unknown keys are found too. */
-function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
-  let node: unknown = document.contents;
-  let offset = 0;
-  for (const step of path) {
-    if (!isMap(node)) break;
-    const pair = node.items.find((item) => isNode(item.key) && String(item.key) === String(step));
-    if (pair === undefined) break;
-    if (isNode(pair.key)) offset = pair.key.range?.[0] ?? offset;
-    node = pair.value;
-  }
-  return offset;
 }

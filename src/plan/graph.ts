@@ -2,7 +2,7 @@
 
 import { overlapsOf } from '../tasks/overlap.ts';
 import { phasesOf } from '../tasks/phases.ts';
-import type { TaskSize } from '../types.ts';
+import { SIZE_WEIGHTS } from '../types.ts';
 import type { Plan, PlanTask } from './plan.ts';
 
 /** An error keeps a plan from being approved; a warning is for a person to judge. */
@@ -20,9 +20,6 @@ export interface Problem {
   readonly keys: readonly string[];
   readonly text: string;
 }
-
-/** How much a size counts in a chain of work: about the hours of one agent. */
-export const SIZE_WEIGHTS: Readonly<Record<TaskSize, number>> = { small: 1, medium: 3, large: 8 };
 
 const MOST_WARNINGS = 50;
 /** Titles that share as great a part of their words say the same. */

@@ -1,5 +1,6 @@
 /** What a planner gets to know of the repository: bounded, and from the base commit alone. */
 
+import { commitOf } from '../git/base.ts';
 import { printablePath } from '../git/bytes.ts';
 import { git, gitStream } from '../git/git.ts';
 import { guidanceOf } from '../git/guidance.ts';
@@ -30,14 +31,11 @@ const MAX_SUBJECT = 160;
 /**
  * Reads the map from the objects of a commit; the work tree is not looked at. What its memory holds grows with the number of
  * folders up to a bound, not with the number of files.
- * @param revision a commit that exists
- * @throws OrchestrateError as `git` does
+ * @param revision what names a commit
+ * @throws OrchestrateError usage UNKNOWN_REF, and as `git` does
  */
 export async function readMap(repository: Repository, revision: string): Promise<RepositoryMap> {
-  const where = userGit(repository, 'read');
-  // A name that begins with a dash must not become an option of what follows.
-  const found = await git(where, ['rev-parse', '--verify', '--end-of-options', `${revision}^{commit}`]);
-  const commit = found.stdout.toString('latin1').trim();
+  const commit = await commitOf(repository, revision);
   const [{ outline, languages, readmes }, guidance, history] = await Promise.all([
     readTree(repository, commit),
     guidanceOf(repository, commit),

@@ -1,18 +1,15 @@
 /** How much work waits for each task: the longest chain that begins with it, in the weights of sizes. */
 
-import type { TaskId, TaskSize } from '../types.ts';
+import { SIZE_WEIGHTS, type TaskId, type TaskSize } from '../types.ts';
 import type { Database } from './database.ts';
 import type { tasks } from './schema.ts';
 
 type Link = Pick<typeof tasks.$inferSelect, 'id' | 'phase' | 'size' | 'chain'>;
 
-const WEIGHTS: Readonly<Record<TaskSize, number>> = { small: 1, medium: 3, large: 8 };
-
 export interface Added {
   readonly id: TaskId;
   readonly dependsOn: readonly TaskId[];
   readonly size: TaskSize;
-  readonly phase: number;
 }
 
 export interface Chains {
@@ -22,13 +19,14 @@ export interface Chains {
   readonly after: ReadonlyMap<TaskId, number>;
 }
 
-/** Of new tasks, on which no earlier one can depend. */
-export function chainsOf(added: readonly Added[]): Chains {
+/** Of new tasks with their phases; no earlier one can depend on them. */
+export function chainsOf(added: readonly Added[], phases: ReadonlyMap<TaskId, number>): Chains {
   const chains = new Map<TaskId, number>();
   const after = new Map<TaskId, number>();
+  const phaseOf = ({ id }: Added): number => phases.get(id) ?? 1;
   // What depends on a task is of a later phase: its chain is known by then.
-  for (const { id, dependsOn, size } of [...added].sort((a, b) => b.phase - a.phase)) {
-    const chain = WEIGHTS[size] + (after.get(id) ?? 0);
+  for (const { id, dependsOn, size } of added.toSorted((a, b) => phaseOf(b) - phaseOf(a))) {
+    const chain = SIZE_WEIGHTS[size] + (after.get(id) ?? 0);
     chains.set(id, chain);
     for (const below of dependsOn) after.set(below, Math.max(after.get(below) ?? 0, chain));
   }
@@ -46,7 +44,7 @@ export function raiseChains(database: Database, earlier: readonly Link[], after:
   earlier.forEach(visit);
   for (let phase = byPhase.length - 1; phase > 0; phase -= 1) {
     for (const { id, size, chain } of byPhase[phase]?.values() ?? []) {
-      const risen = WEIGHTS[size] + (longest.get(id) ?? 0);
+      const risen = SIZE_WEIGHTS[size] + (longest.get(id) ?? 0);
       if (risen <= chain) continue;
       database.run('UPDATE tasks SET chain = ? WHERE id = ?', risen, id);
       for (const below of dependenciesOf(database, id)) {

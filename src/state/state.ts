@@ -151,8 +151,8 @@ export class State {
     return resolveTask(this.#database, idOrPrefix);
   }
 
-  counts(): Record<TaskState, number> {
-    return tasks.countTasks(this.#database);
+  counts(only?: readonly TaskId[]): Record<TaskState, number> {
+    return tasks.countTasks(this.#database, only);
   }
 
   /** Takes a queued or blocked task out of the queue. False when it is neither. */

@@ -208,24 +208,23 @@ interface Admission {
 async function admitAgent(context: AttemptContext, { task, attempt, specialist }: Admission): Promise<Agent> {
   const { engine, gateway } = context;
   const ties = new Ties({ attempt, ...context });
+  const { id, agent: role, title, description } = task;
+  const known = context.notes.knownTo(attempt.id);
+  const assignment = { task: id, attempt: attempt.n, role, specialist, title, description, notes: known.prompt };
   const access = gateway === null ? null : await gateway.admit(attempt.id, ties);
   let released: Promise<AttemptTotals | null> | null = null;
   const release = () => {
     released ??= gateway === null ? Promise.resolve(null) : gateway.release(attempt.id);
     return released;
   };
-  const { id, agent: role, title, description } = task;
-  const known = context.notes.knownTo(attempt.id);
-  const assignment = { task: id, attempt: attempt.n, role, specialist, title, description, notes: known.prompt };
-  const session = engine.begin(assignment, access);
-  return {
-    session,
-    access,
-    ties,
-    known,
-    release,
-    [Symbol.asyncDispose]: async () => void (await release().catch(() => {})),
-  };
+  const shutOut = async (): Promise<void> => void (await release().catch(() => {}));
+  try {
+    const session = engine.begin(assignment, access);
+    return { session, access, ties, known, release, [Symbol.asyncDispose]: shutOut };
+  } catch (error) {
+    await shutOut();
+    throw error;
+  }
 }
 
 interface StartedAttempt {

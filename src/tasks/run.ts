@@ -147,12 +147,13 @@ export class Run {
   }
 
   get tally(): Omit<RunSummary, 'run'> {
-    return { ...this.#tally, blocked: this.#the.parts.state.counts().blocked, limit: this.#limit };
+    const { parts, options } = this.#the;
+    return { ...this.#tally, blocked: parts.state.counts(options.only).blocked, limit: this.#limit };
   }
 
   async work(): Promise<RunSummary> {
     const { parts, options, run, base, host } = this.#the;
-    const counts = parts.state.counts();
+    const counts = parts.state.counts(options.only);
     this.#emit({
       type: 'run.started',
       run: run.id,

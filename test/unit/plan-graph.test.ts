@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { estimateOf } from '../../src/plan/estimate.ts';
-import { criticalPath, planPhases, problemsOf, SIZE_WEIGHTS } from '../../src/plan/graph.ts';
+import { criticalPath, planPhases, problemsOf } from '../../src/plan/graph.ts';
 import { MAX_TASKS, type Plan } from '../../src/plan/plan.ts';
 import { filesOverlap } from '../../src/tasks/overlap.ts';
+import { SIZE_WEIGHTS } from '../../src/types.ts';
 import { anyGraph, planOf, planTask, sound } from '../support/plans.ts';
 
 const ROLES = ['test-engineer'];

@@ -76,7 +76,7 @@ describe('plans as files', () => {
         expect.stringMatching(/^plan\.yaml:4: tasks\.0\.title: is empty/),
         expect.stringMatching(/^plan\.yaml:6: tasks\.1\.key: expected a-z/),
         expect.stringMatching(/^plan\.yaml:9: tasks\.1\.priority: /),
-        expect.stringMatching(/^plan\.yaml:6: tasks\.1: .*tools/),
+        expect.stringMatching(/^plan\.yaml:10: tasks\.1: .*tools/),
       ]),
     );
   });

@@ -420,6 +420,7 @@ describe('cancelling a task', () => {
     state.claimNext(run, PLACE);
     expect([a, b, 'none'].map((id) => state.cancelTask(id as TaskId))).toEqual([false, false, false]);
     expect(state.counts()).toMatchObject({ succeeded: 1, running: 1, cancelled: 0 });
+    expect(state.counts([])).toMatchObject({ succeeded: 0, running: 0 });
   });
 });
 
