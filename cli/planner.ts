@@ -2,7 +2,6 @@
 
 import type { Settings } from '../src/config/settings.ts';
 import type { ModelEngine } from '../src/engine/choose.ts';
-import { OrchestrateError } from '../src/errors.ts';
 import type { Place } from '../src/plan/cli-planner.ts';
 import type { Planner } from '../src/plan/planner.ts';
 import type { BaseTree } from '../src/sandbox/sandbox.ts';
@@ -10,7 +9,7 @@ import type { GatewayOptions } from '../src/tasks/gateway.ts';
 import type { TaskId } from '../src/types.ts';
 import type { Context } from './context.ts';
 import { thinkingOf } from './engines.ts';
-import { keysOf } from './keys.ts';
+import { engineByKeys } from './keys.ts';
 
 /**
  * The engine's own model where it has one: asked from here (`api`), or by its program in a sandbox (`claude`, `codex`). Else
@@ -33,18 +32,14 @@ export async function plannerOf(context: Context, settings: Settings): Promise<P
 type Choice = { readonly engine: ModelEngine } | { readonly why: string };
 
 async function choiceOf(context: Context, { engine, network }: Settings): Promise<Choice> {
-  const { chooseEngine, MODEL_ENGINES } = await import('../src/engine/choose.ts');
+  const { MODEL_ENGINES } = await import('../src/engine/choose.ts');
   if (network === 'none') return { why: 'nothing may be reached (--network none)' };
   if (engine !== null) {
     const named = MODEL_ENGINES.find((name) => name === engine.name && engine.definition === null);
     return named === undefined ? { why: `the engine ${engine.name} does not plan` } : { engine: named };
   }
-  try {
-    return { engine: chooseEngine((await keysOf(context, await context.repository())).found) };
-  } catch (error) {
-    if (error instanceof OrchestrateError && error.code === 'NO_ENGINE') return { why: 'there is no key for a model' };
-    throw error;
-  }
+  const chosen = await engineByKeys(context);
+  return chosen === null ? { why: 'there is no key for a model' } : { engine: chosen };
 }
 
 async function apiPlannerOf(settings: Settings, { configuration, dial }: GatewayOptions): Promise<Planner> {

@@ -111,7 +111,8 @@ interface Told {
   readonly judgement: Judgement;
 }
 
-async function tell(context: Context, { state, id, tasks, judgement }: Told): Promise<number> {
+/** Prints a plan, and what its tasks are queued as. */
+export async function tell(context: Context, { state, id, tasks, judgement }: Told): Promise<number> {
   const stored = loadPlan(state, id);
   if (context.json) {
     context.printJson({

@@ -2,15 +2,15 @@
 
 import { usageError } from '../../src/errors.ts';
 import type { Plan } from '../../src/plan/plan.ts';
-import { loadPlan, parsed, tasksOf } from '../../src/plan/stored.ts';
+import { parsed, tasksOf } from '../../src/plan/stored.ts';
 import type { NewTask } from '../../src/state/records.ts';
 import type { Context } from '../context.ts';
 import { judge } from '../judge-plan.ts';
 import type { SubmitOptions } from '../options.ts';
 import { checkGoal, firstPlan, planningOf } from '../planning.ts';
 import { columnsOf } from '../render/fit.ts';
-import { taskJsonOf } from '../render/json.ts';
 import { planJson, planText } from '../render/plan.ts';
+import { tell } from './plan.ts';
 
 /** @param dependsOn ids of tasks that all of it comes after */
 export async function decompose(
@@ -26,27 +26,17 @@ export async function decompose(
   const { settings } = await context.settings(options.settings, { trust: false });
   const planning = await planningOf(context, goal, settings);
   // Opened before a model is paid for a plan that could not be kept.
-  if (!options.dryRun) await context.state();
+  const state = options.dryRun ? null : await context.state();
   const plan = withPriority(await firstPlan(context, planning), options.priority);
   const judgement = await judge(context, plan, settings);
-  if (options.dryRun) {
+  if (state === null) {
     if (context.json) context.printJson({ dryRun: true, plan: planJson({ plan }, judgement), tasks: [] });
     else context.print(`Would queue:\n\n${await planText({ plan }, judgement, columnsOf(context.out))}`);
     return 0;
   }
-  const state = await context.state();
   const draft = parsed(state.addPlan(goal, { document: plan, change: `planned by ${plan.planner}` }));
-  const queued = state.approvePlan(draft.id, draft.revision, after(tasksOf(draft.plan), dependsOn)) ?? [];
-  const stored = loadPlan(state, draft.id);
-  if (context.json) {
-    const tasks = queued.map((task) => taskJsonOf(state, task, false));
-    context.printJson({ tasks, plan: planJson(stored, judgement) });
-    return 0;
-  }
-  context.print(
-    `${await planText(stored, judgement, columnsOf(context.out))}\nQueued ${queued.length} tasks. Next: orchestrate run\n`,
-  );
-  return 0;
+  const tasks = state.approvePlan(draft.id, draft.revision, after(tasksOf(draft.plan), dependsOn)) ?? [];
+  return tell(context, { state, id: draft.id, tasks, judgement });
 }
 
 /** What was asked for all of it counts for each. */

@@ -111,12 +111,7 @@ function sequencesMeet(a: readonly string[], b: readonly string[], { any, same }
     for (const [j, other] of b.entries()) {
       const isWild = one === any || other === any;
       // A wildcard stands for nothing, or for one item more.
-      const reached = isWild
-        ? (one === any && row[j + 1]) ||
-          (other === any && next[j]) ||
-          (one === any && next[j]) ||
-          (other === any && row[j + 1])
-        : row[j] === true && same(one, other);
+      const reached = isWild ? row[j + 1] || next[j] : row[j] === true && same(one, other);
       next.push(reached === true);
     }
     row = next;
