@@ -22,6 +22,10 @@ export interface SettingFlags {
   readonly workspace?: string;
   readonly setup?: string;
   readonly setupAllow?: readonly string[];
+  readonly check?: readonly string[];
+  readonly autoApprove?: string;
+  readonly autoMerge?: string;
+  readonly maxPendingReviews?: string;
   readonly timeout?: string;
   readonly idleTimeout?: string;
   readonly memory?: string;
@@ -54,6 +58,10 @@ export function withSettingFlags(command: Command): Command {
     .option('--workspace <kind>', 'overlay or copy (default: overlay where the engine can)')
     .option('--setup <command>', 'run once as root before the first agent; what it made, all agents start from')
     .option('--setup-allow <host>', 'what --setup can reach, again for more (default: usual registries)', collect)
+    .option('--check <command>', 'must pass on each patched tree, in a clean container (repeatable)', collect)
+    .option('--auto-approve <kind>', 'never or passing: what passed its checks and has no flag (default: never)')
+    .option('--auto-merge <branch>', 'merge what is approved into this branch, which nobody has checked out')
+    .option('--max-pending-reviews <n>', 'start nothing while so many patches wait for a person')
     .option('--timeout <duration>', 'per attempt (default: 1h)')
     .option('--idle-timeout <duration>', 'per attempt, without output, CPU time or gateway traffic (default: 10m)')
     .option('--memory <size>', 'per sandbox (default: 4g)')
@@ -83,6 +91,11 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
     workspace: ['workspace', flags.workspace],
     setup: ['setup', flags.setup],
     setupAllow: ['setup-allow', flags.setupAllow?.join(',')],
+    // A command may hold anything but NUL.
+    check: ['checks', flags.check?.join('\0')],
+    autoApprove: ['auto-approve', flags.autoApprove],
+    autoMerge: ['auto-merge', flags.autoMerge],
+    maxPendingReviews: ['max-pending-reviews', flags.maxPendingReviews],
     timeout: ['timeout', flags.timeout],
     idleTimeout: ['idle-timeout', flags.idleTimeout],
     memory: ['memory', flags.memory],

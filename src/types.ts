@@ -64,6 +64,14 @@ export type RequestKind = (typeof REQUEST_KINDS)[number];
 
 export type CheckVerdict = 'passed' | 'failed' | 'none';
 
+/** Who approved or rejected a patch: a person, or the policy that the person chose (`--auto-approve`). */
+export const DECIDERS = ['person', 'policy'] as const;
+export type Decider = (typeof DECIDERS)[number];
+
+/** What is approved without a person: nothing, or what passed its checks and has no flag. From tight to loose. */
+export const AUTO_APPROVALS = ['never', 'passing'] as const;
+export type AutoApproval = (typeof AUTO_APPROVALS)[number];
+
 /** Tokens and money of an attempt or a task; `usd` is null where the model's price is unknown or no model was used. */
 export interface Usage {
   readonly inputTokens: number;

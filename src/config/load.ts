@@ -88,7 +88,7 @@ function rooted(parsed: ParsedLayer, folder: string): ParsedLayer {
 
 function parseFlags(flags: WrittenFlags): ParsedLayer {
   const said = Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined));
-  return parseSettingsValues(said, (name) => `--${name}`);
+  return parseSettingsValues(said, flagOf);
 }
 
 function parseEnvironment(environment: Readonly<Record<string, string | undefined>>): ParsedLayer {
@@ -98,6 +98,11 @@ function parseEnvironment(environment: Readonly<Record<string, string | undefine
     if (!MAPPINGS.includes(name) && value !== undefined && value !== '') values[name] = value;
   }
   return parseSettingsValues(values, variableOf);
+}
+
+/** What is repeated on the command line is named in the singular there. */
+function flagOf(name: string): string {
+  return name === WRITTEN_NAMES.checks ? '--check' : `--${name}`;
 }
 
 function variableOf(name: string): string {

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { OrchestrateError } from '../errors.ts';
-import { EFFORTS, NETWORKS, WORKSPACE_KINDS } from '../types.ts';
+import { AUTO_APPROVALS, EFFORTS, NETWORKS, WORKSPACE_KINDS } from '../types.ts';
 import { BUILT_IN_ENGINES, type EngineDefinition, type Layer } from './settings.ts';
 import { DAY_MS, MEBIBYTE, parseCount, parseDuration, parseNumber, parseSize, SECOND_MS } from './sizes.ts';
 
@@ -57,6 +57,17 @@ const words = z.union(
   [z.array(text), z.string().transform((value) => value.split(/[\s,]+/).filter((word) => word !== ''))],
   'expected a list',
 );
+/** A list in a file; in a variable one command, in flags several with NUL in between. */
+const commands = z.union(
+  [
+    z.array(text),
+    z
+      .string()
+      .transform((value) => value.split('\0'))
+      .pipe(z.array(text)),
+  ],
+  'expected a list of commands',
+);
 const pattern = text.refine((value) => {
   try {
     return new RegExp(value) !== null;
@@ -102,6 +113,10 @@ export const writtenSettings = z.strictObject({
   setup: text.optional(),
   'setup-allow': listOf(HOST, 'expected hosts, or sets of them such as @npm'),
   'setup-inputs': listOf(/^[^\0:/][^\0]*$/, 'expected files of the repository, by pattern'),
+  checks: commands.optional(),
+  'auto-approve': z.enum(AUTO_APPROVALS, `expected ${AUTO_APPROVALS.join(' or ')}`).optional(),
+  'auto-merge': text.optional(),
+  'max-pending-reviews': written((value) => parseCount(value, { least: 1, most: 1_000_000 })),
   timeout: written((value) => parseDuration(value, { least: SECOND_MS, most: 30 * DAY_MS })),
   'idle-timeout': written((value) => parseDuration(value, { least: SECOND_MS, most: 30 * DAY_MS })),
   memory: written((value) => parseSize(value, { least: 64 * MEBIBYTE, most: 1024 ** 5 })),
@@ -140,6 +155,10 @@ export function normalise(settings: z.output<typeof writtenSettings>): Layer {
     setUp: settings.setup,
     setUpAllow: settings['setup-allow'],
     setUpInputs: settings['setup-inputs'],
+    checks: settings.checks,
+    autoApprove: settings['auto-approve'],
+    autoMerge: settings['auto-merge'],
+    maxPendingReviews: settings['max-pending-reviews'],
     timeoutMs: settings.timeout,
     idleTimeoutMs: settings['idle-timeout'],
     memoryBytes: settings.memory,

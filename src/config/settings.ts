@@ -1,6 +1,14 @@
 /** What can be set, the defaults, and the pure rules that make one set of settings out of the layers. */
 
-import { type Caps, type Effort, type Limits, NETWORKS, type Network, type WorkspaceKind } from '../types.ts';
+import {
+  type AutoApproval,
+  type Caps,
+  type Effort,
+  type Limits,
+  NETWORKS,
+  type Network,
+  type WorkspaceKind,
+} from '../types.ts';
 import { GIBIBYTE, HOUR_MS, MINUTE_MS } from './sizes.ts';
 
 /** A command that the user's settings name as an engine. */
@@ -52,6 +60,10 @@ export interface Layer {
   readonly setUp?: string | undefined;
   readonly setUpAllow?: readonly string[] | undefined;
   readonly setUpInputs?: readonly string[] | undefined;
+  readonly checks?: readonly string[] | undefined;
+  readonly autoApprove?: AutoApproval | undefined;
+  readonly autoMerge?: string | undefined;
+  readonly maxPendingReviews?: number | undefined;
   readonly timeoutMs?: number | undefined;
   readonly idleTimeoutMs?: number | undefined;
   readonly memoryBytes?: number | undefined;
@@ -106,6 +118,13 @@ export interface Settings {
   readonly workspace: WorkspaceKind | null;
   /** Null where nothing is set up. */
   readonly setUp: SetUpSettings | null;
+  /** Commands that must pass on a patched tree, in a clean container. */
+  readonly checks: readonly string[];
+  readonly autoApprove: AutoApproval;
+  /** Short name of the branch that approved patches are merged into while a run works; null: none. */
+  readonly autoMerge: string | null;
+  /** Nothing is started while so many patches wait for a person; null: they may pile up. */
+  readonly maxPendingReviews: number | null;
   readonly timeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly limits: Limits;
@@ -136,6 +155,10 @@ export const WRITTEN_NAMES = {
   setUp: 'setup',
   setUpAllow: 'setup-allow',
   setUpInputs: 'setup-inputs',
+  checks: 'checks',
+  autoApprove: 'auto-approve',
+  autoMerge: 'auto-merge',
+  maxPendingReviews: 'max-pending-reviews',
   timeoutMs: 'timeout',
   idleTimeoutMs: 'idle-timeout',
   memoryBytes: 'memory',
@@ -204,6 +227,7 @@ const RUNS_OR_LOOSENS = [
   'dockerfile',
   'includeDirty',
   'setUp',
+  'autoMerge',
 ] as const;
 const ALLOWS = ['setUpAllow'] as const;
 const BUDGETS = ['budgetUsd', 'budgetTokens', 'taskBudgetUsd'] as const;
@@ -225,6 +249,11 @@ export function looseningKeys(repository: Layer, below: Layer): (keyof Layer)[] 
   // Without one below there is no limit, so that any is tighter.
   for (const key of BUDGETS) {
     if ((repository[key] ?? 0) > (below[key] ?? Number.POSITIVE_INFINITY)) loosening.push(key);
+  }
+  if (repository.autoApprove === 'passing' && below.autoApprove !== 'passing') loosening.push('autoApprove');
+  // Without one below there is no limit, so that any is tighter.
+  if ((repository.maxPendingReviews ?? 0) > (below.maxPendingReviews ?? Number.POSITIVE_INFINITY)) {
+    loosening.push('maxPendingReviews');
   }
   const { network } = repository;
   if (network !== undefined && NETWORKS.indexOf(network) > NETWORKS.indexOf(below.network ?? DEFAULT_NETWORK)) {
@@ -268,6 +297,10 @@ export function settingsOf(layer: Layer): Settings {
     dockerfile: layer.dockerfile ?? null,
     workspace: layer.workspace ?? null,
     setUp: setUpOf(layer),
+    checks: layer.checks ?? [],
+    autoApprove: layer.autoApprove ?? 'never',
+    autoMerge: layer.autoMerge ?? null,
+    maxPendingReviews: layer.maxPendingReviews ?? null,
     timeoutMs: layer.timeoutMs ?? DEFAULTS.timeoutMs,
     idleTimeoutMs: layer.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs,
     limits: {

@@ -1,7 +1,7 @@
 /** Queries and changes of patches and their checks. */
 
 import { eventBetween, PATCH_MACHINE } from '../tasks/machine.ts';
-import type { AttemptId, Flag, ObjectId, PatchState, TaskId } from '../types.ts';
+import type { AttemptId, Decider, Flag, ObjectId, PatchState, TaskId } from '../types.ts';
 import type { Database, Value } from './database.ts';
 import { settleAbove, settleNew } from './foundations.ts';
 import type { AttemptEnd, CheckRecord, PatchRecord } from './records.ts';
@@ -12,6 +12,8 @@ type CheckRow = typeof checks.$inferSelect;
 
 export interface PatchChange {
   readonly reason?: string;
+  /** Not given: stays as it is. */
+  readonly decidedBy?: Decider;
   readonly mergedAs?: ObjectId;
   readonly mergedInto?: string;
 }
@@ -67,8 +69,10 @@ export function setPatchState(
     const from = database.get<Pick<PatchRow, 'state'>>('SELECT state FROM patches WHERE id = ?', id)?.state;
     if (from === undefined || !way.from.includes(from)) return false;
     if (eventBetween(PATCH_MACHINE, from, way.to) === null) return false;
-    const values: Value[] = [way.to, change.reason ?? null, change.mergedAs ?? null, change.mergedInto ?? null];
-    const sql = 'UPDATE patches SET state = ?, reason = ?, mergedAs = ?, mergedInto = ? WHERE id = ? AND state = ?';
+    const { reason, mergedAs, mergedInto, decidedBy } = change;
+    const values: Value[] = [way.to, reason ?? null, mergedAs ?? null, mergedInto ?? null, decidedBy ?? null];
+    const sql = `UPDATE patches SET state = ?, reason = ?, mergedAs = ?, mergedInto = ?,
+      decidedBy = coalesce(?, decidedBy) WHERE id = ? AND state = ?`;
     if (database.run(sql, ...values, id, from) !== 1) return false;
     if (from === 'rejected' || way.to === 'rejected') settleAbove(database, id, way.to === 'rejected');
     return true;
@@ -80,8 +84,9 @@ export function mergedAgain(database: Database, id: AttemptId, merge: PatchMerge
   return database.run(sql, merge.mergedAs, merge.mergedInto, id) === 1;
 }
 
-function checkOf({ command, exitCode, durationMs }: CheckRow): CheckRecord {
-  return { command, exitCode, durationMs };
+function checkOf({ command, exitCode, durationMs, tree, isFlaky, log }: CheckRow): CheckRecord {
+  // As SQLite has it, whatever drizzle says: 0 or 1.
+  return { command, exitCode, durationMs, tree, isFlaky: Number(isFlaky) === 1, log };
 }
 
 function recordOf(row: PatchRow, checked: readonly CheckRecord[]): PatchRecord {
@@ -101,5 +106,10 @@ function recordOf(row: PatchRow, checked: readonly CheckRecord[]): PatchRecord {
     createdAt: row.createdAt,
     mergedAs: row.mergedAs,
     mergedInto: row.mergedInto,
+    original:
+      row.originalTree === null || row.originalCommit === null
+        ? null
+        : { tree: row.originalTree, commit: row.originalCommit },
+    decidedBy: row.decidedBy,
   };
 }

@@ -4,6 +4,7 @@ import type { AttemptState } from '../tasks/machine.ts';
 import type {
   AttemptId,
   AttemptOutcome,
+  Decider,
   Flag,
   NoteKind,
   ObjectId,
@@ -103,12 +104,22 @@ export interface PatchRecord {
   /** The commit that it became, and the branch (null: a detached HEAD). */
   readonly mergedAs: ObjectId | null;
   readonly mergedInto: string | null;
+  /** What the agent left, where a person approved parts of it or edited it; null: the result is as the agent left it. */
+  readonly original: { readonly tree: ObjectId; readonly commit: ObjectId } | null;
+  /** Who approved or rejected it; null: nobody did. */
+  readonly decidedBy: Decider | null;
 }
 
 export interface CheckRecord {
   readonly command: string;
   readonly exitCode: number;
   readonly durationMs: number;
+  /** What it was done on; null: done by a version that did not write it down. */
+  readonly tree: ObjectId | null;
+  /** It failed, and passed when it was done once more. */
+  readonly isFlaky: boolean;
+  /** Name of the file in the state's folder that has its output. */
+  readonly log: string | null;
 }
 
 export interface RunRecord {
@@ -182,7 +193,10 @@ export interface AttemptEnd {
   readonly usage: Usage;
   readonly egressDenied: readonly string[];
   readonly summary: string | null;
-  readonly patch: Omit<PatchRecord, 'createdAt' | 'mergedAs' | 'mergedInto' | 'checks'> | null;
+  readonly patch: Omit<
+    PatchRecord,
+    'createdAt' | 'mergedAs' | 'mergedInto' | 'checks' | 'original' | 'decidedBy'
+  > | null;
   /** What it tells others by itself, fit to be shown; not given: nothing. */
   readonly note?: string | null;
 }

@@ -18,6 +18,7 @@ import {
 import {
   ATTEMPT_OUTCOMES,
   type AttemptId,
+  DECIDERS,
   NOTE_KINDS,
   type ObjectId,
   PATCH_STATES,
@@ -218,6 +219,11 @@ export const patches = sqliteTable(
     createdAt: text().notNull(),
     mergedAs: objectId(),
     mergedInto: text(),
+    /** What the agent left, where a person approved parts of it or edited it; null: `tree` and `commit` are that. */
+    originalTree: objectId(),
+    originalCommit: objectId(),
+    /** Who approved or rejected it; null: nobody did. */
+    decidedBy: text({ enum: DECIDERS }),
   },
   (table) => [index('patches_of_task').on(table.task)],
 );
@@ -247,9 +253,53 @@ export const checks = sqliteTable(
     exitCode: integer().notNull(),
     durationMs: integer().notNull(),
     endedAt: text().notNull(),
+    /** What it was done on: the patch's result, or in a merge the tree that the patch made red; null: not written down. */
+    tree: objectId(),
+    /** It failed, and passed when it was done once more. */
+    isFlaky: integer({ mode: 'boolean' }).notNull().default(false),
+    /** Name of the file in the state's folder that has its output. */
+    log: text(),
   },
   (table) => [index('checks_of_patch').on(table.patch)],
 );
+
+/** Whether two results (of ended attempts, or snapshots of running ones) merge, by what they were when it was looked at. */
+export const forecasts = sqliteTable(
+  'forecasts',
+  {
+    /** The smaller id of the two. */
+    left: attemptId()
+      .notNull()
+      .references(() => attempts.id),
+    right: attemptId()
+      .notNull()
+      .references(() => attempts.id),
+    /** `<base tree>:<result tree>` of each: another one, and the answer does not count any more. */
+    leftTrees: text().notNull(),
+    rightTrees: text().notNull(),
+    /** JSON array of the printable paths in conflict; empty: they merge. */
+    paths: text().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.left, table.right] }), index('forecasts_of_right').on(table.right)],
+);
+
+/** Merges into a branch, written down before the branch moves: what a killed process left is finished or forgotten. */
+export const merges = sqliteTable('merges', {
+  seq: integer().primaryKey({ autoIncrement: true }),
+  /** Full name of the ref that moves; `HEAD` where it is detached. */
+  target: text().notNull(),
+  from: objectId().notNull(),
+  to: objectId().notNull(),
+  /** JSON array of `{patch, commit}`, in order. */
+  commits: text().notNull(),
+  /** The work tree whose files move along; null: none has the branch checked out. */
+  workTree: text(),
+  startedAt: text().notNull(),
+  /** Null: it is under way, or was cut off. */
+  endedAt: text(),
+  /** Whether the target moved; null until it ended. */
+  landed: integer({ mode: 'boolean' }),
+});
 
 export const notes = sqliteTable('notes', {
   seq: integer().primaryKey({ autoIncrement: true }),

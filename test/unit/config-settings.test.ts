@@ -69,6 +69,10 @@ describe('layers', () => {
       dockerfile: null,
       workspace: null,
       setUp: null,
+      checks: [],
+      autoApprove: 'never',
+      autoMerge: null,
+      maxPendingReviews: null,
       timeoutMs: 3_600_000,
       idleTimeoutMs: 600_000,
       limits: { memoryBytes: 4 * GIB, cpus: 2, pids: 2048, diskBytes: 10 * GIB },
@@ -135,6 +139,10 @@ describe('layers', () => {
       'setup: npm ci',
       'setup-allow: ["@npm", "*.example.org", "registry.example.org:8443=10.0.0.0/8"]',
       'setup-inputs: ["db/*.sql", "**/pom.xml"]',
+      'checks: [npm test, "npm run lint"]',
+      'auto-approve: passing',
+      'auto-merge: night',
+      'max-pending-reviews: 12',
       'timeout: 1h30m',
       'idle-timeout: 90s',
       'memory: 512m',
@@ -167,6 +175,10 @@ describe('layers', () => {
         allow: ['@npm', '*.example.org', 'registry.example.org:8443=10.0.0.0/8'],
         inputs: ['db/*.sql', '**/pom.xml'],
       },
+      checks: ['npm test', 'npm run lint'],
+      autoApprove: 'passing',
+      autoMerge: 'night',
+      maxPendingReviews: 12,
       timeoutMs: 5_400_000,
       idleTimeoutMs: 90_000,
       limits: { memoryBytes: GIB / 2, cpus: 0.5, pids: 64, diskBytes: 1.5 * GIB },
@@ -196,6 +208,30 @@ describe('layers', () => {
   it('takes an empty file, comments and a missing repository', async () => {
     await expect(load({ user: '', repository: '# nothing\n' })).resolves.toMatchObject({ warnings: [] });
     await expect(load({ repositoryFile: null })).resolves.toMatchObject({ warnings: [] });
+  });
+});
+
+describe('what a repository says of review', () => {
+  const ignored = async (layers: Layers): Promise<string> => (await load(layers)).warnings.join();
+
+  it('counts where it is tighter', async () => {
+    const repository = 'checks: [make test]\nauto-approve: never\nmax-pending-reviews: 2\n';
+    const { settings, warnings } = await load({ user: 'auto-approve: passing\n', repository });
+    expect(warnings).toEqual([]);
+    expect(settings).toMatchObject({ checks: ['make test'], autoApprove: 'never', maxPendingReviews: 2 });
+  });
+
+  it('waits for the user where it merges by itself, or lets more pile up', async () => {
+    expect(await ignored({ repository: 'auto-approve: passing\n' })).toContain('ignored: auto-approve');
+    expect(await ignored({ repository: 'auto-merge: night\n' })).toContain('ignored: auto-merge');
+    const user = 'max-pending-reviews: 3\n';
+    expect(await ignored({ user, repository: 'max-pending-reviews: 4\n' })).toContain('ignored: max-pending-reviews');
+  });
+
+  it('takes commands of flags as they are', async () => {
+    const flags = { checks: 'npm test, please\0make -s lint' };
+    expect((await load({ flags })).settings.checks).toEqual(['npm test, please', 'make -s lint']);
+    await expect(load({ flags: { checks: 'make\0 ' } })).rejects.toThrow(/--check: /);
   });
 });
 

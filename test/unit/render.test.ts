@@ -67,6 +67,7 @@ const patch: PatchRecord = {
   ...{ id: ATTEMPT, task: LOGIN, state: 'pending', baseTree: OID, baseCommit: OID, tree: OID, commit: OID },
   ...{ size: { files: 1, insertions: 2, deletions: 3 }, flags: [], checks: [], reason: null },
   ...{ createdAt: '2026-01-01T00:02:00.000Z', mergedAs: null, mergedInto: null },
+  ...{ original: null, decidedBy: null },
 };
 
 /** A terminal or a pipe that remembers what was written. */
@@ -107,7 +108,10 @@ describe('the JSON of a task', () => {
     [[0, 0], 'passed'],
     [[0, 1], 'failed'],
   ])('checks that ended %j are %s', (codes, verdict) => {
-    const checks = codes.map((exitCode) => ({ command: 'test', exitCode, durationMs: 1 }));
+    const checks = codes.map((exitCode) => ({
+      ...{ command: 'test', exitCode, durationMs: 1 },
+      ...{ tree: OID, isFlaky: false, log: null },
+    }));
     const json = taskJson(task, { attempt, usage: NO_USAGE, patch: { ...patch, checks }, isRunning: false });
     expect(json.patch?.checks).toBe(verdict);
   });
