@@ -160,8 +160,8 @@ function* tomlEntries(text: string): Generator<LockEntry> {
       continue;
     }
     if (entry === null) {
-      // Old Cargo.lock files and poetry's have their checksums at the end.
-      const old = inFiles ? /^"?(?:checksum )?([^"=]{1,400}?)"? = "?([0-9a-f]{64})"?/.exec(line) : null;
+      // Old Cargo.lock files have their checksums at the end.
+      const old = inFiles ? /^"checksum ([^"]{1,400})" = "([0-9a-f]{64})"/.exec(line) : null;
       if (old !== null) yield { key: `checksum ${old[1]}`, sources: [], integrity: [old[2] ?? ''], runsScript: false };
       continue;
     }
