@@ -9,11 +9,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { execa } from 'execa';
+import { OrchestrateError } from '../src/errors.ts';
 import type { Repository } from '../src/git/repository.ts';
 import { isSensitive } from '../src/patch/inspect/codes.ts';
 import { inspectPatch } from '../src/patch/self-check.ts';
 import { reveal } from '../src/sanitise.ts';
-import type { ObjectId } from '../src/types.ts';
+import type { Flag, ObjectId } from '../src/types.ts';
 
 /** What projects did long ago is not what agents do. */
 const NEWEST = 2000;
@@ -50,7 +51,9 @@ async function measure(gitDir: string, stateDir: string): Promise<void> {
   };
   for (const commit of await sampled(gitDir)) {
     const start = performance.now();
-    const { flags } = await inspectPatch(repository, await treeOf(gitDir, `${commit}^`), await treeOf(gitDir, commit));
+    const trees = [await treeOf(gitDir, `${commit}^`), await treeOf(gitDir, commit)] as const;
+    const flags = await flagsOf(repository, ...trees);
+    if (flags === null) continue;
     slowest = Math.max(slowest, performance.now() - start);
     commits += 1;
     if (flags.some(({ code }) => isSensitive(code))) flagged += 1;
@@ -60,6 +63,16 @@ async function measure(gitDir: string, stateDir: string): Promise<void> {
       const where = `${path.basename(path.dirname(gitDir))} ${commit.slice(0, 10)}`;
       process.stdout.write(`${where}  ${flag.code}  ${reveal(flag.path)}  ${reveal(flag.detail)}\n`);
     }
+  }
+}
+
+/** Null where a copy of a repository does not have all its large files. */
+async function flagsOf(repository: Repository, from: ObjectId, to: ObjectId): Promise<readonly Flag[] | null> {
+  try {
+    return (await inspectPatch(repository, from, to)).flags;
+  } catch (error) {
+    if (error instanceof OrchestrateError && error.code === 'MISSING_OBJECTS') return null;
+    throw error;
   }
 }
 
