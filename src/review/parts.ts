@@ -66,7 +66,7 @@ export async function treeOfChoice(repository: Repository, { base, tree }: Trees
     return hunks === null ? [] : [{ ...file, hunks }];
   });
   refuseClashes(files, chosen);
-  await using result = await importChanges(repository, { tree: base }, changesOf(repository, chosen));
+  await using result = await importChanges(repository, { tree: base }, changesOf(repository, chosen), { beside: true });
   await result.publish();
   return result.tree;
 }
