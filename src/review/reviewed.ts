@@ -5,7 +5,7 @@ import { commitTree } from '../git/commits.ts';
 import { changedPaths } from '../git/diff.ts';
 import { deleteRefs, moveRef, readRef, resultRef, reviewedRef } from '../git/refs.ts';
 import type { Repository } from '../git/repository.ts';
-import { lookedThrough } from '../patch/collect.ts';
+import { inspectPatch } from '../patch/self-check.ts';
 import type { PatchRecord } from '../state/records.ts';
 import type { PatchContent } from '../state/restacking.ts';
 import type { State } from '../state/state.ts';
@@ -29,13 +29,11 @@ export async function contentOf(
   tree: ObjectId,
 ): Promise<PatchContent> {
   const message = `orchestrate: reviewed result of ${patch.id}\n`;
-  const [commit, now, flags] = await Promise.all([
+  const [commit, also] = await Promise.all([
     commitTree(repository, { tree, parents: [base.commit], message }),
-    lookedThrough(repository, base.tree, tree),
     flagsOfCollection(repository, patch, { base: base.tree, tree }),
   ]);
-  const known = new Set(now.flags.map(keyOf));
-  return { tree, commit, size: now.size, flags: [...flags.filter((flag) => !known.has(keyOf(flag))), ...now.flags] };
+  return { tree, commit, ...(await inspectPatch(repository, base.tree, tree, also)) };
 }
 
 /**
@@ -49,7 +47,7 @@ async function flagsOfCollection(
 ): Promise<Flag[]> {
   if (patch.flags.length === 0) return [];
   const [told, before, after] = await Promise.all([
-    lookedThrough(repository, patch.baseTree, patch.tree),
+    inspectPatch(repository, patch.baseTree, patch.tree),
     changedPaths(repository, patch.baseTree, patch.tree),
     changedPaths(repository, to.base, to.tree),
   ]);
