@@ -9,6 +9,7 @@ import type { Repository } from '../git/repository.ts';
 import { summaryOf } from '../notes/summary.ts';
 import { createChecker } from '../review/checks.ts';
 import type { ReviewPolicy } from '../review/policy.ts';
+import { type Restacked, restackAbove, restackStale } from '../review/restack.ts';
 import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, PatchRecord, RunRecord, TaskRecord } from '../state/records.ts';
@@ -219,6 +220,7 @@ export class Run {
     // Laid out while the first tasks are being claimed; they wait for the same work.
     host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
     using control = this.#control;
+    await this.#restack(restackStale);
     const adopted = await this.#adopt();
     try {
       await this.#setUp?.make();
@@ -341,6 +343,7 @@ export class Run {
       throw new OrchestrateError('failure', 'FENCED', `another coordinator has taken over ${attempt.id}`);
     }
     this.#forecast.attemptEnded(attempt.id, end.patch !== null);
+    if (end.patch !== null) await this.#restack((repository, state) => restackAbove(repository, state, attempt.id));
     if (silent) return;
     if (end.patch !== null) this.#reviews.take(end.patch.id);
     if (end.taskState === 'succeeded') this.#tally.succeeded += 1;
@@ -361,6 +364,19 @@ export class Run {
       .finally(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);
     if (this.#leaving.size > this.#the.options.maxAgents) await Promise.race(this.#leaving);
+  }
+
+  /** What stands on results that are others now follows them. */
+  async #restack(act: (repository: Repository, state: State) => Promise<readonly Restacked[]>): Promise<void> {
+    const { repository, state } = this.#the.parts;
+    try {
+      for (const { patch, reason } of await act(repository, state)) {
+        this.#emit({ type: 'warning', message: `${patch}: ${reason}` });
+      }
+    } catch (error) {
+      if (!(error instanceof OrchestrateError)) throw error;
+      this.#emit({ type: 'warning', message: `what is stale was not restacked: ${error.message}` });
+    }
   }
 
   /** The attempt's end, and why its task cannot start where the results it builds on do not merge. */
