@@ -16,14 +16,36 @@ export type TreeMerge =
   | { readonly clean: true; readonly tree: ObjectId }
   | { readonly clean: false; readonly paths: readonly string[] };
 
-/** Merges two trees that both come from the tree `base`. What is new goes into the user's object store. */
-export async function mergeTrees(
-  repo: Repository,
-  merge: { readonly base: ObjectId; readonly ours: ObjectId; readonly theirs: ObjectId },
-): Promise<TreeMerge> {
-  const { base, ours, theirs } = merge;
-  if (ours === theirs || theirs === base) return { clean: true, tree: ours };
-  if (ours === base) return { clean: true, tree: theirs };
+/** Two trees that both come from the tree `base`. */
+export interface ThreeTrees {
+  readonly base: ObjectId;
+  readonly ours: ObjectId;
+  readonly theirs: ObjectId;
+}
+
+/** Merges two trees. What is new goes into the user's object store. */
+export async function mergeTrees(repo: Repository, trees: ThreeTrees): Promise<TreeMerge> {
+  const { tree, conflicts } = await merge(repo, trees);
+  return conflicts === null ? { clean: true, tree } : { clean: false, paths: conflicts };
+}
+
+/**
+ * The same for whoever resolves conflicts: where the two do not merge, the tree has both sides of a text between conflict
+ * markers, and of what is no text (a binary file, one that the other side deleted) one of them.
+ */
+export async function mergeWithMarkers(repo: Repository, trees: ThreeTrees): Promise<ObjectId> {
+  return (await merge(repo, trees)).tree;
+}
+
+interface Merge {
+  readonly tree: ObjectId;
+  /** Printable and sorted; null: it is clean. */
+  readonly conflicts: readonly string[] | null;
+}
+
+async function merge(repo: Repository, { base, ours, theirs }: ThreeTrees): Promise<Merge> {
+  if (ours === theirs || theirs === base) return { tree: ours, conflicts: null };
+  if (ours === base) return { tree: theirs, conflicts: null };
   const where = await privateGit(repo);
   const commits = await mkdtemp(join(where.cwd, 'merge-')).catch((error: unknown) => {
     throw cannotWrite(where.cwd, error);
@@ -36,10 +58,11 @@ export async function mergeTrees(
     const args = ['merge-tree', '--write-tree', '-z', '--name-only', '--no-messages', left, right];
     const env = { GIT_ALTERNATE_OBJECT_DIRECTORIES: quotePath(Buffer.from(commits)) };
     const answer = await git(where, args, { accept: [1], env });
-    const [tree, ...paths] = splitNul(answer.stdout);
-    if (tree === undefined) throw failure('GIT_FAILED', 'git merge-tree did not name the tree that it made.');
-    if (answer.exitCode === 0) return { clean: true, tree: tree.toString('latin1') as ObjectId };
-    return { clean: false, paths: [...new Set(paths.filter((path) => path.length > 0).map(printablePath))].sort() };
+    const [written, ...paths] = splitNul(answer.stdout);
+    if (written === undefined) throw failure('GIT_FAILED', 'git merge-tree did not name the tree that it made.');
+    const tree = written.toString('latin1') as ObjectId;
+    if (answer.exitCode === 0) return { tree, conflicts: null };
+    return { tree, conflicts: [...new Set(paths.filter((path) => path.length > 0).map(printablePath))].sort() };
   } finally {
     await rm(commits, { recursive: true, force: true });
   }
