@@ -129,10 +129,7 @@ export function nextCommands(record: TaskRecord, patch: PatchRecord | null): str
     return [...logs, ...salvaged, retry];
   }
   if (patch === null) return record.attempts === 0 ? [] : [`orchestrate logs ${record.id}`];
-  if (patch.state === 'pending') {
-    const change = `orchestrate patch request-changes ${patch.id} --message "…"`;
-    return [`orchestrate patch show ${patch.id}`, `orchestrate patch approve ${patch.id}`, change];
-  }
+  if (patch.state === 'pending') return [`orchestrate patch show ${patch.id}`, `orchestrate patch approve ${patch.id}`];
   if (patch.state === 'approved') return [`orchestrate patch apply ${patch.id}`];
   if (patch.state === 'stale' || patch.state === 'rejected') return [retry];
   return [];
