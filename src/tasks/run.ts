@@ -9,6 +9,7 @@ import type { Repository } from '../git/repository.ts';
 import { summaryOf } from '../notes/summary.ts';
 import { createChecker } from '../review/checks.ts';
 import type { ReviewPolicy } from '../review/policy.ts';
+import { type Restacked, restackAbove, restackStale } from '../review/restack.ts';
 import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, PatchRecord, RunRecord, TaskRecord } from '../state/records.ts';
@@ -25,10 +26,12 @@ import {
 } from './attempt.ts';
 import { Control } from './control.ts';
 import { DiskWatch } from './disk-watch.ts';
+import { earlierWork } from './earlier.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { NoteExchange } from './note-exchange.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
 import { Reviews } from './reviews.ts';
+import { RunForecast } from './run-forecast.ts';
 import { workQueue } from './scheduler.ts';
 import { RunSetUp, type WantedSetUp } from './set-up.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './start-line.ts';
@@ -132,6 +135,7 @@ export class Run {
   readonly #control: Control;
   readonly #disk: DiskWatch;
   readonly #notes: NoteExchange;
+  readonly #forecast: RunForecast;
   /** Sandboxes on their way out. */
   readonly #leaving = new Set<Promise<void>>();
   readonly #setUp: RunSetUp | null;
@@ -144,6 +148,7 @@ export class Run {
     this.#control = new Control(the.parts.state, the.options.signal);
     this.#disk = new DiskWatch(() => the.host.diskUse());
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
+    this.#forecast = new RunForecast({ ...the.parts, ...the.options, emit: (event) => this.#emit(event) });
     the.gateway?.listen({
       onRunBudget: (reason) => {
         this.#limit = reason;
@@ -191,6 +196,14 @@ export class Run {
   }
 
   async work(): Promise<RunSummary> {
+    try {
+      return await this.#workQueue();
+    } finally {
+      await this.#forecast.end();
+    }
+  }
+
+  async #workQueue(): Promise<RunSummary> {
     const { parts, options, run, base, host } = this.#the;
     const counts = parts.state.counts(options.only);
     this.#emit({
@@ -208,6 +221,7 @@ export class Run {
     // Laid out while the first tasks are being claimed; they wait for the same work.
     host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
     using control = this.#control;
+    await this.#restack(restackStale);
     const adopted = await this.#adopt();
     try {
       await this.#setUp?.make();
@@ -329,6 +343,8 @@ export class Run {
     if (!parts.state.endAttempt(attempt.id, run.fence, { ...end, note })) {
       throw new OrchestrateError('failure', 'FENCED', `another coordinator has taken over ${attempt.id}`);
     }
+    this.#forecast.attemptEnded(attempt.id, end.patch !== null);
+    if (end.patch !== null) await this.#restack((repository, state) => restackAbove(repository, state, attempt.id));
     if (silent) return;
     if (end.patch !== null) this.#reviews.take(end.patch.id);
     if (end.taskState === 'succeeded') this.#tally.succeeded += 1;
@@ -349,6 +365,19 @@ export class Run {
       .finally(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);
     if (this.#leaving.size > this.#the.options.maxAgents) await Promise.race(this.#leaving);
+  }
+
+  /** What stands on results that are others now follows them. */
+  async #restack(act: (repository: Repository, state: State) => Promise<readonly Restacked[]>): Promise<void> {
+    const { repository, state } = this.#the.parts;
+    try {
+      for (const { patch, reason } of await act(repository, state)) {
+        this.#emit({ type: 'warning', message: `${patch}: ${reason}` });
+      }
+    } catch (error) {
+      if (!(error instanceof OrchestrateError)) throw error;
+      this.#emit({ type: 'warning', message: `what is stale was not restacked: ${error.message}` });
+    }
   }
 
   /** The attempt's end, and why its task cannot start where the results it builds on do not merge. */
@@ -391,9 +420,11 @@ export class Run {
       repository,
       turn,
       emit: (event) => this.#emit(event),
+      earlier: () => earlierWork(state, attempt.task),
       onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
       onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
       onUsage: (usage) => void state.attemptUsage(attempt.id, run.fence, usage),
+      onSnapshot: (trees) => this.#forecast.snapshotKept({ id: attempt.id, task: attempt.task, ...trees }),
       onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
     };
   }
