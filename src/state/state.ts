@@ -29,7 +29,7 @@ import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
 import * as patches from './patches.ts';
 import * as plans from './plans.ts';
-import { isHeldForReviews, pendingPatches } from './queue.ts';
+import { isHeldForReviews } from './queue.ts';
 import type {
   AttemptEnd,
   AttemptRecord,
@@ -384,9 +384,9 @@ export class State {
     return approveChecked(this.#database, id, tree);
   }
 
-  /** How many patches wait for a person. */
-  pendingPatches(): number {
-    return pendingPatches(this.#database);
+  /** The patches that wait for a person, each with its present tree. Cheap enough to be called every second. */
+  pendingTrees(): Pick<PatchRecord, 'id' | 'task' | 'tree'>[] {
+    return patches.pendingTrees(this.#database);
   }
 
   /** Whether a queued task (of `only`, where that is given) was passed over because too many patches are pending. */

@@ -12,7 +12,7 @@ import type { ReviewPolicy } from '../review/policy.ts';
 import { type Restacked, restackAbove, restackStale } from '../review/restack.ts';
 import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
-import type { AttemptEnd, AttemptRecord, PatchRecord, RunRecord, TaskRecord } from '../state/records.ts';
+import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
 import { NO_USAGE, type RunId, type TaskId } from '../types.ts';
 import {
@@ -186,6 +186,7 @@ export class Run {
       ...{ state, checker, policy: { checks, autoApprove }, signal: this.#control.stopNow },
       emit: (event) => this.#emit(event),
       isSetUpFor: async (tree) => (await this.#setUp?.isOf(tree)) !== false,
+      only: options.only,
     });
   }
 
@@ -230,7 +231,7 @@ export class Run {
       await Promise.all(adopted.map((resume) => resume()));
       throw error;
     }
-    if (!control.stopStarting.aborted) this.#reviews.open(this.#unreviewed());
+    if (!control.stopStarting.aborted) this.#reviews.open();
     await workQueue({
       state: parts.state,
       run,
@@ -256,13 +257,6 @@ export class Run {
       .finally(() => Promise.all([...this.#leaving, this.#reviews.done()]));
     if (this.#unusable !== null) throw this.#unusable;
     return { run: run.id, ...this.tally };
-  }
-
-  /** Of earlier runs: this one's are taken as they come to be. */
-  #unreviewed(): PatchRecord[] {
-    const { parts, options } = this.#the;
-    const pending = parts.state.patches().filter(({ state }) => state === 'pending');
-    return pending.filter(({ task }) => options.only?.includes(task) !== false);
   }
 
   #held(): void {
@@ -346,7 +340,7 @@ export class Run {
     this.#forecast.attemptEnded(attempt.id, end.patch !== null);
     if (end.patch !== null) await this.#restack((repository, state) => restackAbove(repository, state, attempt.id));
     if (silent) return;
-    if (end.patch !== null) this.#reviews.take(end.patch.id);
+    if (end.patch !== null) this.#reviews.look();
     if (end.taskState === 'succeeded') this.#tally.succeeded += 1;
     else if (end.taskState === 'failed') this.#tally.failed += 1;
     this.#emit({

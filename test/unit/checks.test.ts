@@ -107,14 +107,16 @@ describe('--auto-approve passing', () => {
     return patch(id);
   };
 
-  it('takes what passed and has no flag, a flake that passed too', () => {
+  it('takes what passed and has no sensitive flag, a flake that passed too', () => {
     const patch = green();
     expect(mayApprove(patch, passing)).toBe(true);
+    expect(mayApprove({ ...patch, flags: [{ ...FLAG, code: 'generated-file' }] }, passing)).toBe(true);
     expect(mayApprove({ ...patch, checks: [record('test', 0, { isFlaky: true })] }, passing)).toBe(true);
   });
 
   it.each<[string, (patch: PatchRecord) => PatchRecord, ReviewPolicy]>([
     ['is flagged as sensitive', (one) => ({ ...one, flags: [FLAG] }), passing],
+    ['has a flag that nobody knows', (one) => ({ ...one, flags: [{ ...FLAG, code: 'of-a-newer-one' }] }), passing],
     ['failed', (one) => ({ ...one, checks: [record('test', 1)] }), passing],
     ['was not checked by every command', (one) => one, { ...passing, checks: ['test', 'lint'] }],
     ['has no check that could pass', (one) => ({ ...one, checks: [] }), { ...passing, checks: [] }],
@@ -172,8 +174,7 @@ describe('the reviews of a run', () => {
   it('check a pending patch by every command, write down and tell each, and approve what passed', async () => {
     const id = patched('one');
     const { reviews: all, told } = reviews(pass);
-    all.open([]);
-    all.take(id);
+    all.open();
     expect(all.isBusy).toBe(true);
     await all.done();
     expect(all.isBusy).toBe(false);
@@ -186,7 +187,7 @@ describe('the reviews of a run', () => {
     const flagged = patched('flagged', [FLAG]);
     const red = patched('red');
     const { reviews: all } = reviews(async (on, command) => record(command, on.name === red ? 1 : 0));
-    all.open([patch(flagged), patch(red)]);
+    all.open();
     await all.done();
     expect(state.patches().map((one) => [one.id, one.state, verdictOf(one)])).toEqual([
       [flagged, 'pending', 'passed'],
@@ -195,16 +196,16 @@ describe('the reviews of a run', () => {
     expect(all.red).toBe(1);
   });
 
-  it('take neither what is salvaged nor anything before it is time, and none where there is no check', async () => {
-    const salvaged = patched('salvaged', [], 'salvaged');
+  it('take neither what is salvaged nor anything before or after their time, and none where there is no check', async () => {
+    patched('salvaged', [], 'salvaged');
     const early = patched('early');
     const { reviews: all, asked } = reviews(pass);
-    all.take(early);
-    all.open([]);
-    all.take(salvaged);
+    all.look();
+    await all.done();
+    all.look();
     await all.done();
     const none = reviews(pass, { checks: [] });
-    none.reviews.open([patch(early)]);
+    none.reviews.open();
     await none.reviews.done();
     expect([...asked, ...none.asked]).toEqual([]);
     expect(patch(early).state).toBe('pending');
@@ -216,10 +217,36 @@ describe('the reviews of a run', () => {
     const whole = patched('whole');
     state.addChecks(whole, [record('test'), record('lint')]);
     const { reviews: all, asked } = reviews(pass);
-    all.open([patch(half), patch(whole)]);
+    all.open();
     await all.done();
     expect(asked).toEqual(['half.1 lint']);
     expect(state.patches().map((one) => one.state)).toEqual(['approved', 'approved']);
+  });
+
+  it('check anew what was amended meanwhile, whose earlier verdict approves nothing', async () => {
+    const id = patched('one');
+    const amended = {
+      commit: OID,
+      size: { files: 1, insertions: 2, deletions: 0 },
+      flags: [],
+      decidedBy: null,
+    } as const;
+    let again = (): void => {};
+    const checkedAgain = new Promise<void>((resolve) => {
+      again = resolve;
+    });
+    const answer: Answer = async (on, command) => {
+      if (on.tree === OID) state.amendPatch(patch(id), { ...amended, tree: OTHER, state: 'pending' });
+      else again();
+      return record(command, 0, { tree: on.tree });
+    };
+    const { reviews: all, asked, told } = reviews(answer, { checks: ['test'] });
+    all.open();
+    await checkedAgain;
+    await all.done();
+    expect(asked).toEqual(['one.1 test', 'one.1 test']);
+    expect(told.map(({ type }) => type)).toEqual(['check.ended', 'check.ended', 'patch.approved']);
+    expect(patch(id)).toMatchObject({ tree: OTHER, state: 'approved' });
   });
 
   it('leave alone what a person decided meanwhile', async () => {
@@ -228,7 +255,7 @@ describe('the reviews of a run', () => {
       state.setPatchState(id, ['pending'], 'rejected');
       return record(command);
     });
-    all.open([patch(id)]);
+    all.open();
     await all.done();
     expect(patch(id)).toMatchObject({ state: 'rejected', decidedBy: null });
     expect(told.map(({ type }) => type)).not.toContain('patch.approved');
@@ -243,7 +270,7 @@ describe('the reviews of a run', () => {
         stop.abort();
       });
     const { reviews: all, told } = reviews(never, { checks: ['test'] }, stop);
-    all.open([patch(id)]);
+    all.open();
     await all.done();
     expect(patch(id)).toMatchObject({ state: 'pending', checks: [] });
     expect(told).toEqual([]);
@@ -255,12 +282,12 @@ describe('the reviews of a run', () => {
       if (command === 'test') throw environmentError('DOCKER', 'the engine is gone');
       return record(command);
     });
-    all.open([patch(id)]);
+    all.open();
     await all.done();
     expect(told).toContainEqual(expect.objectContaining({ type: 'warning', message: expect.stringContaining('gone') }));
     expect(patch(id).state).toBe('pending');
     const { reviews: broken } = reviews(() => Promise.reject(new TypeError('a bug')));
-    broken.open([patch(id)]);
+    broken.open();
     await expect(broken.done()).rejects.toThrow('a bug');
   });
 });
