@@ -5,6 +5,7 @@ import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import { eventBetween, PATCH_MACHINE } from '../../src/tasks/machine.ts';
 import type { AttemptId, PatchState } from '../../src/types.ts';
+import { conflictsById } from '../conflicts.ts';
 import type { Context } from '../context.ts';
 import { patchOf, someState } from '../find.ts';
 import { patchJson } from '../render/json.ts';
@@ -51,9 +52,11 @@ async function decide(context: Context, typed: readonly string[], decision: Deci
   const decided = patches.map((patch) => patchOf(state, patch.id));
   const above = changedAbove(state.patches(), before, new Set(patches.map((patch) => patch.id)));
   if (context.json) {
+    const conflicts = conflictsById(state.conflicts());
+    const json = (patch: PatchRecord) => patchJson(patch, conflicts.get(patch.id) ?? []);
     context.printJson({
-      patches: decided.map((patch) => patchJson(patch)),
-      alsoChanged: above.map((patch) => patchJson(patch)),
+      patches: decided.map(json),
+      alsoChanged: above.map(json),
     });
   } else {
     for (const patch of patches) context.print(`${patch.id} ${patch.state === to ? `is ${to} already` : to}\n`);

@@ -10,6 +10,7 @@ import { environmentError } from '../../src/errors.ts';
 import { reveal, revealLine, sanitiseLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
+import { conflictsOf } from '../conflicts.ts';
 import type { Context } from '../context.ts';
 import { patchOf, someState } from '../find.ts';
 import type { PatchShowOptions } from '../options.ts';
@@ -26,13 +27,17 @@ export async function showPatch(context: Context, typed: string, options: PatchS
   const { baseTree, tree } = patch;
   if (options.output !== null) {
     await writeFile(resolve(context.cwd, options.output), binaryDiffStream(repository, baseTree, tree));
-    if (context.json) context.printJson(patchJson(patch));
+    if (context.json) context.printJson(patchJson(patch, conflictsOf(state, patch.id)));
     else context.note(`wrote ${options.output}`);
     return 0;
   }
   if (context.json) {
     const diff = options.stat ? {} : { diff: (await binaryDiff(repository, baseTree, tree)).toString('utf8') };
-    context.printJson({ ...patchJson(patch), stat: await diffStat(repository, baseTree, tree), ...diff });
+    context.printJson({
+      ...patchJson(patch, conflictsOf(state, patch.id)),
+      stat: await diffStat(repository, baseTree, tree),
+      ...diff,
+    });
     return 0;
   }
   if (options.stat) {
