@@ -3,12 +3,12 @@
 import { OrchestrateError, usageError } from '../../src/errors.ts';
 import type { Applied, Change } from '../../src/git/apply.ts';
 import type { Repository } from '../../src/git/repository.ts';
+import { commitMessage } from '../../src/merge/commit-message.ts';
 import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import type { AttemptId, ObjectId } from '../../src/types.ts';
 import { mergedAmong, selectPatches } from '../apply-order.ts';
-import { commitMessage } from '../commit-message.ts';
 import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import type { PatchApplyOptions } from '../options.ts';

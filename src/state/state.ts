@@ -19,9 +19,11 @@ import type {
   Usage,
 } from '../types.ts';
 import * as attempts from './attempts.ts';
+import { addChecks } from './checks.ts';
 import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
 import { directFoundations, foundationsOf } from './foundations.ts';
+import * as merges from './merges.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
 import * as patches from './patches.ts';
@@ -29,6 +31,7 @@ import * as plans from './plans.ts';
 import type {
   AttemptEnd,
   AttemptRecord,
+  CheckRecord,
   NewNote,
   NewTask,
   NoteRecord,
@@ -368,6 +371,30 @@ export class State {
   /** A merged patch was taken back by hand and merged anew. False when it is not merged. */
   mergedAgain(id: AttemptId, merge: patches.PatchMerge): boolean {
     return patches.mergedAgain(this.#database, id, merge);
+  }
+
+  /** Keeps what checks said of a patch's tree, or of one that it is merged in. */
+  addChecks(patch: AttemptId, records: readonly CheckRecord[]): void {
+    addChecks(this.#database, patch, records);
+  }
+
+  /**
+   * Writes down what is to land, before the branch moves. Null, and nothing is written, where one of the patches is in none
+   * of the states `from` any more. At most one process lands at a time (see src/merge/landing-lock.ts).
+   */
+  beginMerge(merge: merges.NewMerge, from: readonly PatchState[]): merges.OpenMerge | null {
+    const seq = merges.beginMerge(this.#database, merge, from);
+    return seq === null ? null : { ...merge, seq };
+  }
+
+  /** Merges without an end: under way, or cut off. */
+  openMerges(): merges.OpenMerge[] {
+    return merges.openMerges(this.#database);
+  }
+
+  /** The merge is over; where it landed its patches are merged, all at once. */
+  endMerge(merge: merges.OpenMerge, landed: boolean): void {
+    merges.endMerge(this.#database, merge, landed);
   }
 
   /** Null where a note of that source is there already. */
