@@ -22,6 +22,7 @@ import * as attempts from './attempts.ts';
 import { addChecks } from './checks.ts';
 import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
+import * as forecasts from './forecasts.ts';
 import { directFoundations, foundationsOf } from './foundations.ts';
 import * as merges from './merges.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
@@ -395,6 +396,31 @@ export class State {
   /** The merge is over; where it landed its patches are merged, all at once. */
   endMerge(merge: merges.OpenMerge, landed: boolean): void {
     merges.endMerge(this.#database, merge, landed);
+  }
+
+  /** Of each task the newest patch that may still be merged; at most so many, newest first. */
+  mergeableResults(most: number): forecasts.Result[] {
+    return forecasts.mergeableResults(this.#database, most);
+  }
+
+  /** `treesOf` results when they were looked at beside all others, by id. */
+  lookedAt(): ReadonlyMap<AttemptId, string> {
+    return forecasts.lookedAt(this.#database);
+  }
+
+  /** Says which results conflict; all that was said of those that were looked at counts no more. */
+  addForecast(forecast: forecasts.Forecast): void {
+    forecasts.addForecast(this.#database, forecast);
+  }
+
+  /** These have to be looked at again, once they are to be. */
+  forgetForecast(ids: readonly AttemptId[]): void {
+    forecasts.forget(this.#database, ids);
+  }
+
+  /** Between patches that may still be merged, and snapshots of attempts under way. Cheap: nothing is merged. */
+  conflicts(): forecasts.Conflict[] {
+    return forecasts.conflicts(this.#database);
   }
 
   /** Null where a note of that source is there already. */
