@@ -19,7 +19,7 @@ import type {
   Usage,
 } from '../types.ts';
 import * as attempts from './attempts.ts';
-import { addChecks } from './checks.ts';
+import { addChecks, approveChecked } from './checks.ts';
 import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
 import * as forecasts from './forecasts.ts';
@@ -29,6 +29,7 @@ import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
 import * as patches from './patches.ts';
 import * as plans from './plans.ts';
+import { isHeldForReviews, pendingPatches } from './queue.ts';
 import type {
   AttemptEnd,
   AttemptRecord,
@@ -369,14 +370,29 @@ export class State {
     return patches.setPatchState(this.#database, id, { from, to }, more);
   }
 
+  /** Checks were done for a patch. Those of another tree than its own are only kept. */
+  addChecks(patch: AttemptId, records: readonly CheckRecord[]): void {
+    addChecks(this.#database, patch, records);
+  }
+
+  /** Approves a pending patch by policy. False when it is not pending any more, or has another tree by now. */
+  approveChecked(id: AttemptId, tree: ObjectId): boolean {
+    return approveChecked(this.#database, id, tree);
+  }
+
+  /** How many patches wait for a person. */
+  pendingPatches(): number {
+    return pendingPatches(this.#database);
+  }
+
+  /** Whether a queued task (of `only`, where that is given) was passed over because too many patches are pending. */
+  isHeldForReviews(only?: readonly TaskId[]): boolean {
+    return isHeldForReviews(this.#database, only);
+  }
+
   /** A merged patch was taken back by hand and merged anew. False when it is not merged. */
   mergedAgain(id: AttemptId, merge: patches.PatchMerge): boolean {
     return patches.mergedAgain(this.#database, id, merge);
-  }
-
-  /** Keeps what checks said of a patch's tree, or of one that it is merged in. */
-  addChecks(patch: AttemptId, records: readonly CheckRecord[]): void {
-    addChecks(this.#database, patch, records);
   }
 
   /**
