@@ -62,8 +62,17 @@ async function applyAll(context: Context, typed: readonly string[], options: Pat
   const { patches, alreadyMerged } = selectPatches(known, typed, { ...options, missing });
   if (patches.length === 0) return { applied: [], alreadyMerged, stopped: null };
   const [repository, state] = await Promise.all([context.repository(), context.state()]);
-  if (!options.commit) return { applied: await applyUncommitted(repository, patches), alreadyMerged, stopped: null };
-  return { ...(await applyCommitted(repository, state, { patches, branch: options.branch })), alreadyMerged };
+  const { whileLanding } = await import('../../src/merge/landing-lock.ts');
+  return whileLanding(
+    repository,
+    state,
+    (line) => context.warn(line),
+    async () => {
+      if (!options.commit)
+        return { applied: await applyUncommitted(repository, patches), alreadyMerged, stopped: null };
+      return { ...(await applyCommitted(repository, state, { patches, branch: options.branch })), alreadyMerged };
+    },
+  );
 }
 
 /** Which merged patches the target does not have: their commit is not in its history, and their change would do something. */

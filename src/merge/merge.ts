@@ -1,10 +1,11 @@
 /** Everything approved into a branch: selected, stacked, checked as merged, landed; again where the branch moved meanwhile. */
 
+import { join } from 'node:path';
 import { failure } from '../errors.ts';
 import { shellWord } from '../git/apply.ts';
 import { nameSome } from '../git/bytes.ts';
 import { commitTree, type Identity, userIdentity } from '../git/commits.ts';
-import { mergeTrees } from '../git/merge.ts';
+import { type Merger, openMerger } from '../git/merger.ts';
 import type { Repository } from '../git/repository.ts';
 import type { Checker } from '../review/checker.ts';
 import { sanitiseLine } from '../sanitise.ts';
@@ -12,6 +13,7 @@ import type { CheckRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
 import type { AttemptId, ObjectId } from '../types.ts';
 import { commitMessage } from './commit-message.ts';
+import { updateForecast } from './forecast.ts';
 import { land, refuseInTheWay } from './land.ts';
 import { whileLanding } from './landing-lock.ts';
 import { type Conflict, type SetAside, type SettledQueue, settleQueue } from './queue.ts';
@@ -63,9 +65,11 @@ export async function planMerge(
   into: string | null,
 ): Promise<Omit<MergeReport, 'to' | 'undo' | 'checked' | 'flaky' | 'setAside'>> {
   const target = await targetOf(repository, into);
+  await updateForecast(repository, state);
   const { patches, leftOut } = await selectApproved(repository, state, target.tip.commit);
+  await using merger = await openMerger(repository);
   const settled = await settleQueue({
-    ...{ onto: target.tip.tree, target: nameOf(target), patches, merge: mergerOf(repository), checks: null },
+    ...{ onto: target.tip.tree, target: nameOf(target), patches, merge: mergeOf(merger), checks: null },
     ...{ width: WIDTH, onProgress: () => {}, onSetAside: () => {} },
   });
   const merged = settled.steps.map((step) => step.patch.id);
@@ -100,10 +104,12 @@ class Merge {
   async run(): Promise<MergeReport> {
     const { onProgress, onWarning, into, signal } = this.#options;
     await whileLanding(this.#repository, this.#state, onWarning, async () => {});
+    await using merger = await openMerger(this.#repository);
     for (let round = 1; round <= MOST_ROUNDS; round += 1) {
       signal.throwIfAborted();
       const target = await targetOf(this.#repository, into);
-      const report = await this.#round(target);
+      await updateForecast(this.#repository, this.#state, { signal });
+      const report = await this.#round(target, mergeOf(merger));
       if (report !== null) return report;
       onProgress(`${sanitiseLine(nameOf(target))} moved meanwhile: merging onto where it is now`);
     }
@@ -117,10 +123,9 @@ class Merge {
   }
 
   /** Null: the target moved, or a patch is no longer approved. */
-  async #round(target: Target): Promise<MergeReport | null> {
+  async #round(target: Target, merge: MergeTrees): Promise<MergeReport | null> {
     this.#tip = target.tip;
     const { patches, leftOut } = await selectApproved(this.#repository, this.#state, target.tip.commit);
-    const merge = mergerOf(this.#repository);
     if (patches.length > 0) {
       // What refuses the landing is better known before the checks run than after.
       this.#identity ??= userIdentity(this.#repository);
@@ -181,7 +186,9 @@ class Merge {
     for (const each of aside) {
       this.#setAside.push(each);
       this.#options.onProgress(`${each.id} ${each.reason}: set aside`);
-      this.#state.setPatchState(each.id, ['approved'], 'set-aside', { reason: each.reason });
+      const [log] = each.evidence.flatMap((record) => record.log ?? []);
+      const where = log === undefined ? '' : `; what it printed is in ${join(this.#state.directory, log)}`;
+      this.#state.setPatchState(each.id, ['approved'], 'set-aside', { reason: `${each.reason}${where}` });
       this.#state.addChecks(each.id, each.evidence);
     }
   }
@@ -201,8 +208,8 @@ export function conflictReason(conflict: Conflict, target: string): string {
   return `conflicts with ${conflict.with ?? sanitiseLine(target)} in ${paths}`;
 }
 
-function mergerOf(repository: Repository): MergeTrees {
-  return (trees) => mergeTrees(repository, trees);
+function mergeOf(merger: Merger): MergeTrees {
+  return (trees) => merger.merge(trees);
 }
 
 function undoOf({ ref, branch, tip, isNew, isHere }: Target, to: ObjectId): string {

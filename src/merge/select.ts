@@ -5,6 +5,7 @@ import type { Repository } from '../git/repository.ts';
 import type { PatchRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
 import type { AttemptId, ObjectId, TaskId } from '../types.ts';
+import { mergeOrder } from './order.ts';
 import type { QueuedPatch } from './stack.ts';
 
 export interface Selection {
@@ -70,15 +71,14 @@ function whyMissing(foundation: PatchRecord): string {
   return `stands on ${id}, which is ${state}, not approved`;
 }
 
-/** A task's phase is above those of all that it depends on. */
+/** As the forecast says: each after what it stands on, and so that most of them land. */
 function inOrder(state: State, patches: readonly PatchRecord[]): PatchRecord[] {
+  const byId = new Map(patches.map((patch) => [patch.id, patch]));
   const tasks = new Map(state.summaries().map((task) => [task.id, task]));
-  const placeOf = (patch: PatchRecord): readonly [number, number, number] => {
-    const task = tasks.get(patch.task);
-    return [task?.phase ?? 0, task?.seq ?? 0, Number(patch.id.slice(patch.task.length + 1))];
-  };
-  return [...patches].sort((a, b) => {
-    const [[phase, seq, n], [otherPhase, otherSeq, otherN]] = [placeOf(a), placeOf(b)];
-    return phase - otherPhase || seq - otherSeq || n - otherN;
+  const ordered = patches.map(({ id, task, size }) => {
+    const { phase = 0, seq = 0 } = tasks.get(task) ?? {};
+    return { id, phase, seq, foundations: state.foundationsOf(id), size };
   });
+  const conflicts = state.conflicts().map(({ left, right }) => [left, right] as const);
+  return mergeOrder(ordered, conflicts).flatMap((id) => byId.get(id) ?? []);
 }
