@@ -7,7 +7,8 @@ import type { AttemptId } from '../../src/types.ts';
 import { conflictsById, updateConflicts } from '../conflicts.ts';
 import type { Context } from '../context.ts';
 import type { PatchListOptions } from '../options.ts';
-import { checkVerdict, patchJson } from '../render/json.ts';
+import { verdictText } from '../render/checks.ts';
+import { patchJson } from '../render/json.ts';
 import { age, coloursOf, sizeOf, tableOf } from '../render/text.ts';
 
 export async function listPatches(context: Context, options: PatchListOptions): Promise<number> {
@@ -45,7 +46,7 @@ function row(patch: PatchRecord, conflictsWith: readonly AttemptId[]): string[] 
     patch.id,
     patch.state,
     sizeOf(patch.size),
-    checkVerdict(patch),
+    verdictText(patch),
     age(Date.now() - Date.parse(patch.createdAt)),
     notes.filter((note) => note !== '').join('; '),
   ];

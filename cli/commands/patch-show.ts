@@ -14,6 +14,7 @@ import { conflictsOf } from '../conflicts.ts';
 import type { Context } from '../context.ts';
 import { patchOf, someState } from '../find.ts';
 import type { PatchShowOptions } from '../options.ts';
+import { checkLines } from '../render/checks.ts';
 import { patchJson } from '../render/json.ts';
 import { type Colours, coloursOf, diffText, flagLines, sizeOf } from '../render/text.ts';
 
@@ -53,7 +54,7 @@ export async function showPatch(context: Context, typed: string, options: PatchS
 function headOf(state: State, patch: PatchRecord): string {
   const reason = patch.reason === null ? '' : ` (${revealLine(patch.reason)})`;
   const title = sanitiseLine(state.task(patch.task).title);
-  return `patch ${patch.id}, ${patch.state}${reason}: ${title}\n${sizeOf(patch.size)}\n${flagLines(patch.flags)}\n`;
+  return `patch ${patch.id}, ${patch.state}${reason}: ${title}\n${sizeOf(patch.size)}\n${flagLines(patch.flags)}${checkLines(patch.checks, state.directory)}\n`;
 }
 
 /** Line by line, so that a patch of any size can be shown. */

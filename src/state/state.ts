@@ -19,17 +19,21 @@ import type {
   Usage,
 } from '../types.ts';
 import * as attempts from './attempts.ts';
+import { addChecks, approveChecked } from './checks.ts';
 import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
 import * as forecasts from './forecasts.ts';
 import { directFoundations, foundationsOf } from './foundations.ts';
+import * as merges from './merges.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
 import * as patches from './patches.ts';
 import * as plans from './plans.ts';
+import { isHeldForReviews, pendingPatches } from './queue.ts';
 import type {
   AttemptEnd,
   AttemptRecord,
+  CheckRecord,
   NewNote,
   NewTask,
   NoteRecord,
@@ -366,9 +370,48 @@ export class State {
     return patches.setPatchState(this.#database, id, { from, to }, more);
   }
 
+  /** Checks were done for a patch. Those of another tree than its own are only kept. */
+  addChecks(patch: AttemptId, records: readonly CheckRecord[]): void {
+    addChecks(this.#database, patch, records);
+  }
+
+  /** Approves a pending patch by policy. False when it is not pending any more, or has another tree by now. */
+  approveChecked(id: AttemptId, tree: ObjectId): boolean {
+    return approveChecked(this.#database, id, tree);
+  }
+
+  /** How many patches wait for a person. */
+  pendingPatches(): number {
+    return pendingPatches(this.#database);
+  }
+
+  /** Whether a queued task (of `only`, where that is given) was passed over because too many patches are pending. */
+  isHeldForReviews(only?: readonly TaskId[]): boolean {
+    return isHeldForReviews(this.#database, only);
+  }
+
   /** A merged patch was taken back by hand and merged anew. False when it is not merged. */
   mergedAgain(id: AttemptId, merge: patches.PatchMerge): boolean {
     return patches.mergedAgain(this.#database, id, merge);
+  }
+
+  /**
+   * Writes down what is to land, before the branch moves. Null, and nothing is written, where one of the patches is in none
+   * of the states `from` any more. At most one process lands at a time (see src/merge/landing-lock.ts).
+   */
+  beginMerge(merge: merges.NewMerge, from: readonly PatchState[]): merges.OpenMerge | null {
+    const seq = merges.beginMerge(this.#database, merge, from);
+    return seq === null ? null : { ...merge, seq };
+  }
+
+  /** Merges without an end: under way, or cut off. */
+  openMerges(): merges.OpenMerge[] {
+    return merges.openMerges(this.#database);
+  }
+
+  /** The merge is over; where it landed its patches are merged, all at once. */
+  endMerge(merge: merges.OpenMerge, landed: boolean): void {
+    merges.endMerge(this.#database, merge, landed);
   }
 
   /** Of each task the newest patch that may still be merged; at most so many, newest first. */

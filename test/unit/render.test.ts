@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { nextCommands } from '../../cli/commands/task.ts';
-import { commitMessage } from '../../cli/commit-message.ts';
 import { eventLine } from '../../cli/render/event-line.ts';
 import { taskJson } from '../../cli/render/json.ts';
 import { createJsonLines } from '../../cli/render/json-lines.ts';
 import { createLiveView } from '../../cli/render/live.ts';
 import { age, coloursOf, diffText, tableOf } from '../../cli/render/text.ts';
 import { EventBus } from '../../src/events.ts';
+import { commitMessage } from '../../src/merge/commit-message.ts';
 import type { AttemptRecord, PatchRecord, TaskRecord } from '../../src/state/records.ts';
 import { type AttemptId, NO_USAGE, type ObjectId, type RunId, type TaskId } from '../../src/types.ts';
 
@@ -219,7 +219,7 @@ describe('events for people', () => {
       }),
       eventLine({ at, type: 'task.blocked', task: LOGIN, reason: EVIL }),
       eventLine({ ...of, type: 'egress.denied', host: EVIL, reason: EVIL }),
-      eventLine({ ...of, type: 'check.ended', command: EVIL, exitCode: 1, durationMs: 5 }),
+      eventLine({ ...of, type: 'check.ended', command: EVIL, exitCode: 1, durationMs: 5, flaky: false }),
       eventLine({ at, type: 'warning', message: EVIL }),
       eventLine({ ...of, type: 'task.paused', reason: EVIL, until: null }),
     ];
