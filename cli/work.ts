@@ -83,6 +83,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     { acquireLock },
     { liveGuests },
     { idlePolicy },
+    { whileLanding },
     repository,
   ] = await Promise.all([
     import('../src/coordinator.ts'),
@@ -93,6 +94,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     import('../src/tasks/lock.ts'),
     import('../src/tasks/guests.ts'),
     import('../src/review/policy.ts'),
+    import('../src/merge/landing-lock.ts'),
     context.repository(),
   ]);
   const { state, settings } = work;
@@ -105,6 +107,12 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     throw alreadyRunning(lock.heldBy);
   }
   try {
+    await whileLanding(
+      repository,
+      state,
+      (line) => context.warn(line),
+      async () => {},
+    );
     const docker = await connectEngine(context.env);
     const { installation } = state;
     const roles = await context.roles(settings.base ?? 'HEAD');
