@@ -63,7 +63,7 @@ describe('patch show --hunks', () => {
   it('hides nothing of what an agent wrote', async () => {
     await stack.finish('change', { 'e\u202evil\x1b]0;x\x07': 'a\x1b[2J\u202eb\r\n' });
     const text = await must('patch', 'show', 'change', '--hunks');
-    expect(text).not.toMatch(/[\x1b\x07\r\u202e]/);
+    for (const hidden of ['\x1b', '\x07', '\r', '\u202e']) expect(text).not.toContain(hidden);
     expect(text).toContain('+a\\x1b[2J\\u{202e}b\\x0d');
     // A path can be typed as it is shown.
     const shown = text.split('  ')[0] ?? '';
