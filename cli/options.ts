@@ -83,6 +83,12 @@ export interface PatchAmendOptions {
   readonly original: boolean;
 }
 
+export interface PatchCheckOptions {
+  /** The flags that are settings, as typed; they have been checked. */
+  readonly settings: WrittenFlags;
+  readonly trust: boolean;
+}
+
 export interface PatchApplyOptions {
   readonly branch: string | null;
   readonly commit: boolean;

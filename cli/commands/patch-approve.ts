@@ -3,6 +3,7 @@
 import { OrchestrateError, usageError } from '../../src/errors.ts';
 import { isSensitive } from '../../src/patch/inspect/codes.ts';
 import type { Decided } from '../../src/review/decide.ts';
+import { verdictOf } from '../../src/review/verdict.ts';
 import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { AttemptId } from '../../src/types.ts';
@@ -10,7 +11,6 @@ import type { Context } from '../context.ts';
 import { patchOf, someState } from '../find.ts';
 import type { PatchApproveOptions } from '../options.ts';
 import { tellDecided } from '../render/decided.ts';
-import { checkVerdict } from '../render/json.ts';
 import { approvePatches, open } from './patch-decide.ts';
 
 export async function approve(
@@ -93,9 +93,7 @@ async function approvePassing(context: Context): Promise<number> {
 
 /** Null: it passed, and nothing in it has to wait for a person's eyes. */
 function whyLeft(patch: PatchRecord): string | null {
-  // Of another tree they do not count.
-  const checks = patch.checks.filter(({ tree }) => tree === patch.tree);
-  const verdict = checkVerdict({ ...patch, checks });
+  const verdict = verdictOf(patch);
   const flagged = [...new Set(patch.flags.map(({ code }) => code).filter(isSensitive))];
   const why = [
     ...(verdict === 'failed' ? ['its checks failed'] : []),

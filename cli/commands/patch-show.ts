@@ -14,6 +14,7 @@ import type { ObjectId } from '../../src/types.ts';
 import type { Context } from '../context.ts';
 import { patchOf, someState } from '../find.ts';
 import type { PatchShowOptions } from '../options.ts';
+import { checkLines } from '../render/checks.ts';
 import { patchJson } from '../render/json.ts';
 import { type Colours, coloursOf, diffText, flagLines, sizeOf } from '../render/text.ts';
 
@@ -67,7 +68,7 @@ function headOf(state: State, patch: PatchRecord, { rejected }: PatchShowOptions
   const title = sanitiseLine(state.task(patch.task).title);
   if (rejected) return `what was left out of patch ${patch.id}: ${title}\n\n`;
   const amended = patch.original === null ? '' : 'amended: --rejected shows what was left out\n';
-  return `patch ${patch.id}, ${patch.state}${reason}: ${title}\n${amended}${sizeOf(patch.size)}\n${flagLines(patch.flags)}\n`;
+  return `patch ${patch.id}, ${patch.state}${reason}: ${title}\n${amended}${sizeOf(patch.size)}\n${flagLines(patch.flags)}${checkLines(patch.checks, state.directory)}\n`;
 }
 
 /** Line by line, so that a patch of any size can be shown. */
