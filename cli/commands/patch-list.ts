@@ -4,7 +4,8 @@ import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { Context } from '../context.ts';
 import type { PatchListOptions } from '../options.ts';
-import { checkVerdict, patchJson } from '../render/json.ts';
+import { verdictText } from '../render/checks.ts';
+import { patchJson } from '../render/json.ts';
 import { age, coloursOf, patchReason, sizeOf, tableOf } from '../render/text.ts';
 
 export async function listPatches(context: Context, options: PatchListOptions): Promise<number> {
@@ -27,12 +28,17 @@ export async function listPatches(context: Context, options: PatchListOptions): 
 
 function row(patch: PatchRecord): string[] {
   const flags = [...new Set(patch.flags.map((flag) => flag.code))].join(', ');
-  const notes = [flags === '' ? '' : `flags: ${revealLine(flags)}`, patchReason(patch), merged(patch)];
+  const notes = [
+    flags === '' ? '' : `flags: ${revealLine(flags)}`,
+    patch.original === null ? '' : 'amended',
+    patchReason(patch),
+    merged(patch),
+  ];
   return [
     patch.id,
     patch.state,
     sizeOf(patch.size),
-    checkVerdict(patch),
+    verdictText(patch),
     age(Date.now() - Date.parse(patch.createdAt)),
     notes.filter((note) => note !== '').join('; '),
   ];

@@ -215,7 +215,7 @@ describe('events for people', () => {
       }),
       eventLine({ at, type: 'task.blocked', task: LOGIN, reason: EVIL }),
       eventLine({ ...of, type: 'egress.denied', host: EVIL, reason: EVIL }),
-      eventLine({ ...of, type: 'check.ended', command: EVIL, exitCode: 1, durationMs: 5 }),
+      eventLine({ ...of, type: 'check.ended', command: EVIL, exitCode: 1, durationMs: 5, flaky: false }),
       eventLine({ at, type: 'warning', message: EVIL }),
       eventLine({ ...of, type: 'task.paused', reason: EVIL, until: null }),
     ];
