@@ -93,12 +93,8 @@ export const PATCH_MACHINE: Machine<PatchState, PatchEvent> = {
     reopened: 'pending',
   },
   rejected: { approved: 'approved', reopened: 'pending' },
-  'changes-requested': {
-    approved: 'approved',
-    rejected: 'rejected',
-    'upstream-changed': 'stale',
-    reopened: 'pending',
-  },
+  // Its task is done again whatever changes below it, and starts from what is there then.
+  'changes-requested': { approved: 'approved', rejected: 'rejected', reopened: 'pending' },
   stale: { rejected: 'rejected', reopened: 'pending' },
   conflict: {
     approved: 'approved',

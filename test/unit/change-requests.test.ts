@@ -133,6 +133,22 @@ describe('requesting changes', () => {
     expect(state.task('a' as TaskId).startFrom).toBeNull();
   });
 
+  it('is not lost when what the patch stands on is rejected, or replaced by a new result', () => {
+    add('a');
+    add('b', { dependsOn: ['a'] });
+    work();
+    work();
+    const b = 'b.1' as AttemptId;
+    state.requestChanges(A1, 'x');
+    state.requestChanges(b, 'y');
+    expect(state.task('b' as TaskId)).toMatchObject({ state: 'blocked', startFrom: b });
+    work();
+    state.replaceFoundations('a' as TaskId);
+    state.setPatchState(A2, ['pending'], 'rejected');
+    expect(state.patch(b)).toMatchObject({ state: 'changes-requested', reason: 'y' });
+    expect(work()).toBe(b);
+  });
+
   it('stands the new attempt on the results that are there now', () => {
     add('a');
     add('b', { dependsOn: ['a'] });

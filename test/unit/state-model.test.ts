@@ -52,7 +52,7 @@ function isUndermined(model: Model, patch: AttemptId): boolean {
 /** What others start from: a result that is not of a failed attempt, rejected, or on top of a rejected one. */
 const UNUSABLE: readonly (PatchState | undefined)[] = [undefined, 'salvaged', 'rejected', 'stale'];
 /** What nothing that happens below a patch changes any more. */
-const SETTLED: readonly PatchState[] = ['merged', 'rejected', 'salvaged'];
+const SETTLED: readonly PatchState[] = ['merged', 'rejected', 'salvaged', 'changes-requested'];
 
 /** What a rejection, or its end, does to the patches on top. */
 function settle(model: Model, patch: AttemptId): void {
