@@ -25,12 +25,14 @@ export type TaskEvent =
   /** All that it depends on succeeded. */
   | 'unblocked'
   /** Wanted once more, however it ended. */
-  | 'retried';
+  | 'retried'
+  /** What was wanted once more is not wanted any more: an earlier result is what counts. */
+  | 'withdrawn';
 
 /** A task starts `queued`, or `blocked` while something it depends on has not succeeded. */
 export const TASK_MACHINE: Machine<TaskState, TaskEvent> = {
-  queued: { claimed: 'running', blocked: 'blocked', cancelled: 'cancelled' },
-  blocked: { unblocked: 'queued', cancelled: 'cancelled' },
+  queued: { claimed: 'running', blocked: 'blocked', cancelled: 'cancelled', withdrawn: 'succeeded' },
+  blocked: { unblocked: 'queued', cancelled: 'cancelled', withdrawn: 'succeeded' },
   running: {
     paused: 'paused',
     succeeded: 'succeeded',
