@@ -65,6 +65,17 @@ export interface PatchShowOptions {
   readonly output: string | null;
 }
 
+export interface MergeOptions {
+  /** As typed; null: the current branch. */
+  readonly into: string | null;
+  readonly dryRun: boolean;
+  /** Queue a task for each conflict. */
+  readonly resolve: boolean;
+  /** The flags that are settings, as typed; they have been checked. */
+  readonly settings: WrittenFlags;
+  readonly trust: boolean;
+}
+
 export interface PatchCheckOptions {
   /** The flags that are settings, as typed; they have been checked. */
   readonly settings: WrittenFlags;
@@ -76,6 +87,12 @@ export interface PatchApplyOptions {
   readonly commit: boolean;
   readonly withDependencies: boolean;
   readonly unreviewed: boolean;
+}
+
+export interface RequestChangesOptions {
+  readonly message: string | null;
+  /** A path, or `-` for stdin. */
+  readonly file: string | null;
 }
 
 export interface NoteListOptions {

@@ -6,7 +6,7 @@ import type { Context } from '../context.ts';
 import type { PatchListOptions } from '../options.ts';
 import { verdictText } from '../render/checks.ts';
 import { patchJson } from '../render/json.ts';
-import { age, coloursOf, sizeOf, tableOf } from '../render/text.ts';
+import { age, coloursOf, patchReason, sizeOf, tableOf } from '../render/text.ts';
 
 export async function listPatches(context: Context, options: PatchListOptions): Promise<number> {
   const state = await context.readState();
@@ -28,7 +28,7 @@ export async function listPatches(context: Context, options: PatchListOptions): 
 
 function row(patch: PatchRecord): string[] {
   const flags = [...new Set(patch.flags.map((flag) => flag.code))].join(', ');
-  const notes = [flags === '' ? '' : `flags: ${revealLine(flags)}`, revealLine(patch.reason ?? ''), merged(patch)];
+  const notes = [flags === '' ? '' : `flags: ${revealLine(flags)}`, patchReason(patch), merged(patch)];
   return [
     patch.id,
     patch.state,

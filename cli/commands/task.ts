@@ -9,7 +9,7 @@ import { liveRun } from '../live-run.ts';
 import { checkLinesWithOutput, verdictText } from '../render/checks.ts';
 import { eventLine } from '../render/event-line.ts';
 import { attemptJson, taskJsonOf } from '../render/json.ts';
-import { age, clock, colourOfTask, coloursOf, cost, flagLines, sizeOf, tableOf } from '../render/text.ts';
+import { age, clock, colourOfTask, coloursOf, cost, flagLines, patchReason, sizeOf, tableOf } from '../render/text.ts';
 import { roleText } from '../role-of.ts';
 
 export async function task(context: Context, typed: string): Promise<number> {
@@ -110,7 +110,7 @@ function attemptLine(attempt: AttemptRecord): string {
 }
 
 function patchText(patch: PatchRecord): string {
-  const reason = patch.reason === null ? '' : ` (${sanitiseLine(patch.reason)})`;
+  const reason = patch.reason === null ? '' : ` (${patchReason(patch)})`;
   const merged =
     patch.mergedAs === null
       ? ''
@@ -131,7 +131,10 @@ export function nextCommands(record: TaskRecord, patch: PatchRecord | null): str
     return [...logs, ...salvaged, retry];
   }
   if (patch === null) return record.attempts === 0 ? [] : [`orchestrate logs ${record.id}`];
-  if (patch.state === 'pending') return [`orchestrate patch show ${patch.id}`, `orchestrate patch approve ${patch.id}`];
+  if (patch.state === 'pending') {
+    const change = `orchestrate patch request-changes ${patch.id} --message "…"`;
+    return [`orchestrate patch show ${patch.id}`, `orchestrate patch approve ${patch.id}`, change];
+  }
   if (patch.state === 'approved') return [`orchestrate patch apply ${patch.id}`];
   if (patch.state === 'stale' || patch.state === 'rejected') return [retry];
   return [];

@@ -82,6 +82,15 @@ export class MergeFolder implements AsyncDisposable {
     return treeMergeOf(commits, answer.exitCode === 0, splitNul(answer.stdout));
   }
 
+  /** The tree that git makes, whether or not they merge: in conflict, with markers. */
+  async mergeWithMarkers(trees: TreesToMerge): Promise<ObjectId> {
+    const { left, right } = await this.commitsFor(trees);
+    const answer = await git(this.where, [...MERGE_TREE, left, right], { accept: [1] });
+    const [tree] = splitNul(answer.stdout);
+    if (tree === undefined) throw failure('GIT_FAILED', 'git merge-tree did not name the tree that it made.');
+    return tree.toString('latin1') as ObjectId;
+  }
+
   /** A conflict whose answer is longer than what a C library holds back of a program's output; it makes nothing. */
   async longAnswer(): Promise<MergeCommits> {
     const name = 'x'.repeat(platform() === 'linux' ? 4_200 : 70_000);

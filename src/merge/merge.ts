@@ -58,12 +58,10 @@ export interface MergeReport {
   readonly undo: string;
 }
 
+export type MergePlan = Pick<MergeReport, 'target' | 'from' | 'merged' | 'conflicts' | 'leftOut'>;
+
 /** What `merge` would do, as far as it can be said without checks. */
-export async function planMerge(
-  repository: Repository,
-  state: State,
-  into: string | null,
-): Promise<Omit<MergeReport, 'to' | 'undo' | 'checked' | 'flaky' | 'setAside'>> {
+export async function planMerge(repository: Repository, state: State, into: string | null): Promise<MergePlan> {
   const target = await targetOf(repository, into);
   await updateForecast(repository, state);
   const { patches, leftOut } = await selectApproved(repository, state, target.tip.commit);

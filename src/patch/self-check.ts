@@ -4,6 +4,7 @@ import { OrchestrateError } from '../errors.ts';
 import { sizedPatch } from '../git/diff.ts';
 import type { Repository } from '../git/repository.ts';
 import type { Flag, ObjectId, PatchSize } from '../types.ts';
+import { conflictMarkers } from './conflict-markers.ts';
 import { inspectNames } from './inspect-names.ts';
 import { parsePatch } from './parse.ts';
 import type { PatchLimits } from './parsed.ts';
@@ -31,7 +32,7 @@ export interface InspectedPatch {
 }
 
 /**
- * The size of a patch, and flags for a person to look at: those of `inspectNames`, `strict-refusal` when the strict parser
+ * The size of a patch, and flags for a person to look at: those of `inspectNames` and `conflictMarkers`, `strict-refusal` when the strict parser
  * would not take the patch, `not-inspected` when it is too large to be read here. Never an empty answer for a patch that
  * was not read.
  */
@@ -44,7 +45,8 @@ export async function inspectPatch(repository: Repository, from: ObjectId, to: O
 
 function flagsOf(bytes: Buffer): Flag[] {
   try {
-    const flags = inspectNames(parsePatch(bytes, OWN_PATCH));
+    const parsed = parsePatch(bytes, OWN_PATCH);
+    const flags = [...inspectNames(parsed), ...conflictMarkers(parsed)];
     if (flags.length <= MAX_FLAGS) return flags;
     const detail = `${flags.length - MAX_FLAGS} more names or links to look at`;
     return [...flags.slice(0, MAX_FLAGS), { code: 'more-flags', path: WHOLE, detail }];

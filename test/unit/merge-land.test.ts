@@ -141,8 +141,8 @@ describe('mergeApproved', () => {
     expect(report).toMatchObject({
       merged: [left],
       conflicts: [
-        { id: right, with: left, paths: ['a.txt'] },
         { id: late, with: null, paths: ['a.txt', 'b.txt'] },
+        { id: right, with: left, paths: ['a.txt'] },
       ],
     });
     expect(on.state.patch(right)).toMatchObject({ state: 'conflict', reason: `conflicts with ${left} in a.txt` });
