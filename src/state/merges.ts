@@ -66,3 +66,9 @@ export function endMerge(database: Database, merge: OpenMerge, landed: boolean):
     }
   });
 }
+
+/** Ids of all approved patches, sorted. */
+export function approvedPatches(database: Database): AttemptId[] {
+  const sql = "SELECT id FROM patches WHERE state = 'approved' ORDER BY id";
+  return database.all<{ id: AttemptId }>(sql).map((row) => row.id);
+}
