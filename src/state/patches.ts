@@ -50,6 +50,11 @@ export function patchIds(database: Database): { id: AttemptId; task: TaskId }[] 
   return database.all(`SELECT patches.id, patches.task ${IN_ORDER} ORDER BY tasks.seq, n`);
 }
 
+/** What waits for a person, by what it is now. */
+export function pendingTrees(database: Database): Pick<PatchRow, 'id' | 'task' | 'tree'>[] {
+  return database.all("SELECT id, task, tree FROM patches WHERE state = 'pending' ORDER BY rowid");
+}
+
 export function insertPatch(database: Database, patch: NonNullable<AttemptEnd['patch']>): void {
   const { size, flags, ...rest } = patch;
   const row = { ...rest, ...size, flags: JSON.stringify(flags), createdAt: new Date().toISOString() };
