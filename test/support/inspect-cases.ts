@@ -274,6 +274,8 @@ export const HIDDEN: readonly InspectCase[] = [
   one('invisible-text', 'c.md', `Hello \ufe00\ufe01\u{e0101}\n`),
   one('invisible-text', 'd.py', 'a\u2060 = 1\n'),
   one('invisible-text', 'e.py', 'a = 1\ufeff\n'),
+  one('invisible-text', 'f.py', `a()${' '.repeat(400)}; b()\n`),
+  one('', 'g.py', `a()${' '.repeat(400)}\n`),
   one('confusable-text', 'a.ts', 'const isAdm\u0456n = true;\n'),
   one('confusable-text', 'a.py', 'def p\u0430yment():\n'),
   one('confusable-text', 'a.go', 'func (s *S) Val\u0456date() {}\n'),
