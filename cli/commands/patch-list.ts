@@ -4,7 +4,7 @@ import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { Context } from '../context.ts';
 import type { PatchListOptions } from '../options.ts';
-import { verdictText } from '../render/checks.ts';
+import { isTold, verdictText } from '../render/checks.ts';
 import { patchJson } from '../render/json.ts';
 import { age, coloursOf, patchReason, sizeOf, tableOf } from '../render/text.ts';
 
@@ -31,6 +31,7 @@ function row(patch: PatchRecord): string[] {
   const notes = [
     flags === '' ? '' : `flags: ${revealLine(flags)}`,
     patch.original === null ? '' : 'amended',
+    patch.checks.some(isTold) ? `output: orchestrate task ${patch.task}` : '',
     patchReason(patch),
     merged(patch),
   ];
