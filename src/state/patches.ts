@@ -2,6 +2,7 @@
 
 import { eventBetween, PATCH_MACHINE } from '../tasks/machine.ts';
 import type { AttemptId, Decider, Flag, ObjectId, PatchState, TaskId } from '../types.ts';
+import { withdrawRequest } from './change-requests.ts';
 import { allChecks, checksOf } from './checks.ts';
 import type { Database, Value } from './database.ts';
 import { settleAbove, settleNew } from './foundations.ts';
@@ -78,9 +79,7 @@ export function setPatchState(
     if (database.run(sql, ...values, id, from) !== 1) return false;
     if (from === 'rejected' || way.to === 'rejected') settleAbove(database, id, way.to === 'rejected');
     if (way.to === 'merged') mergeResolved(database, id);
-    // What waits to go on with it starts afresh.
-    const waiting = "UPDATE tasks SET startFrom = NULL WHERE startFrom = ? AND state IN ('queued', 'blocked')";
-    if (way.to === 'rejected') database.run(`${waiting} AND id = (SELECT task FROM patches WHERE id = startFrom)`, id);
+    if (from === 'changes-requested') withdrawRequest(database, id);
     return true;
   });
 }
