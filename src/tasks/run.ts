@@ -251,7 +251,10 @@ export class Run {
       await Promise.all(adopted.map((resume) => resume()));
       throw error;
     }
-    if (!control.stopStarting.aborted) this.#reviews.open(this.#unreviewed());
+    if (!control.stopStarting.aborted) {
+      this.#reviews.open(this.#unreviewed());
+      this.#autoMerge?.open();
+    }
     await workQueue({
       state: parts.state,
       run,
