@@ -3,6 +3,7 @@
 import { revealLine, sanitise, sanitiseLine } from '../../src/sanitise.ts';
 import type { AttemptRecord, PatchRecord, TaskRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
+import { conflictLine } from '../conflicts.ts';
 import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import { liveRun } from '../live-run.ts';
@@ -38,6 +39,7 @@ export async function task(context: Context, typed: string): Promise<number> {
     ['cost', cost(json.usage)],
     ['denied', deniedText(attempts)],
     ['notes', notesText(state, attempts)],
+    ['conflicts', conflictsText(state, attempts)],
   ];
   const timeline = state
     .eventsOf(record.id)
@@ -79,6 +81,13 @@ function notesText(state: State, attempts: readonly AttemptRecord[]): string {
   return count === 0 ? '-' : `${count} (orchestrate note list --task ${attempts[0]?.task})`;
 }
 
+/** What the patch, or what its agent at work has so far, will not merge with. */
+function conflictsText(state: State, attempts: readonly AttemptRecord[]): string {
+  const own = new Set(attempts.map(({ id }) => id));
+  const found = state.conflicts().filter(({ left, right }) => own.has(left) || own.has(right));
+  return found.map(conflictLine).join('; ') || '-';
+}
+
 function section(title: string, body: string): string {
   return body === '' ? '' : `${title}:\n${body}`;
 }
@@ -115,7 +124,8 @@ function patchText(patch: PatchRecord): string {
     patch.mergedAs === null
       ? ''
       : `  merged as ${patch.mergedAs.slice(0, 12)} into ${revealLine(patch.mergedInto ?? 'a detached HEAD')}\n`;
-  return `  ${patch.id}, ${patch.state}${reason}, ${sizeOf(patch.size)}, checks ${verdictText(patch)}\n${merged}${flagLines(patch.flags)}`;
+  const amended = patch.original === null ? '' : ', amended';
+  return `  ${patch.id}, ${patch.state}${reason}, ${sizeOf(patch.size)}, checks ${verdictText(patch)}${amended}\n${merged}${flagLines(patch.flags)}`;
 }
 
 /** What a person would most likely type next; empty where nothing is left to do. */
@@ -131,10 +141,7 @@ export function nextCommands(record: TaskRecord, patch: PatchRecord | null): str
     return [...logs, ...salvaged, retry];
   }
   if (patch === null) return record.attempts === 0 ? [] : [`orchestrate logs ${record.id}`];
-  if (patch.state === 'pending') {
-    const change = `orchestrate patch request-changes ${patch.id} --message "…"`;
-    return [`orchestrate patch show ${patch.id}`, `orchestrate patch approve ${patch.id}`, change];
-  }
+  if (patch.state === 'pending') return [`orchestrate patch show ${patch.id}`, `orchestrate patch approve ${patch.id}`];
   if (patch.state === 'approved') return [`orchestrate patch apply ${patch.id}`];
   if (patch.state === 'stale' || patch.state === 'rejected') return [retry];
   return [];

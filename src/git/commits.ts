@@ -62,9 +62,10 @@ export async function commitChain(
     texts.push(text);
     ids.push(objectId(repo.objectFormat, 'commit', text));
   }
-  await git(await privateGit(repo), ['unpack-objects', '-q', '--strict'], {
+  // Kept as the pack that it is: one file to flush, where a hundred loose ones take twenty times as long.
+  await git(await privateGit(repo), ['index-pack', '--strict', '--stdin'], {
     input: packOfCommits(repo, texts),
-    config: ['core.fsync=committed,loose-object', 'core.fsyncMethod=batch'],
+    config: ['core.fsync=committed'],
   });
   return ids;
 }

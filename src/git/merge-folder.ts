@@ -1,6 +1,7 @@
 /** A folder of synthetic commits, which tell git what is merged into what: 2.39 takes no trees and no `--merge-base`. */
 
-import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, utimes } from 'node:fs/promises';
 import { platform } from 'node:os';
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
@@ -44,6 +45,7 @@ export function mergeAtOnce({ base, ours, theirs }: TreesToMerge): TreeMerge | n
 export class MergeFolder implements AsyncDisposable {
   /** The commits that are there already, by what they say. */
   readonly #written = new Map<string, Promise<ObjectId>>();
+  readonly #folders = new Set<string>();
   readonly #repo: Repository;
   readonly #path: string;
   /** How git runs that sees the commits. */
@@ -82,13 +84,11 @@ export class MergeFolder implements AsyncDisposable {
     return treeMergeOf(commits, answer.exitCode === 0, splitNul(answer.stdout));
   }
 
-  /** The tree that git makes, whether or not they merge: in conflict, with markers. */
+  /** The tree that git makes of a merge, clean or not. */
   async mergeWithMarkers(trees: TreesToMerge): Promise<ObjectId> {
     const { left, right } = await this.commitsFor(trees);
-    const answer = await git(this.where, [...MERGE_TREE, left, right], { accept: [1] });
-    const [tree] = splitNul(answer.stdout);
-    if (tree === undefined) throw failure('GIT_FAILED', 'git merge-tree did not name the tree that it made.');
-    return tree.toString('latin1') as ObjectId;
+    const [tree] = splitNul((await git(this.where, [...MERGE_TREE, left, right], { accept: [1] })).stdout);
+    return writtenTree(tree);
   }
 
   /** A conflict whose answer is longer than what a C library holds back of a program's output; it makes nothing. */
@@ -109,6 +109,7 @@ export class MergeFolder implements AsyncDisposable {
     const now = new Date();
     await utimes(this.#path, now, now).catch(async () => {
       this.#written.clear();
+      this.#folders.clear();
       await mkdir(this.#path, { recursive: true });
     });
   }
@@ -117,12 +118,18 @@ export class MergeFolder implements AsyncDisposable {
     await rm(this.#path, { recursive: true, force: true });
   }
 
-  /** Writes a loose object (zlib of header and content). */
+  /** Writes a loose object (zlib of header and content). At once: small files, and each way round by a thread is felt. */
   async #write(type: 'blob' | 'tree' | 'commit', content: Buffer): Promise<ObjectId> {
     const id = objectId(this.#repo.objectFormat, type, content);
-    await mkdir(join(this.#path, id.slice(0, 2)), { recursive: true });
     const object = Buffer.concat([Buffer.from(`${type} ${content.length}\0`), content]);
-    await writeFile(join(this.#path, id.slice(0, 2), id.slice(2)), deflateSync(object, { level: 1 }));
+    const folder = join(this.#path, id.slice(0, 2));
+    try {
+      if (!this.#folders.has(folder)) mkdirSync(folder, { recursive: true });
+      this.#folders.add(folder);
+      writeFileSync(join(folder, id.slice(2)), deflateSync(object, { level: 1 }));
+    } catch (error) {
+      throw cannotWrite(folder, error);
+    }
     return id;
   }
 
@@ -140,10 +147,15 @@ export class MergeFolder implements AsyncDisposable {
 
 /** From what `git merge-tree` prints (MERGE_TREE): the tree, then paths in conflict. */
 export function treeMergeOf(commits: MergeCommits, clean: boolean, [tree, ...paths]: readonly Buffer[]): TreeMerge {
-  if (tree === undefined) throw failure('GIT_FAILED', 'git merge-tree did not name the tree that it made.');
-  if (clean) return { clean: true, tree: tree.toString('latin1') as ObjectId };
+  const written = writtenTree(tree);
+  if (clean) return { clean: true, tree: written };
   const own = paths.filter((path) => path.length > 0).map((path) => printablePath(path));
   return { clean: false, paths: [...new Set(own.map((path) => withoutCommit(path, commits)))].sort() };
+}
+
+function writtenTree(tree: Buffer | undefined): ObjectId {
+  if (tree === undefined) throw failure('GIT_FAILED', 'git merge-tree did not name the tree that it made.');
+  return tree.toString('latin1') as ObjectId;
 }
 
 /** A file in the way of a folder is told as `<path>~<commit>`, and those commits are nobody's. */

@@ -22,7 +22,7 @@ export function requestChanges(state: State, patch: PatchRecord, message: string
 }
 
 /** @throws usage BAD_MESSAGE */
-export function checkMessage(message: string): void {
+function checkMessage(message: string): void {
   if (message.trim() === '') {
     throw usageError('BAD_MESSAGE', 'the message is empty', { hint: 'say what is to be changed: --message "…"' });
   }

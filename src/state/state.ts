@@ -24,13 +24,13 @@ import { addChecks, approveChecked } from './checks.ts';
 import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
 import * as forecasts from './forecasts.ts';
-import { directFoundations, foundationsOf } from './foundations.ts';
+import { attemptsOn, type ChangedFoundation, directFoundations, foundationsOf, outdatedBy } from './foundations.ts';
 import * as merges from './merges.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
 import * as patches from './patches.ts';
 import * as plans from './plans.ts';
-import { isHeldForReviews, pendingPatches } from './queue.ts';
+import { isHeldForReviews } from './queue.ts';
 import type {
   AttemptEnd,
   AttemptRecord,
@@ -51,6 +51,7 @@ import type {
 import { addRequest, type Request, takeRequests } from './requests.ts';
 import { resolutionsOf, resolvedBy } from './resolutions.ts';
 import { resolvePatch, resolveTask, unknownTask } from './resolve.ts';
+import * as restacking from './restacking.ts';
 import * as runs from './runs.ts';
 import * as tasks from './tasks.ts';
 import * as timeline from './timeline.ts';
@@ -384,14 +385,63 @@ export class State {
     return approveChecked(this.#database, id, tree);
   }
 
-  /** How many patches wait for a person. */
-  pendingPatches(): number {
-    return pendingPatches(this.#database);
+  /** The patches that wait for a person, each with its present tree. Cheap enough to be called every second. */
+  pendingTrees(): Pick<PatchRecord, 'id' | 'task' | 'tree'>[] {
+    return patches.pendingTrees(this.#database);
   }
 
   /** Whether a queued task (of `only`, where that is given) was passed over because too many patches are pending. */
   isHeldForReviews(only?: readonly TaskId[]): boolean {
     return isHeldForReviews(this.#database, only);
+  }
+
+  /** Attempts that stand on a patch (and on those that do), and have a patch or are under way. */
+  standingOn(patch: AttemptId): AttemptId[] {
+    return attemptsOn(this.#database, patch);
+  }
+
+  /** The commit of the base of the run that claimed the attempt. */
+  runBaseOf(attempt: AttemptId): ObjectId | null {
+    return runs.baseOfAttempt(this.#database, attempt);
+  }
+
+  /**
+   * A patch is another tree from now on, in the state that `to` names; what the agent left stays known as its original.
+   * What stands on it is stale and has to be restacked. False when it is not as it was seen, or the machine has no such way.
+   */
+  amendPatch(seen: PatchRecord, to: restacking.Amendment): boolean {
+    return restacking.amendPatch(this.#database, seen, to);
+  }
+
+  /**
+   * What stood on results of a task that were rejected, sent back or stale stands on its newest usable one from now on,
+   * where that is newer, and has to be restacked. Gives the newest usable one; null: there is none.
+   */
+  replaceFoundations(task: TaskId): AttemptId | null {
+    return restacking.replaceFoundations(this.#database, task);
+  }
+
+  /** What below a patch, or an attempt under way, changed since it was merged from it; null: nothing did. */
+  outdatedBy(attempt: AttemptId): ChangedFoundation | null {
+    return outdatedBy(this.#database, attempt);
+  }
+
+  /** Whether it is stale, the newest result of its task, and nothing that it stands on is rejected or stale itself. */
+  isRestackable(patch: AttemptId): boolean {
+    return restacking.isRestackable(this.#database, patch);
+  }
+
+  /**
+   * A stale patch stands on another base from now on and is pending. False when it is not as it was seen (`on`: as
+   * `outdatedBy` said), or no longer restackable.
+   */
+  restackPatch(seen: PatchRecord, on: ChangedFoundation | null, to: restacking.Restacking): boolean {
+    return restacking.restackPatch(this.#database, seen, on, to);
+  }
+
+  /** A stale patch cannot be restacked: its task is queued again where it had succeeded. False as for `restackPatch`. */
+  redoStale(seen: PatchRecord, on: ChangedFoundation | null, reason: string): boolean {
+    return restacking.redoStale(this.#database, seen, on, reason);
   }
 
   /**

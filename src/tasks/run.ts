@@ -11,9 +11,10 @@ import { summaryOf } from '../notes/summary.ts';
 import type { Checker } from '../review/checker.ts';
 import { createChecker } from '../review/checks.ts';
 import type { ReviewPolicy } from '../review/policy.ts';
+import { type Restacked, restackAbove, restackStale } from '../review/restack.ts';
 import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
-import type { AttemptEnd, AttemptRecord, PatchRecord, RunRecord, TaskRecord } from '../state/records.ts';
+import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
 import { NO_USAGE, type RunId, type TaskId } from '../types.ts';
 import {
@@ -208,6 +209,7 @@ export class Run {
       onApproved: () => this.#autoMerge?.poke(),
       emit: (event) => this.#emit(event),
       isSetUpFor: async (tree) => (await this.#setUp?.isOf(tree)) !== false,
+      only: options.only,
     });
   }
 
@@ -243,6 +245,7 @@ export class Run {
     // Laid out while the first tasks are being claimed; they wait for the same work.
     host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
     using control = this.#control;
+    await this.#restack(restackStale);
     const adopted = await this.#adopt();
     try {
       await this.#setUp?.make();
@@ -252,7 +255,7 @@ export class Run {
       throw error;
     }
     if (!control.stopStarting.aborted) {
-      this.#reviews.open(this.#unreviewed());
+      this.#reviews.open();
       this.#autoMerge?.open();
     }
     await workQueue({
@@ -281,13 +284,6 @@ export class Run {
       .finally(() => this.#autoMerge?.end());
     if (this.#unusable !== null) throw this.#unusable;
     return { run: run.id, ...this.tally };
-  }
-
-  /** Of earlier runs: this one's are taken as they come to be. */
-  #unreviewed(): PatchRecord[] {
-    const { parts, options } = this.#the;
-    const pending = parts.state.patches().filter(({ state }) => state === 'pending');
-    return pending.filter(({ task }) => options.only?.includes(task) !== false);
   }
 
   #held(): void {
@@ -369,8 +365,9 @@ export class Run {
       throw new OrchestrateError('failure', 'FENCED', `another coordinator has taken over ${attempt.id}`);
     }
     this.#forecast.attemptEnded(attempt.id, end.patch !== null);
+    if (end.patch !== null) await this.#restack((repository, state) => restackAbove(repository, state, attempt.id));
     if (silent) return;
-    if (end.patch !== null) this.#reviews.take(end.patch.id);
+    if (end.patch !== null) this.#reviews.look();
     if (end.taskState === 'succeeded') this.#tally.succeeded += 1;
     else if (end.taskState === 'failed') this.#tally.failed += 1;
     this.#emit({
@@ -389,6 +386,19 @@ export class Run {
       .finally(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);
     if (this.#leaving.size > this.#the.options.maxAgents) await Promise.race(this.#leaving);
+  }
+
+  /** What stands on results that are others now follows them. */
+  async #restack(act: (repository: Repository, state: State) => Promise<readonly Restacked[]>): Promise<void> {
+    const { repository, state } = this.#the.parts;
+    try {
+      for (const { patch, reason } of await act(repository, state)) {
+        this.#emit({ type: 'warning', message: `${patch}: ${reason}` });
+      }
+    } catch (error) {
+      if (!(error instanceof OrchestrateError)) throw error;
+      this.#emit({ type: 'warning', message: `what is stale was not restacked: ${error.message}` });
+    }
   }
 
   /** The attempt's end, and why its task cannot start where the results it builds on do not merge. */

@@ -159,7 +159,7 @@ async function inTurn<Item>(items: readonly Item[], act: (item: Item) => Promise
 /** The calls from when the commits are written on: before that nothing of the user's has changed. */
 async function landingCalls(into?: string): Promise<number[]> {
   const { calls } = await killed({ at: 0, how: 'before', ...(into === undefined ? {} : { into }) });
-  const first = calls.findIndex((args) => args.includes('unpack-objects'));
+  const first = calls.findIndex((args) => args.includes('index-pack'));
   expect(first).toBeGreaterThan(0);
   return calls.map((_, n) => n + 1).slice(first);
 }
