@@ -254,7 +254,10 @@ export class Run {
       await Promise.all(adopted.map((resume) => resume()));
       throw error;
     }
-    if (!control.stopStarting.aborted) this.#reviews.open();
+    if (!control.stopStarting.aborted) {
+      this.#reviews.open();
+      this.#autoMerge?.open();
+    }
     await workQueue({
       state: parts.state,
       run,
