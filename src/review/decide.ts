@@ -58,7 +58,7 @@ export async function decideTree(
 }
 
 /** Why a patch cannot be approved or rejected as it is; null: it can (or is so already). */
-function refusalOf(state: State, patch: PatchRecord, to: 'approved' | 'rejected'): Error | null {
+export function refusalOf(state: State, patch: PatchRecord, to: 'approved' | 'rejected'): Error | null {
   // Approved after all, it would come back on a foundation that is another one now.
   const outdated = to === 'approved' && patch.state !== 'merged' ? state.outdatedBy(patch.id) : null;
   if (patch.state === to || (eventBetween(PATCH_MACHINE, patch.state, to) !== null && outdated === null)) return null;

@@ -367,7 +367,6 @@ export class Run {
     try {
       for (const { patch, reason } of await act(repository, state)) {
         this.#emit({ type: 'warning', message: `${patch}: ${reason}` });
-        this.#reviews.take(patch);
       }
     } catch (error) {
       if (!(error instanceof OrchestrateError)) throw error;

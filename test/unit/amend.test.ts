@@ -139,6 +139,24 @@ describe('amendPatch', () => {
   });
 });
 
+it('keeps an amended patch as long as its result, and no longer', async () => {
+  const id = await pending();
+  const amended = await amendPatch(
+    ...([
+      stack.repository,
+      stack.state,
+      stack.patch(id),
+      await stack.tree(stack.patch(id).baseTree, { text: '1' }),
+    ] as const),
+  );
+  await rejectPatches(bench(), [id], 'person', null);
+  const inDays = (days: number) => new Date(Date.now() + days * 24 * 3_600_000);
+  await dropOldResults(stack.repository, stack.state, inDays(29));
+  expect((await stack.refs())['change/1/reviewed']).toBe(amended.commit);
+  await dropOldResults(stack.repository, stack.state, inDays(31));
+  expect(await stack.refs()).toEqual({});
+});
+
 describe('partial approval', () => {
   it('amends and approves at once', async () => {
     const id = await pending();
