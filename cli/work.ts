@@ -84,6 +84,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     { liveGuests },
     { idlePolicy },
     { whileLanding },
+    { refuseAutoMerge },
     repository,
   ] = await Promise.all([
     import('../src/coordinator.ts'),
@@ -95,6 +96,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     import('../src/tasks/guests.ts'),
     import('../src/review/policy.ts'),
     import('../src/merge/landing-lock.ts'),
+    import('../src/merge/auto-merge.ts'),
     context.repository(),
   ]);
   const { state, settings } = work;
@@ -107,6 +109,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     throw alreadyRunning(lock.heldBy);
   }
   try {
+    if (settings.autoMerge !== null) await refuseAutoMerge(repository, settings.autoMerge);
     await whileLanding(
       repository,
       state,
@@ -158,6 +161,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
         reviews: {
           checks: settings.checks,
           autoApprove: settings.autoApprove,
+          autoMerge: settings.autoMerge,
           maxPending: settings.maxPendingReviews,
           containerName: (run, id) => checkName(installation, run, id),
         },

@@ -24,7 +24,10 @@ export async function requestPatchChanges(
   const task = state.task(patch.task);
   const isRunning = liveRun(state) !== null;
   if (context.json) {
-    context.printJson({ patches: [patchJson(patch, conflictsOf(state, patch.id))], tasks: [taskJsonOf(state, task, isRunning)] });
+    context.printJson({
+      patches: [patchJson(patch, conflictsOf(state, patch.id))],
+      tasks: [taskJsonOf(state, task, isRunning)],
+    });
     return 0;
   }
   const waits = task.state === 'blocked' && task.reason !== null ? `; it ${revealLine(task.reason)}` : '';

@@ -1,9 +1,10 @@
 /** One commit for each patch, all made before anything moves; then the target moves by compare-and-swap, its files along. */
 
-import { prepareMove, refuseUnfinished } from '../git/apply.ts';
+import { prepareMove, readHead, refuseUnfinished } from '../git/apply.ts';
 import { moveBranch } from '../git/branch-move.ts';
+import type { TreeMove } from '../git/checkout.ts';
 import { commitChain, type NewCommit } from '../git/commits.ts';
-import { type LocalState, readLocalState } from '../git/local-changes.ts';
+import { readLocalState } from '../git/local-changes.ts';
 import { moveRef } from '../git/refs.ts';
 import type { Repository } from '../git/repository.ts';
 import { workTreeOf } from '../git/worktrees.ts';
@@ -41,6 +42,7 @@ export async function land(repository: Repository, state: State, landing: Landin
   const tree = patches.at(-1)?.tree ?? target.tip.tree;
   const follows = target.isHere && to !== from;
   const move = follows ? await preparedMove(repository, target, tree) : null;
+  if (move === 'elsewhere') return 'elsewhere';
   const workTree = target.isHere ? repository.root : null;
   const merge = state.beginMerge({ target: target.ref, from, to, commits, workTree }, ['approved']);
   if (merge === null) return 'changed';
@@ -68,16 +70,28 @@ async function close(state: State, merge: OpenMerge, landed: boolean): Promise<v
 
 /**
  * Refuses early what would refuse the landing: failures LOCAL_CHANGES, UNMERGED, OPERATION_IN_PROGRESS, REPOSITORY_LOCKED.
- * Nothing is refused where the target is checked out nowhere.
+ * Nothing is refused where the target is checked out nowhere. The caller holds the landing lock.
  */
-export async function refuseInTheWay(repository: Repository, target: Target, tree: ObjectId): Promise<void> {
-  if (target.isHere && tree !== target.tip.tree) await preparedMove(repository, target, tree);
+export async function refuseInTheWay(
+  repository: Repository,
+  target: Target,
+  tree: ObjectId,
+): Promise<'elsewhere' | 'free'> {
+  if (!target.isHere || tree === target.tip.tree) return 'free';
+  return (await preparedMove(repository, target, tree)) === 'elsewhere' ? 'elsewhere' : 'free';
 }
 
-async function preparedMove(repository: Repository, target: Target, tree: ObjectId) {
+async function preparedMove(repository: Repository, target: Target, tree: ObjectId): Promise<TreeMove | 'elsewhere'> {
   await refuseUnfinished(repository);
-  const local: LocalState = await readLocalState(repository);
-  return prepareMove(repository, { from: target.tip.tree, to: tree, local });
+  try {
+    const local = await readLocalState(repository);
+    return await prepareMove(repository, { from: target.tip.tree, to: tree, local });
+  } catch (error) {
+    // What was committed meanwhile looks like a local change from where the branch was before.
+    const { commit, branch } = await readHead(repository);
+    if (commit !== target.tip.commit || branch !== target.branch) return 'elsewhere';
+    throw error;
+  }
 }
 
 /** A ref that no work tree has checked out, and one that stays where it is. */

@@ -1,7 +1,7 @@
 /** Everything approved into a branch: selected, stacked, checked as merged, landed; again where the branch moved meanwhile. */
 
 import { join } from 'node:path';
-import { failure } from '../errors.ts';
+import { failure, OrchestrateError } from '../errors.ts';
 import { shellWord } from '../git/apply.ts';
 import { nameSome } from '../git/bytes.ts';
 import { commitTree, type Identity, userIdentity } from '../git/commits.ts';
@@ -26,6 +26,9 @@ import { TreeChecks } from './tree-checks.ts';
 const MOST_ROUNDS = 8;
 /** Trees that are checked at once while a culprit is looked for. */
 const WIDTH = 2;
+/** How long another git that has the index locked is waited for. */
+const LOCKED_MS = 3_000;
+const LOCKED_POLL_MS = 50;
 
 export interface MergeOptions {
   /** As typed; null: what is checked out here. */
@@ -58,12 +61,10 @@ export interface MergeReport {
   readonly undo: string;
 }
 
+export type MergePlan = Pick<MergeReport, 'target' | 'from' | 'merged' | 'conflicts' | 'leftOut'>;
+
 /** What `merge` would do, as far as it can be said without checks. */
-export async function planMerge(
-  repository: Repository,
-  state: State,
-  into: string | null,
-): Promise<Omit<MergeReport, 'to' | 'undo' | 'checked' | 'flaky' | 'setAside'>> {
+export async function planMerge(repository: Repository, state: State, into: string | null): Promise<MergePlan> {
   const target = await targetOf(repository, into);
   await updateForecast(repository, state);
   const { patches, leftOut } = await selectApproved(repository, state, target.tip.commit);
@@ -102,8 +103,9 @@ class Merge {
   }
 
   async run(): Promise<MergeReport> {
-    const { onProgress, onWarning, into, signal } = this.#options;
-    await whileLanding(this.#repository, this.#state, onWarning, async () => {});
+    const { onProgress, into, signal } = this.#options;
+    // Recovers what a killed merge left.
+    await this.#whileLanding(async () => {});
     await using merger = await openMerger(this.#repository);
     for (let round = 1; round <= MOST_ROUNDS; round += 1) {
       signal.throwIfAborted();
@@ -130,7 +132,9 @@ class Merge {
       // What refuses the landing is better known before the checks run than after.
       this.#identity ??= userIdentity(this.#repository);
       await this.#identity;
-      await refuseInTheWay(this.#repository, target, topOf(await stackUp(target.tip.tree, patches, merge)));
+      const top = topOf(await stackUp(target.tip.tree, patches, merge));
+      const way = await this.#whileLanding(() => refuseInTheWay(this.#repository, target, top));
+      if (way === 'elsewhere') return null;
     }
     const settled = await settleQueue({
       ...{ onto: target.tip.tree, target: nameOf(target), patches, merge, checks: this.#checks, width: WIDTH },
@@ -158,10 +162,14 @@ class Merge {
       return { id: patch.id, tree, message: commitMessage(task, attempt) };
     });
     const people = await this.#identity;
-    const end = await whileLanding(this.#repository, this.#state, this.#options.onWarning, () =>
+    const end = await this.#whileLanding(() =>
       land(this.#repository, this.#state, { target, patches: landing, ...people }),
     );
     return typeof end === 'string' ? null : end.landed;
+  }
+
+  #whileLanding<Result>(act: () => Promise<Result>): Promise<Result> {
+    return whileLanding(this.#repository, this.#state, this.#options.onWarning, () => whenUnlocked(act));
   }
 
   async #check(tree: ObjectId): Promise<readonly CheckRecord[]> {
@@ -206,6 +214,20 @@ export function conflictReason(conflict: Conflict, target: string): string {
   if (conflict.paths.length === 0) return `stands on ${conflict.with}, which is in conflict`;
   const paths = nameSome(conflict.paths.map(sanitiseLine), 10);
   return `conflicts with ${conflict.with ?? sanitiseLine(target)} in ${paths}`;
+}
+
+/** Another git that has the index locked mostly lets go of it at once: worth a moment, after checks that took minutes. */
+async function whenUnlocked<Result>(act: () => Promise<Result>): Promise<Result> {
+  const deadline = performance.now() + LOCKED_MS;
+  for (;;) {
+    try {
+      return await act();
+    } catch (error) {
+      const isLocked = error instanceof OrchestrateError && error.code === 'REPOSITORY_LOCKED';
+      if (!isLocked || performance.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, LOCKED_POLL_MS));
+    }
+  }
 }
 
 function mergeOf(merger: Merger): MergeTrees {

@@ -23,8 +23,9 @@ export interface LeftOut {
 /** The newest approved patch of each task, without those that stand on something that the target does not get. */
 export async function selectApproved(repository: Repository, state: State, tip: ObjectId): Promise<Selection> {
   const all = new Map(state.patches().map((patch) => [patch.id, patch]));
-  const newest = new Map<TaskId, PatchRecord>();
-  for (const patch of all.values()) if (patch.state === 'approved') newest.set(patch.task, patch);
+  const approved = [...all.values()].filter((patch) => patch.state === 'approved');
+  const newest = new Map(approved.map((patch) => [patch.task, patch]));
+  const stands = foundationsIn(state, newest);
   const patches: QueuedPatch[] = [];
   const leftOut: LeftOut[] = [];
   const queued = new Set<AttemptId>();
@@ -34,16 +35,13 @@ export async function selectApproved(repository: Repository, state: State, tip: 
     there.set(patch.id, known);
     return known;
   };
-  for (const patch of inOrder(
-    state,
-    [...all.values()].filter(({ state: is }) => is === 'approved'),
-  )) {
+  for (const patch of inOrder(state, approved, stands)) {
     const later = newest.get(patch.task)?.id ?? patch.id;
     if (later !== patch.id) {
       leftOut.push({ id: patch.id, reason: `${later}, a later attempt at the same task, is approved too` });
       continue;
     }
-    const below = state.foundationsOf(patch.id);
+    const below = stands(patch.id);
     let missing: string | null = null;
     for (const id of below) {
       const foundation = all.get(id);
@@ -71,13 +69,34 @@ function whyMissing(foundation: PatchRecord): string {
   return `stands on ${id}, which is ${state}, not approved`;
 }
 
+/** What a patch stands on; where that is in conflict and an approved patch resolves it, this one takes its place. */
+function foundationsIn(
+  state: State,
+  newest: ReadonlyMap<TaskId, PatchRecord>,
+): (patch: AttemptId) => readonly AttemptId[] {
+  const resolutions = new Map<AttemptId, AttemptId>();
+  for (const [task, { id }] of newest) {
+    const resolved = state.resolvedBy(task);
+    if (resolved !== null) resolutions.set(resolved, id);
+  }
+  const standIn = (id: AttemptId): AttemptId => {
+    const resolution = resolutions.get(id);
+    return resolution === undefined ? id : standIn(resolution);
+  };
+  return (patch) => state.foundationsOf(patch).map((id) => (standIn(id) === patch ? id : standIn(id)));
+}
+
 /** As the forecast says: each after what it stands on, and so that most of them land. */
-function inOrder(state: State, patches: readonly PatchRecord[]): PatchRecord[] {
+function inOrder(
+  state: State,
+  patches: readonly PatchRecord[],
+  foundationsOf: (patch: AttemptId) => readonly AttemptId[],
+): PatchRecord[] {
   const byId = new Map(patches.map((patch) => [patch.id, patch]));
   const tasks = new Map(state.summaries().map((task) => [task.id, task]));
   const ordered = patches.map(({ id, task, size }) => {
     const { phase = 0, seq = 0 } = tasks.get(task) ?? {};
-    return { id, phase, seq, foundations: state.foundationsOf(id), size };
+    return { id, phase, seq, foundations: foundationsOf(id), size };
   });
   const conflicts = state.conflicts().map(({ left, right }) => [left, right] as const);
   return mergeOrder(ordered, conflicts).flatMap((id) => byId.get(id) ?? []);

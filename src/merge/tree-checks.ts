@@ -6,7 +6,7 @@ import type { ObjectId } from '../types.ts';
 export type CheckTree = (tree: ObjectId) => Promise<readonly CheckRecord[]>;
 
 /** Whether a check failed. One that passed when it was done once more did not. */
-export function isRed(records: readonly CheckRecord[]): boolean {
+function isRed(records: readonly CheckRecord[]): boolean {
   return records.some(hasFailed);
 }
 

@@ -3,6 +3,7 @@
 import { eventBetween, PATCH_MACHINE } from '../tasks/machine.ts';
 import type { AttemptId, ObjectId, PatchState } from '../types.ts';
 import type { Database } from './database.ts';
+import { mergeResolved } from './resolutions.ts';
 import type { merges } from './schema.ts';
 
 type MergeRow = typeof merges.$inferSelect;
@@ -59,6 +60,15 @@ export function endMerge(database: Database, merge: OpenMerge, landed: boolean):
     if (database.run(closed, new Date().toISOString(), Number(landed), merge.seq) !== 1 || !landed) return;
     const into = merge.target === 'HEAD' ? null : merge.target.replace(/^refs\/heads\//, '');
     const sql = "UPDATE patches SET state = 'merged', reason = NULL, mergedAs = ?, mergedInto = ? WHERE id = ?";
-    for (const { patch, commit } of merge.commits) database.run(sql, commit, into, patch);
+    for (const { patch, commit } of merge.commits) {
+      database.run(sql, commit, into, patch);
+      mergeResolved(database, patch);
+    }
   });
+}
+
+/** Ids of all approved patches, sorted. */
+export function approvedPatches(database: Database): AttemptId[] {
+  const sql = "SELECT id FROM patches WHERE state = 'approved' ORDER BY id";
+  return database.all<{ id: AttemptId }>(sql).map((row) => row.id);
 }

@@ -485,6 +485,11 @@ export class State {
     return seq === null ? null : { ...merge, seq };
   }
 
+  /** Their ids, sorted. Cheap enough to be asked every second. */
+  approvedPatches(): AttemptId[] {
+    return merges.approvedPatches(this.#database);
+  }
+
   /** Merges without an end: under way, or cut off. */
   openMerges(): merges.OpenMerge[] {
     return merges.openMerges(this.#database);

@@ -1,4 +1,5 @@
 // Checks and policies through the built command line: in a run, beside one, and without one.
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -102,6 +103,21 @@ describe('run --check', () => {
   });
 });
 
+describe('run --dry-run', () => {
+  it('names checks and policies', async () => {
+    const flags = ['--check', 'npm test', '--auto-approve', 'passing', '--max-pending-reviews', '3'];
+    const run = ['run', '--dry-run', '--engine', 'demo'];
+    const text = await scratch.must([...run, ...flags]);
+    expect(text).toContain('check on each patch: npm test');
+    expect(text).toContain('what passes its checks and has no sensitive flag is approved by itself');
+    expect(text).toContain('nothing is started while 3 patches wait');
+    expect(await scratch.must(run)).toMatch(/no check on patches[^\n]*\nevery patch waits for a person/);
+    expect(await scratch.json([...run, ...flags])).toMatchObject({
+      ...{ checks: ['npm test'], autoApprove: 'passing', autoMerge: null, maxPendingReviews: 3 },
+    });
+  });
+});
+
 describe('run --max-pending-reviews', () => {
   it('waits for people, says what to type, and goes on once another process has decided', async () => {
     for (const title of ['One', 'Two']) await scratch.submitScript(title, 'echo x > "$ORCHESTRATE_TASK_ID.txt"');
@@ -148,6 +164,10 @@ describe('patch check', () => {
     expect(await scratch.must(['patch', 'check', 'fine', '--trust', ...setUp])).toContain('passed after');
     const { patches } = await scratch.json<Patches>(['patch', 'list']);
     expect(patches[0]?.checks.map((check) => check.command)).toEqual([command, 'cat /usr/local/ready']);
+    const output = path.join(scratch.repository, '.git/orchestrate/checks');
+    expect(await readdir(output)).toHaveLength(3);
+    expect(await scratch.must(['cleanup', '--all'])).toContain('check log checks/fine.1-');
+    expect(await readdir(output)).toEqual([]);
     expect(await containersOf(scratch)).toEqual([]);
   });
 

@@ -182,6 +182,32 @@ describe('a merge that is killed', () => {
     await expectMended(dead);
   }, 60_000);
 
+  it('takes back nothing that somebody wrote since then, and no lock that another git holds', async () => {
+    const { calls } = await killed({ at: 0, how: 'before' });
+    const at = calls.findIndex((args) => args.includes('read-tree -m -u')) + 1;
+    const { folder, env } = await killed({ at, how: 'torn' });
+    const root = path.join(folder, 'work');
+    await writeFile(path.join(root, 'changed'), 'by a person\n');
+    await writeFile(path.join(root, '.git/index.lock'), '');
+    const repo = await findRepository(root, env);
+    const state = openState(repo.stateDir);
+    const said: string[] = [];
+    await whileLanding(
+      repo,
+      state,
+      (line) => said.push(line),
+      async () => {},
+    );
+    state.close();
+    expect(await readFile(path.join(root, 'changed'), 'utf8')).toBe('by a person\n');
+    expect(await locksIn(repo.gitDir)).toEqual(['index.lock']);
+    expect((await readdir(root)).sort()).toEqual(['.git', 'a.txt', 'changed', 'dir', 'gone', 'mine']);
+    expect(said).toEqual([
+      expect.stringContaining('had not landed and was taken back'),
+      'files that were changed since then were left as they are: changed',
+    ]);
+  }, 60_000);
+
   it('at any step leaves a branch that is not checked out where it was, or all of the way', async () => {
     const calls = await landingCalls('night');
     const kills = calls.flatMap((at) => (['before', 'after-all'] as const).map((how) => ({ at, how, into: 'night' })));

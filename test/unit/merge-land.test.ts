@@ -1,4 +1,4 @@
-import { lstat, readdir, readFile, writeFile } from 'node:fs/promises';
+import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type MergeOptions, type MergeReport, mergeApproved, planMerge } from '../../src/merge/merge.ts';
@@ -141,8 +141,8 @@ describe('mergeApproved', () => {
     expect(report).toMatchObject({
       merged: [left],
       conflicts: [
-        { id: right, with: left, paths: ['a.txt'] },
         { id: late, with: null, paths: ['a.txt', 'b.txt'] },
+        { id: right, with: left, paths: ['a.txt'] },
       ],
     });
     expect(on.state.patch(right)).toMatchObject({ state: 'conflict', reason: `conflicts with ${left} in a.txt` });
@@ -250,6 +250,29 @@ describe('mergeApproved', () => {
     });
     await expect(merging).rejects.toMatchObject({ code: 'TARGET_MOVED' });
     expect(on.state.patch(id)?.state).toBe('approved');
+  });
+
+  it('lands every patch once where two merge at the same time', async () => {
+    const on = await scene();
+    const ids = [await on.add({ title: 'One', files: { x: 'x' } }), await on.add({ title: 'Two', files: { y: 'y' } })];
+    const reports = await Promise.all([merge(on), merge(on, { judge: () => true })]);
+    expect(reports.flatMap(({ merged }) => merged).sort()).toEqual(ids.sort());
+    expect(await on.work.git('rev-list', '--count', 'HEAD')).toBe('3');
+    expect(await on.work.git('status', '--porcelain')).toBe('');
+  });
+
+  it('waits a moment for another git that has the index locked', async () => {
+    const on = await scene();
+    const id = await on.add({ title: 'Work', files: { x: 'x' } });
+    const lock = path.join(on.repo.gitDir, 'index.lock');
+    const merging = merge(on, {
+      judge: async () => {
+        await writeFile(lock, '');
+        setTimeout(() => void rm(lock), 300);
+        return true;
+      },
+    });
+    expect(await merging).toMatchObject({ merged: [id] });
   });
 
   it('lands on a detached HEAD and in a linked work tree', async () => {

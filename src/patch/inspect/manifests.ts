@@ -188,16 +188,19 @@ const LINES: readonly LineRule[] = [
   },
 ];
 
+const SETTINGS = /(?:^|\/)(?:\.vscode\/(?:settings|extensions)\.json|[^/]*\.code-workspace|\.idea\/.*|\.editorconfig)$/;
+
 function byLine(file: InspectedFile): Flag[] {
+  const rules = LINES.filter(({ path }) => path.test(file.key));
+  const isSettings = SETTINGS.test(file.key);
+  if (rules.length === 0 && !isSettings) return [];
   const old = new Set(file.removed.map(({ text }) => text.trim()));
   const fresh = file.added.filter(({ text }) => text.length < 10_000 && !old.has(text.trim()));
-  const flags = LINES.filter(({ path }) => path.test(file.key)).flatMap(({ line, code, detail }) => {
+  const flags = rules.flatMap(({ line, code, detail }) => {
     const found = fresh.filter(({ text }) => line.test(text));
     return flagOfLines(file, code, found, `${quoted(found[0]?.text ?? '')}: ${detail}`);
   });
-  const isSettings =
-    /(?:^|\/)(?:\.vscode\/(?:settings|extensions)\.json|[^/]*\.code-workspace|\.idea\/.*|\.editorconfig)$/;
-  if (flags.length > 0 || !isSettings.test(file.key) || runsByPath(file.key)) return flags;
+  if (flags.length > 0 || !isSettings || runsByPath(file.key)) return flags;
   return [flagOf(file, 'editor-settings', 'settings of an editor')];
 }
 
