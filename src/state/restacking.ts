@@ -39,6 +39,7 @@ type Seen = Pick<PatchRecord, 'id' | 'state' | 'tree' | 'baseTree'>;
 export function amendPatch(database: Database, seen: Seen, to: Amendment): boolean {
   return database.transaction(() => {
     const { id } = seen;
+    if (isLanding(database, id)) return false;
     if (to.state !== seen.state && eventBetween(PATCH_MACHINE, seen.state, to.state) === null) return false;
     // What the agent left is kept once, and forgotten where the patch is that again.
     const sql = `UPDATE patches SET state = ?, reason = CASE ? WHEN state THEN reason END, decidedBy = ?,
@@ -54,6 +55,13 @@ export function amendPatch(database: Database, seen: Seen, to: Amendment): boole
     if (seen.state === 'changes-requested' && to.state !== seen.state) withdrawRequest(database, id);
     return true;
   });
+}
+
+/** A merge that has it as it was is under way, or was cut off: what has landed must not be called something else. */
+function isLanding(database: Database, id: AttemptId): boolean {
+  const sql = `SELECT 1 FROM merges, json_each(commits) AS one
+    WHERE endedAt IS NULL AND json_extract(one.value, '$.patch') = ?`;
+  return database.get(sql, id) !== null;
 }
 
 /** Older results of the same task that are no longer what others should stand on. */
