@@ -426,13 +426,16 @@ export class State {
     return outdatedBy(this.#database, attempt);
   }
 
-  /** Whether it is stale, the newest result of its task, and nothing that it stands on is rejected or stale itself. */
+  /**
+   * Whether it is stale (or changes were requested of it, and what it stands on is another result now), the newest result
+   * of its task, and nothing that it stands on is rejected or stale itself.
+   */
   isRestackable(patch: AttemptId): boolean {
     return restacking.isRestackable(this.#database, patch);
   }
 
   /**
-   * A stale patch stands on another base from now on and is pending. False when it is not as it was seen (`on`: as
+   * A stale patch stands on another base from now on and is pending; one with requested changes stays so. False when it is not as it was seen (`on`: as
    * `outdatedBy` said), or no longer restackable.
    */
   restackPatch(seen: PatchRecord, on: ChangedFoundation | null, to: restacking.Restacking): boolean {
