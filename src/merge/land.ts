@@ -46,7 +46,10 @@ export async function land(repository: Repository, state: State, landing: Landin
   const move = follows ? await preparedMove(repository, target, tree) : null;
   if (move === 'elsewhere') return 'elsewhere';
   const workTree = target.isHere ? repository.root : null;
-  const merge = state.beginMerge({ target: target.ref, from, to, commits, workTree }, patches.map(({ patch }) => patch));
+  const merge = state.beginMerge(
+    { target: target.ref, from, to, commits, workTree },
+    patches.map(({ patch }) => patch),
+  );
   if (merge === null) return 'changed';
   const message = `orchestrate: merge ${patches.map(({ patch }) => patch.id).join(', ')}`;
   const { ref } = target;
