@@ -18,7 +18,7 @@ import { land, refuseInTheWay } from './land.ts';
 import { whileLanding } from './landing-lock.ts';
 import { type Conflict, type SetAside, type SettledQueue, settleQueue } from './queue.ts';
 import { type LeftOut, selectApproved } from './select.ts';
-import { type MergeTrees, stackUp, topOf } from './stack.ts';
+import { type MergeTrees, type QueuedPatch, stackUp, topOf } from './stack.ts';
 import { nameOf, type Target, targetOf } from './target.ts';
 import { TreeChecks } from './tree-checks.ts';
 
@@ -91,6 +91,7 @@ class Merge {
   readonly #options: MergeOptions;
   readonly #checks: TreeChecks | null;
   readonly #setAside: SetAside[] = [];
+  #seen: ReadonlyMap<AttemptId, QueuedPatch> = new Map();
   #identity: Promise<{ readonly author: Identity; readonly committer: Identity }> | null = null;
   #checker: Promise<Checker> | null = null;
   #tip: { readonly commit: ObjectId; readonly tree: ObjectId } | null = null;
@@ -129,6 +130,7 @@ class Merge {
   async #round(target: Target, merge: MergeTrees): Promise<MergeReport | null> {
     this.#tip = target.tip;
     const { patches, leftOut } = await selectApproved(this.#repository, this.#state, target.tip.commit);
+    this.#seen = new Map(patches.map((patch) => [patch.id, patch]));
     if (patches.length > 0) {
       this.#identity ??= userIdentity(this.#repository);
       await this.#identity;
@@ -162,7 +164,7 @@ class Merge {
       const task = record === null ? undefined : tasks.get(record.task);
       if (task === undefined) throw new Error(`the state lost the patch ${patch.id}`);
       const attempt = this.#state.attemptsOf(task.id).find((each) => each.id === patch.id) ?? null;
-      return { id: patch.id, tree, message: commitMessage(task, attempt) };
+      return { patch, tree, message: commitMessage(task, attempt) };
     });
     const people = await this.#identity;
     const end = await this.#whileLanding(() =>
@@ -195,6 +197,7 @@ class Merge {
 
   #noteSetAside(aside: readonly SetAside[]): void {
     for (const each of aside) {
+      if (!this.#isAsSeen(each.id)) continue;
       this.#setAside.push(each);
       this.#options.onProgress(`${each.id} ${each.reason}: set aside`);
       const [log] = each.evidence.flatMap((record) => record.log ?? []);
@@ -204,8 +207,15 @@ class Merge {
     }
   }
 
+  /** Somebody may have amended it, or put it on something else: then it is judged anew. */
+  #isAsSeen(id: AttemptId): boolean {
+    const [seen, now] = [this.#seen.get(id), this.#state.patch(id)];
+    return seen?.tree === now?.tree && seen?.baseTree === now?.baseTree;
+  }
+
   #noteConflicts(target: Target, conflicts: readonly Conflict[]): void {
     for (const conflict of conflicts) {
+      if (!this.#isAsSeen(conflict.id)) continue;
       const reason = conflictReason(conflict, nameOf(target));
       this.#state.setPatchState(conflict.id, ['approved'], 'conflict', { reason });
     }

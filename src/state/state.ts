@@ -477,11 +477,11 @@ export class State {
   }
 
   /**
-   * Writes down what is to land, before the branch moves. Null, and nothing is written, where one of the patches is in none
-   * of the states `from` any more. At most one process lands at a time (see src/merge/landing-lock.ts).
+   * Writes down what is to land, before the branch moves. Null, and nothing is written, where one of the patches is no longer
+   * approved, or another change than was `seen`. At most one process lands at a time (see src/merge/landing-lock.ts).
    */
-  beginMerge(merge: merges.NewMerge, from: readonly PatchState[]): merges.OpenMerge | null {
-    const seq = merges.beginMerge(this.#database, merge, from);
+  beginMerge(merge: merges.NewMerge, seen: readonly merges.SeenPatch[]): merges.OpenMerge | null {
+    const seq = merges.beginMerge(this.#database, merge, seen);
     return seq === null ? null : { ...merge, seq };
   }
 

@@ -100,7 +100,7 @@ describe('amendPatch', () => {
       workTree: null,
       commits: [{ patch: id, commit }],
     };
-    stack.state.beginMerge(merge, ['approved']);
+    stack.state.beginMerge(merge, [patch]);
     await expect(
       amendPatch(stack.repository, stack.state, patch, await stack.tree(patch.baseTree, { other: 'x' })),
     ).rejects.toMatchObject({ code: 'PATCH_CHANGED' });
