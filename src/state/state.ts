@@ -22,6 +22,7 @@ import * as attempts from './attempts.ts';
 import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
 import { directFoundations, foundationsOf } from './foundations.ts';
+import { type History, historySince, newestRun } from './history.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
 import * as patches from './patches.ts';
@@ -247,6 +248,11 @@ export class State {
     return runs.currentRun(this.#database);
   }
 
+  /** The one that began last, whether or not it ended. */
+  newestRun(): RunRecord | null {
+    return newestRun(this.#database);
+  }
+
   /** What all ended attempts of a run used; `usd` is null where no price was known. */
   usageOfRun(id: RunId): Usage {
     return runs.usageOfRun(this.#database, id);
@@ -416,5 +422,10 @@ export class State {
   /** In the order in which they happened. */
   eventsOf(task: TaskId): OrchestrateEvent[] {
     return timeline.eventsOf(this.#database, task);
+  }
+
+  /** What happened since then (ISO 8601, UTC); of the timeline the newest `mostEvents` lines that a report tells. */
+  historySince(since: string, mostEvents: number): History {
+    return historySince(this.#database, since, mostEvents);
   }
 }
