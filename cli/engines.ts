@@ -137,6 +137,13 @@ async function commandOf(
   return commandEngine({ name, command, env: { ofGateway: env.filter(isGatewayVariable), passed }, usage });
 }
 
+/** What a set-up outside of a run reaches, and no model; null: nothing at all. Errors as `thinkingOf`. */
+export async function setUpReachOf(context: Context, settings: Settings): Promise<GatewayOptions | null> {
+  const keys = await keysOf(context, await context.repository());
+  const alone: Settings = { ...settings, network: 'none', budget: { usd: null, tokens: null }, taskBudgetUsd: null };
+  return gatewayOf(context, { settings: alone, engine: { name: 'set-up', apis: [] }, keys, agents: [] });
+}
+
 /** Null where nothing is asked and nothing else may be reached: then there is no gateway at all. */
 async function gatewayOf(
   context: Context,
@@ -147,7 +154,7 @@ async function gatewayOf(
     agents,
   }: {
     readonly settings: Settings;
-    readonly engine: Engine;
+    readonly engine: Pick<Engine, 'name' | 'apis'>;
     readonly keys: Keys;
     readonly agents: readonly string[];
   },

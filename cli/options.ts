@@ -63,6 +63,41 @@ export interface PatchListOptions {
 export interface PatchShowOptions {
   readonly stat: boolean;
   readonly output: string | null;
+  /** A numbered list of hunks for each file. */
+  readonly hunks: boolean;
+  /** What a person left out of it. */
+  readonly rejected: boolean;
+}
+
+export interface PatchApproveOptions {
+  /** Files and hunks, as typed. */
+  readonly only: readonly string[];
+  readonly except: readonly string[];
+  readonly allPassing: boolean;
+}
+
+export interface PatchAmendOptions {
+  /** A path, or `-` for stdin. */
+  readonly file: string | null;
+  /** What the agent left. */
+  readonly original: boolean;
+}
+
+export interface MergeOptions {
+  /** As typed; null: the current branch. */
+  readonly into: string | null;
+  readonly dryRun: boolean;
+  /** Queue a task for each conflict. */
+  readonly resolve: boolean;
+  /** The flags that are settings, as typed; they have been checked. */
+  readonly settings: WrittenFlags;
+  readonly trust: boolean;
+}
+
+export interface PatchCheckOptions {
+  /** The flags that are settings, as typed; they have been checked. */
+  readonly settings: WrittenFlags;
+  readonly trust: boolean;
 }
 
 export interface PatchApplyOptions {
@@ -70,6 +105,12 @@ export interface PatchApplyOptions {
   readonly commit: boolean;
   readonly withDependencies: boolean;
   readonly unreviewed: boolean;
+}
+
+export interface RequestChangesOptions {
+  readonly message: string | null;
+  /** A path, or `-` for stdin. */
+  readonly file: string | null;
 }
 
 export interface NoteListOptions {

@@ -3,12 +3,13 @@
 import { type Command, Option } from 'commander';
 import { PATCH_STATES, type PatchState } from '../src/types.ts';
 import { type Act, examples } from './command-parts.ts';
+import { collect, type SettingFlags, settingFlags } from './setting-flags.ts';
 
 export function definePatchCommands(program: Command, act: Act): void {
   const patch = program
     .command('patch')
     .summary('look at results, decide, apply them')
-    .description('List, show, try, approve, reject and apply patches.')
+    .description('List, show, try, approve, amend, reject, have changed and apply patches.')
     .addHelpText(
       'after',
       examples([
@@ -33,13 +34,16 @@ export function definePatchCommands(program: Command, act: Act): void {
     .argument('<patch>', 'a patch or a task')
     .option('--stat', 'only the size of each file’s change')
     .option('--output <file>', 'write the exact patch to a file')
+    .option('--hunks', 'file by file with the numbers of the hunks, for `patch approve --only`')
+    .option('--rejected', 'what a person left out of it')
     .addHelpText(
       'after',
       examples(['patch show add-login', 'patch show add-login --stat', 'patch show add-login | git apply --check']),
     )
-    .action(async (id: string, flags: { readonly stat?: true; readonly output?: string }) => {
+    .action(async (id: string, flags: ShowFlags) => {
       const { showPatch } = await import('./commands/patch-show.ts');
-      await act((context) => showPatch(context, id, { stat: flags.stat ?? false, output: flags.output ?? null }));
+      const { stat = false, output = null, hunks = false, rejected = false } = flags;
+      await act((context) => showPatch(context, id, { stat, output, hunks, rejected }));
     });
   patch
     .command('checkout')
@@ -52,13 +56,68 @@ export function definePatchCommands(program: Command, act: Act): void {
       await act((context) => checkoutPatch(context, id, directory));
     });
   patch
-    .command('approve')
-    .description('Say yes to patches, so that they can be applied.')
+    .command('check')
+    .summary('run checks on patches now')
+    .description('Run checks on patches now, each in a clean container; 1 is the exit code where one fails.')
     .argument('<patch...>', 'patches or tasks')
-    .addHelpText('after', examples(['patch approve add-login']))
-    .action(async (ids: readonly string[]) => {
-      const { approvePatches } = await import('./commands/patch-decide.ts');
-      await act((context) => approvePatches(context, ids));
+    .option('--check <command>', 'instead of the configured ones (repeatable)', collect)
+    .option('--image <name>', 'the environment (default: our own agent image)')
+    .option('--dockerfile <file>', 'an image to build for it instead')
+    .option('--setup <command>', 'what the checks start from, as agents do')
+    .option('--setup-allow <host>', 'what --setup can reach, again for more (default: usual registries)', collect)
+    .option('--timeout <duration>', 'of each check (default: 1h)')
+    .option('--memory <size>', 'of each check (default: 4g)')
+    .option('--cpus <n>', 'of each check (default: 2)')
+    .option('--trust', "accept the repository's own orchestrate.yaml as it is now")
+    .addHelpText('after', examples(['patch check add-login', "patch check add-login --check 'npm test'"]))
+    .action(async (ids: readonly string[], { trust, ...flags }: SettingFlags & { readonly trust?: true }) => {
+      const settings = settingFlags(flags);
+      const { checkFlags } = await import('../src/config/load.ts');
+      checkFlags(settings);
+      const { checkPatches } = await import('./commands/patch-check.ts');
+      await act((context) => checkPatches(context, ids, { settings, trust: trust ?? false }));
+    });
+  patch
+    .command('approve')
+    .description(
+      'Say yes to patches, so that they can be applied. Of some files or hunks (`patch show --hunks` has their numbers) ' +
+        'the rest is left out of the patch, which has to be checked anew.',
+    )
+    .argument('[patch...]', 'patches or tasks')
+    .option('--only <path>', 'only this file, or these hunks of it: path:1,3-5 (repeatable)', collect, [])
+    .option('--except <path>', 'all but this file, or these hunks of it (repeatable)', collect, [])
+    .option('--all-passing', 'all pending ones that passed their checks and have nothing to be looked at')
+    .addHelpText(
+      'after',
+      examples([
+        'patch approve add-login',
+        'patch approve add-login --only src/login.ts --only README.md:1,3-5',
+        'patch approve add-login --except package.json',
+        'patch approve --all-passing',
+      ]),
+    )
+    .action(async (ids: readonly string[], flags: ApproveFlags) => {
+      const { approve } = await import('./commands/patch-approve.ts');
+      const { only, except, allPassing = false } = flags;
+      await act((context) => approve(context, ids, { only, except, allPassing }));
+    });
+  patch
+    .command('amend')
+    .description('Put another patch in the place of one. What stands on it is merged onto that, or made anew.')
+    .argument('<patch>', 'a patch or a task')
+    .option('--file <file>', 'the patch that it becomes, against the same base; - for standard input')
+    .option('--original', 'what the agent left, with all that was left out since')
+    .addHelpText(
+      'after',
+      examples([
+        'patch show add-login --output login.patch',
+        'patch amend add-login --file login.patch',
+        'patch amend add-login --original',
+      ]),
+    )
+    .action(async (id: string, flags: { readonly file?: string; readonly original?: true }) => {
+      const { amend } = await import('./commands/patch-amend.ts');
+      await act((context) => amend(context, id, { file: flags.file ?? null, original: flags.original ?? false }));
     });
   patch
     .command('reject')
@@ -69,6 +128,25 @@ export function definePatchCommands(program: Command, act: Act): void {
     .action(async (ids: readonly string[], flags: { readonly reason?: string }) => {
       const { rejectPatches } = await import('./commands/patch-decide.ts');
       await act((context) => rejectPatches(context, ids, flags.reason ?? null));
+    });
+  patch
+    .command('request-changes')
+    .description('Have a patch changed: its task is done once more, from the patch’s result, with what you say.')
+    .argument('<patch>', 'a patch or a task')
+    .option('-m, --message <text>', 'what is to be changed')
+    .option('--file <file>', 'read the message from a file, - for stdin')
+    .addHelpText(
+      'after',
+      examples([
+        'patch request-changes add-login --message "use the existing session helper"',
+        'patch request-changes add-login --file review.md',
+      ]),
+    )
+    .action(async (id: string, flags: { readonly message?: string; readonly file?: string }) => {
+      const { requestPatchChanges } = await import('./commands/patch-request-changes.ts');
+      await act((context) =>
+        requestPatchChanges(context, id, { message: flags.message ?? null, file: flags.file ?? null }),
+      );
     });
   patch
     .command('apply')
@@ -97,6 +175,19 @@ export function definePatchCommands(program: Command, act: Act): void {
         }),
       );
     });
+}
+
+interface ShowFlags {
+  readonly stat?: true;
+  readonly output?: string;
+  readonly hunks?: true;
+  readonly rejected?: true;
+}
+
+interface ApproveFlags {
+  readonly only: readonly string[];
+  readonly except: readonly string[];
+  readonly allPassing?: true;
 }
 
 interface ApplyFlags {

@@ -3,12 +3,14 @@
 import { revealLine, sanitise, sanitiseLine } from '../../src/sanitise.ts';
 import type { AttemptRecord, PatchRecord, TaskRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
+import { conflictLine } from '../conflicts.ts';
 import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import { liveRun } from '../live-run.ts';
+import { checkLinesWithOutput, verdictText } from '../render/checks.ts';
 import { eventLine } from '../render/event-line.ts';
-import { attemptJson, checkVerdict, taskJsonOf } from '../render/json.ts';
-import { age, clock, colourOfTask, coloursOf, cost, flagLines, sizeOf, tableOf } from '../render/text.ts';
+import { attemptJson, taskJsonOf } from '../render/json.ts';
+import { age, clock, colourOfTask, coloursOf, cost, flagLines, patchReason, sizeOf, tableOf } from '../render/text.ts';
 import { roleText } from '../role-of.ts';
 
 export async function task(context: Context, typed: string): Promise<number> {
@@ -37,6 +39,7 @@ export async function task(context: Context, typed: string): Promise<number> {
     ['cost', cost(json.usage)],
     ['denied', deniedText(attempts)],
     ['notes', notesText(state, attempts)],
+    ['conflicts', conflictsText(state, attempts)],
   ];
   const timeline = state
     .eventsOf(record.id)
@@ -52,6 +55,7 @@ export async function task(context: Context, typed: string): Promise<number> {
     section('Attempts', attempts.map(attemptLine).join('')),
     section('Timeline', timeline),
     section('Patch', patch === null ? '' : patchText(patch)),
+    section('Checks', patch === null ? '' : await checkLinesWithOutput(patch.checks, state.directory)),
     section(
       'Next',
       nextCommands(record, patch)
@@ -75,6 +79,13 @@ function deniedText(attempts: readonly AttemptRecord[]): string {
 function notesText(state: State, attempts: readonly AttemptRecord[]): string {
   const count = attempts.reduce((sum, { id }) => sum + state.countNotes(id), 0);
   return count === 0 ? '-' : `${count} (orchestrate note list --task ${attempts[0]?.task})`;
+}
+
+/** What the patch, or what its agent at work has so far, will not merge with. */
+function conflictsText(state: State, attempts: readonly AttemptRecord[]): string {
+  const own = new Set(attempts.map(({ id }) => id));
+  const found = state.conflicts().filter(({ left, right }) => own.has(left) || own.has(right));
+  return found.map(conflictLine).join('; ') || '-';
 }
 
 function section(title: string, body: string): string {
@@ -108,12 +119,13 @@ function attemptLine(attempt: AttemptRecord): string {
 }
 
 function patchText(patch: PatchRecord): string {
-  const reason = patch.reason === null ? '' : ` (${sanitiseLine(patch.reason)})`;
+  const reason = patch.reason === null ? '' : ` (${patchReason(patch)})`;
   const merged =
     patch.mergedAs === null
       ? ''
       : `  merged as ${patch.mergedAs.slice(0, 12)} into ${revealLine(patch.mergedInto ?? 'a detached HEAD')}\n`;
-  return `  ${patch.id}, ${patch.state}${reason}, ${sizeOf(patch.size)}, checks ${checkVerdict(patch)}\n${merged}${flagLines(patch.flags)}`;
+  const amended = patch.original === null ? '' : ', amended';
+  return `  ${patch.id}, ${patch.state}${reason}, ${sizeOf(patch.size)}, checks ${verdictText(patch)}${amended}\n${merged}${flagLines(patch.flags)}`;
 }
 
 /** What a person would most likely type next; empty where nothing is left to do. */

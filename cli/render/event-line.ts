@@ -2,6 +2,7 @@
 
 import type { OrchestrateEvent } from '../../src/events.ts';
 import { revealLine, sanitiseLine } from '../../src/sanitise.ts';
+import { changesReason } from '../../src/state/changes-reason.ts';
 import { age, count, sizeOf } from './text.ts';
 
 /** Null for events that are no news to a person (usage, output, tool calls). */
@@ -21,8 +22,14 @@ export function eventLine(event: OrchestrateEvent): string | null {
       return `${event.task}  ${endOf(event)} after ${age(event.durationMs)}${event.reason === null ? '' : `: ${revealLine(event.reason)}`}`;
     case 'patch.created':
       return `${event.task}  patch ${event.patch}: ${sizeOf(event)}${event.salvaged ? ', salvaged' : ''}${flagsOf(event.flags)}`;
+    case 'changes.requested':
+      return `${event.task}  of ${event.attempt}, ${revealLine(changesReason(event.message))}`;
     case 'check.ended':
-      return `${event.task}  check ${event.exitCode === 0 ? 'passed' : `failed (${event.exitCode})`}: ${revealLine(event.command)}`;
+      return `${event.task}  check ${event.exitCode === 0 ? `passed${event.flaky ? ' the second time (flaky)' : ''}` : `failed (${event.exitCode})`} after ${age(event.durationMs)}: ${revealLine(event.command)}`;
+    case 'patch.approved':
+      return `${event.task}  patch ${event.patch} approved by policy`;
+    case 'merge.ended':
+      return mergeOf(event);
     case 'egress.denied':
       return `${event.task}  refused to reach ${revealLine(event.host)}: ${sanitiseLine(event.reason)}`;
     case 'warning':
@@ -39,6 +46,15 @@ export function eventLine(event: OrchestrateEvent): string | null {
 function endOf(event: OrchestrateEvent & { readonly type: 'task.ended' }): string {
   const name = event.outcome === 'no-changes' ? 'succeeded without changes' : event.outcome;
   return event.status === 'queued' ? `${name}, queued again` : name;
+}
+
+function mergeOf(event: OrchestrateEvent & { readonly type: 'merge.ended' }): string {
+  const parts = [
+    ...(event.merged.length === 0 ? [] : [`merged into ${revealLine(event.target)}: ${event.merged.join(', ')}`]),
+    ...event.setAside.map(({ id, reason }) => `set aside: ${id} (${revealLine(reason)})`),
+    ...event.conflicts.map(({ id, with: other }) => `in conflict: ${id} with ${revealLine(other)}`),
+  ];
+  return parts.join('; ');
 }
 
 function numberOf(attempt: string): string {

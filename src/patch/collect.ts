@@ -8,9 +8,8 @@ import type { Repository } from '../git/repository.ts';
 import type { Collection } from '../sandbox/sandbox.ts';
 import type { AttemptEnd } from '../state/records.ts';
 import type { StartTree } from '../tasks/start-tree.ts';
-import type { AttemptId, Flag, ObjectId, TaskId } from '../types.ts';
+import type { AttemptId, ObjectId, TaskId } from '../types.ts';
 import { inspectPatch } from './self-check.ts';
-import { storedElsewhere } from './stored-elsewhere.ts';
 
 export type CollectedPatch = NonNullable<AttemptEnd['patch']>;
 
@@ -56,17 +55,18 @@ export async function collectPatch(
   return { patch: await patchOf(repository, origin, { tree: kept.tree, commit, flags: collection.flags }), tooLarge };
 }
 
-/** Keeps what an agent has so far as `refs/orchestrate/<task>/<n>/wip`; false when that is nothing. */
+/** Keeps what an agent has so far as `refs/orchestrate/<task>/<n>/wip`; its tree, null when that is nothing. */
 export async function keepSnapshot(
   repository: Repository,
   collection: Collection,
   origin: PatchOrigin,
-): Promise<boolean> {
+): Promise<ObjectId | null> {
   const kept = await keep(repository, collection, origin);
-  if (kept === null) return false;
+  if (kept === null) return null;
   const name = wipRef(origin.attempt);
   const from = await readRef(repository, name);
-  return moveRef(repository, name, { from, to: kept.commit, message: 'orchestrate: snapshot' });
+  const moved = await moveRef(repository, name, { from, to: kept.commit, message: 'orchestrate: snapshot' });
+  return moved ? kept.tree : null;
 }
 
 /** The patch of an attempt whose sandbox is gone, from what was kept of it last; null where that is nothing. */
@@ -104,10 +104,7 @@ async function patchOf(
   kept: KeptTree & Pick<CollectedPatch, 'flags'>,
 ): Promise<CollectedPatch> {
   const { attempt, task, start } = origin;
-  const [{ size, flags: suspicious }, elsewhere] = await Promise.all([
-    inspectPatch(repository, start.base.tree, kept.tree),
-    storedElsewhere(repository, start.base.tree, kept.tree),
-  ]);
+  const { size, flags } = await inspectPatch(repository, start.base.tree, kept.tree, kept.flags);
   return {
     id: attempt,
     task,
@@ -117,12 +114,7 @@ async function patchOf(
     tree: kept.tree,
     commit: kept.commit,
     size,
-    flags: withoutTwins([...kept.flags, ...suspicious, ...elsewhere]),
+    flags,
     reason: null,
   };
-}
-
-/** Two looks at a patch may find the same. */
-function withoutTwins(flags: readonly Flag[]): Flag[] {
-  return [...new Map(flags.map((flag) => [`${flag.code}\0${flag.path}`, flag])).values()];
 }

@@ -23,6 +23,8 @@ export interface BaseTree {
 
 /** What runs in a sandbox and with which bounds. */
 export interface SandboxSpec {
+  /** Of a check: found again and swept as such; `attempt` and `task` stand for those that there are not. Not given: an agent's. */
+  readonly kind?: 'check';
   readonly attempt: AttemptId;
   readonly task: TaskId;
   /** Deterministic, so that a creation whose reply was lost is found again. */

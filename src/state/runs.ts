@@ -1,7 +1,8 @@
 /** Queries and changes of runs, and the fence that keeps an older run's late results out. */
 
-import type { RunId, Usage } from '../types.ts';
+import type { AttemptId, ObjectId, RunId, Usage } from '../types.ts';
 import type { Database } from './database.ts';
+import { letGoForReviews } from './queue.ts';
 import type { RunRecord } from './records.ts';
 import { closeRequests } from './requests.ts';
 import type { runs } from './schema.ts';
@@ -18,6 +19,7 @@ export function beginRun(database: Database, run: NewRun): RunRecord {
     database.run('UPDATE runs SET endedAt = ? WHERE endedAt IS NULL', startedAt);
     // Asked before this run began, it was not asked of this run.
     closeRequests(database);
+    letGoForReviews(database);
     const record: RunRecord = { ...run, fence: newestFence(database) + 1, startedAt, endedAt: null };
     database.insert('runs', { ...record });
     return record;
@@ -25,11 +27,19 @@ export function beginRun(database: Database, run: NewRun): RunRecord {
 }
 
 export function endRun(database: Database, id: RunId): void {
-  database.run('UPDATE runs SET endedAt = ? WHERE id = ? AND endedAt IS NULL', new Date().toISOString(), id);
+  database.transaction(() => {
+    letGoForReviews(database);
+    database.run('UPDATE runs SET endedAt = ? WHERE id = ? AND endedAt IS NULL', new Date().toISOString(), id);
+  });
 }
 
 export function currentRun(database: Database): RunRecord | null {
   return database.get<RunRow>('SELECT * FROM runs WHERE endedAt IS NULL ORDER BY fence DESC LIMIT 1');
+}
+
+export function baseOfAttempt(database: Database, attempt: AttemptId): ObjectId | null {
+  const sql = 'SELECT base FROM runs JOIN attempts ON run = runs.id WHERE attempts.id = ?';
+  return database.get<Pick<RunRow, 'base'>>(sql, attempt)?.base ?? null;
 }
 
 export function usageOfRun(database: Database, id: RunId): Usage {

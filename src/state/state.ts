@@ -19,17 +19,24 @@ import type {
   Usage,
 } from '../types.ts';
 import * as attempts from './attempts.ts';
+import { changeRequests, requestChanges } from './change-requests.ts';
+import { addChecks, approveChecked } from './checks.ts';
 import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
-import { directFoundations, foundationsOf } from './foundations.ts';
+import * as forecasts from './forecasts.ts';
+import { attemptsOn, type ChangedFoundation, directFoundations, foundationsOf, outdatedBy } from './foundations.ts';
 import { type History, historySince, newestRun } from './history.ts';
+import * as merges from './merges.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
 import * as patches from './patches.ts';
 import * as plans from './plans.ts';
+import { isHeldForReviews } from './queue.ts';
 import type {
   AttemptEnd,
   AttemptRecord,
+  ChangeRequest,
+  CheckRecord,
   NewNote,
   NewTask,
   NoteRecord,
@@ -43,7 +50,9 @@ import type {
   TaskSummary,
 } from './records.ts';
 import { addRequest, type Request, takeRequests } from './requests.ts';
+import { resolutionsOf, resolvedBy } from './resolutions.ts';
 import { resolvePatch, resolveTask, unknownTask } from './resolve.ts';
+import * as restacking from './restacking.ts';
 import * as runs from './runs.ts';
 import * as tasks from './tasks.ts';
 import * as timeline from './timeline.ts';
@@ -163,8 +172,9 @@ export class State {
 
   /**
    * Wants a task that ended (or was set aside) once more: `queued`, or `blocked` while something that it depends on has
-   * not succeeded; what depends on it waits again. `from`: the task's patch that the next attempt goes on with.
-   * A task that is queued already only has `from` set. False when the task has not ended, or `from` is no patch of it.
+   * not succeeded; what depends on it waits again. `from`: the task's patch that the next attempt goes on with; null:
+   * the one of which changes were requested that are not made yet, or whose conflict it resolves, else it starts afresh.
+   * A task that waits already only has `from` set. False when the task has not ended, or `from` is no patch of it.
    */
   retryTask(id: TaskId, how: { readonly from: AttemptId | null }): boolean {
     return tasks.retryTask(this.#database, id, how.from);
@@ -371,9 +381,151 @@ export class State {
     return patches.setPatchState(this.#database, id, { from, to }, more);
   }
 
+  /** Checks were done for a patch. Those of another tree than its own are only kept. */
+  addChecks(patch: AttemptId, records: readonly CheckRecord[]): void {
+    addChecks(this.#database, patch, records);
+  }
+
+  /** Approves a pending patch by policy. False when it is not pending any more, or has another tree by now. */
+  approveChecked(id: AttemptId, tree: ObjectId): boolean {
+    return approveChecked(this.#database, id, tree);
+  }
+
+  /** The patches that wait for a person, each with its present tree. Cheap enough to be called every second. */
+  pendingTrees(): Pick<PatchRecord, 'id' | 'task' | 'tree'>[] {
+    return patches.pendingTrees(this.#database);
+  }
+
+  /** Whether a queued task (of `only`, where that is given) was passed over because too many patches are pending. */
+  isHeldForReviews(only?: readonly TaskId[]): boolean {
+    return isHeldForReviews(this.#database, only);
+  }
+
+  /** Attempts that stand on a patch (and on those that do), and have a patch or are under way. */
+  standingOn(patch: AttemptId): AttemptId[] {
+    return attemptsOn(this.#database, patch);
+  }
+
+  /** The commit of the base of the run that claimed the attempt. */
+  runBaseOf(attempt: AttemptId): ObjectId | null {
+    return runs.baseOfAttempt(this.#database, attempt);
+  }
+
+  /**
+   * A patch is another tree from now on, in the state that `to` names; what the agent left stays known as its original.
+   * What stands on it is stale and has to be restacked. False when it is not as it was seen, or the machine has no such way.
+   */
+  amendPatch(seen: PatchRecord, to: restacking.Amendment): boolean {
+    return restacking.amendPatch(this.#database, seen, to);
+  }
+
+  /**
+   * What stood on results of a task that were rejected, sent back or stale stands on its newest usable one from now on,
+   * where that is newer, and has to be restacked. Gives the newest usable one; null: there is none.
+   */
+  replaceFoundations(task: TaskId): AttemptId | null {
+    return restacking.replaceFoundations(this.#database, task);
+  }
+
+  /** What below a patch, or an attempt under way, changed since it was merged from it; null: nothing did. */
+  outdatedBy(attempt: AttemptId): ChangedFoundation | null {
+    return outdatedBy(this.#database, attempt);
+  }
+
+  /** Whether it is stale, the newest result of its task, and nothing that it stands on is rejected or stale itself. */
+  isRestackable(patch: AttemptId): boolean {
+    return restacking.isRestackable(this.#database, patch);
+  }
+
+  /**
+   * A stale patch stands on another base from now on and is pending. False when it is not as it was seen (`on`: as
+   * `outdatedBy` said), or no longer restackable.
+   */
+  restackPatch(seen: PatchRecord, on: ChangedFoundation | null, to: restacking.Restacking): boolean {
+    return restacking.restackPatch(this.#database, seen, on, to);
+  }
+
+  /** A stale patch cannot be restacked: its task is queued again where it had succeeded. False as for `restackPatch`. */
+  redoStale(seen: PatchRecord, on: ChangedFoundation | null, reason: string): boolean {
+    return restacking.redoStale(this.#database, seen, on, reason);
+  }
+
+  /**
+   * A person wants a patch changed: it is `changes-requested` with the message as its reason, and its task is queued as by
+   * `retryTask`, to go on with it. Asked again, the message takes the place of the one before. False, and nothing is
+   * changed, when the patch's state does not allow it or its task is at work or set aside.
+   */
+  requestChanges(id: AttemptId, message: string): boolean {
+    return requestChanges(this.#database, id, message);
+  }
+
+  /** What was asked to be changed of a patch, and of the earlier ones of its task, in the order of attempts. */
+  changeRequests(patch: AttemptId): ChangeRequest[] {
+    return changeRequests(this.#database, patch);
+  }
+
+  /** The patch whose conflict a task resolves: merged as soon as a patch of that task is. Null: it is an ordinary task. */
+  resolvedBy(task: TaskId): AttemptId | null {
+    return resolvedBy(this.#database, task);
+  }
+
+  /** The tasks that are to resolve the conflict of a patch, in the order of adding. */
+  resolutionsOf(patch: AttemptId): TaskId[] {
+    return resolutionsOf(this.#database, patch);
+  }
+
   /** A merged patch was taken back by hand and merged anew. False when it is not merged. */
   mergedAgain(id: AttemptId, merge: patches.PatchMerge): boolean {
     return patches.mergedAgain(this.#database, id, merge);
+  }
+
+  /**
+   * Writes down what is to land, before the branch moves. Null, and nothing is written, where one of the patches is in none
+   * of the states `from` any more. At most one process lands at a time (see src/merge/landing-lock.ts).
+   */
+  beginMerge(merge: merges.NewMerge, from: readonly PatchState[]): merges.OpenMerge | null {
+    const seq = merges.beginMerge(this.#database, merge, from);
+    return seq === null ? null : { ...merge, seq };
+  }
+
+  /** Their ids, sorted. Cheap enough to be asked every second. */
+  approvedPatches(): AttemptId[] {
+    return merges.approvedPatches(this.#database);
+  }
+
+  /** Merges without an end: under way, or cut off. */
+  openMerges(): merges.OpenMerge[] {
+    return merges.openMerges(this.#database);
+  }
+
+  /** The merge is over; where it landed its patches are merged, all at once. */
+  endMerge(merge: merges.OpenMerge, landed: boolean): void {
+    merges.endMerge(this.#database, merge, landed);
+  }
+
+  /** Of each task the newest patch that may still be merged; at most so many, newest first. */
+  mergeableResults(most: number): forecasts.Result[] {
+    return forecasts.mergeableResults(this.#database, most);
+  }
+
+  /** `treesOf` results when they were looked at beside all others, by id. */
+  lookedAt(): ReadonlyMap<AttemptId, string> {
+    return forecasts.lookedAt(this.#database);
+  }
+
+  /** Says which results conflict; all that was said of those that were looked at counts no more. */
+  addForecast(forecast: forecasts.Forecast): void {
+    forecasts.addForecast(this.#database, forecast);
+  }
+
+  /** These have to be looked at again, once they are to be. */
+  forgetForecast(ids: readonly AttemptId[]): void {
+    forecasts.forget(this.#database, ids);
+  }
+
+  /** Between patches that may still be merged, and snapshots of attempts under way. Cheap: nothing is merged. */
+  conflicts(): forecasts.Conflict[] {
+    return forecasts.conflicts(this.#database);
   }
 
   /** Null where a note of that source is there already. */

@@ -1,6 +1,7 @@
 /** One attempt from start to end: sandbox, agent, patch, record. Whatever happens, its end is written down. */
 
 import { mkdir } from 'node:fs/promises';
+import type { EarlierWork } from '../engine/earlier.ts';
 import type { Access, AgentEvent, AgentSession, Assignment, Engine, EngineVerdict } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
@@ -10,9 +11,10 @@ import { keepSnapshot, salvageSnapshot } from '../patch/collect.ts';
 import type { Role } from '../roles/role.ts';
 import type { RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
-import type { Limits, Usage } from '../types.ts';
+import type { Limits, ObjectId, Usage } from '../types.ts';
 import { conclude, end } from './conclude.ts';
 import type { DiskWatch } from './disk-watch.ts';
+import { earlierAttempt } from './earlier.ts';
 import type { RunGateway } from './gateway.ts';
 import { IdleWatch } from './idle.ts';
 import type { KnownAtStart, NoteExchange } from './note-exchange.ts';
@@ -55,9 +57,13 @@ export interface AttemptContext {
   /** Starts happen in the order of the queue: waits for this attempt's turn, and lets the next one go. */
   readonly turn: StartTurn;
   emit(event: EventBody): void;
+  /** What it goes on with; undefined: it starts afresh. */
+  earlier(): Promise<EarlierWork | undefined>;
   onStarted(base: StartTree): void;
   onCollecting(): void;
   onUsage(usage: Usage): void;
+  /** What the agent has so far was kept. */
+  onSnapshot(trees: { readonly baseTree: ObjectId; readonly tree: ObjectId }): void;
   /** Its task is held still for this reason, or goes on (null). */
   onPaused(reason: string | null): void;
 }
@@ -185,6 +191,7 @@ interface Agent extends AsyncDisposable {
   readonly access: Access | null;
   readonly ties: Ties;
   readonly known: KnownAtStart;
+  readonly earlier: EarlierWork | undefined;
   /** Shuts it out of the gateway; what the gateway counted, null where there is none. */
   release(): Promise<AttemptTotals | null>;
 }
@@ -210,7 +217,9 @@ async function admitAgent(context: AttemptContext, { task, attempt, specialist }
   const ties = new Ties({ attempt, ...context });
   const { id, agent: role, title, description } = task;
   const known = context.notes.knownTo(attempt.id);
-  const assignment = { task: id, attempt: attempt.n, role, specialist, title, description, notes: known.prompt };
+  const earlier = await context.earlier();
+  const said = { title, description, notes: known.prompt, earlier };
+  const assignment = { task: id, attempt: attempt.n, role, specialist, ...said };
   const access = gateway === null ? null : await gateway.admit(attempt.id, ties);
   let released: Promise<AttemptTotals | null> | null = null;
   const release = () => {
@@ -220,7 +229,7 @@ async function admitAgent(context: AttemptContext, { task, attempt, specialist }
   const shutOut = async (): Promise<void> => void (await release().catch(() => {}));
   try {
     const session = engine.begin(assignment, access);
-    return { session, access, ties, known, release, [Symbol.asyncDispose]: shutOut };
+    return { session, access, ties, known, earlier, release, [Symbol.asyncDispose]: shutOut };
   } catch (error) {
     await shutOut();
     throw error;
@@ -325,6 +334,10 @@ async function drive(
       toolbox: gateway.toolboxOf(attempt.id, signal),
       fetch: gateway.fetchAs(attempt.id),
       folder,
+      earlierFolder:
+        agent.earlier === undefined
+          ? null
+          : conversationFolder(repository.stateDir, earlierAttempt(attempt.task, agent.earlier)),
       signal,
       emit: (event) => {
         write(event);
@@ -348,9 +361,10 @@ function takeSnapshots(context: AttemptContext, started: StartedAttempt, idle: I
     current = current.then(async () => {
       const goOn = idle.hold();
       try {
-        await running.snapshot((collection) =>
+        const tree = await running.snapshot((collection) =>
           keepSnapshot(context.repository, collection, { attempt: attempt.id, task: attempt.task, start }),
         );
+        if (tree !== null) context.onSnapshot({ baseTree: start.base.tree, tree });
       } catch (error) {
         if (over) return;
         const why = error instanceof Error ? error.message : String(error);

@@ -6,7 +6,12 @@ import type { EventBody, EventBus } from '../events.ts';
 import type { Base } from '../git/base.ts';
 import { nameSome } from '../git/bytes.ts';
 import type { Repository } from '../git/repository.ts';
+import { AutoMerge } from '../merge/auto-merge.ts';
 import { summaryOf } from '../notes/summary.ts';
+import type { Checker } from '../review/checker.ts';
+import { createChecker } from '../review/checks.ts';
+import type { ReviewPolicy } from '../review/policy.ts';
+import { type Restacked, restackAbove, restackStale } from '../review/restack.ts';
 import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
@@ -23,9 +28,12 @@ import {
 } from './attempt.ts';
 import { Control } from './control.ts';
 import { DiskWatch } from './disk-watch.ts';
+import { earlierWork } from './earlier.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { NoteExchange } from './note-exchange.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
+import { Reviews } from './reviews.ts';
+import { RunForecast } from './run-forecast.ts';
 import { workQueue } from './scheduler.ts';
 import { RunSetUp, type WantedSetUp } from './set-up.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './start-line.ts';
@@ -46,6 +54,8 @@ export interface RunOptions {
   readonly bounds: AttemptBounds;
   /** What is done once before the first agent; not given: nothing. */
   readonly setUp?: WantedSetUp | null;
+  /** What becomes of patches meanwhile; not given: they wait. */
+  readonly reviews?: WantedReviews | undefined;
   /** What agents start from; undefined: HEAD. */
   readonly baseRef?: string | undefined;
   readonly includeDirty: boolean;
@@ -56,6 +66,15 @@ export interface RunOptions {
   /** Aborted: agents are stopped, their work is salvaged, the run ends. */
   readonly signal: AbortSignal;
   readonly pid: number;
+}
+
+export interface WantedReviews extends ReviewPolicy {
+  /** Nothing is started while so many patches are pending; null: they may pile up. */
+  readonly maxPending: number | null;
+  /** A branch that nobody has checked out, into which what is approved is merged; not given: none. */
+  readonly autoMerge?: string | null;
+  /** Deterministic name of a check's container; `id` is its alone within the run. */
+  containerName(run: RunId, id: string): string;
 }
 
 /** What the runs of a repository have in common. */
@@ -74,6 +93,8 @@ export interface RunSummary {
   readonly succeeded: number;
   readonly failed: number;
   readonly blocked: number;
+  /** Patches with a check that failed. */
+  readonly redPatches: number;
   /** Why the run ended before its queue did: a budget or a deadline; null: it did not, or somebody stopped it. */
   readonly limit: string | null;
 }
@@ -98,6 +119,11 @@ const NOT_STARTED: Omit<AttemptEnd, 'reason'> = {
   patch: null,
 };
 
+const NO_REVIEWS: WantedReviews = {
+  ...{ checks: [], autoApprove: 'never', maxPending: null },
+  containerName: (run, id) => `${id}-${run}`,
+};
+
 interface Performed {
   readonly ended: EndedAttempt;
   readonly conflict: string | null;
@@ -113,15 +139,21 @@ export class Run {
   readonly #control: Control;
   readonly #disk: DiskWatch;
   readonly #notes: NoteExchange;
+  readonly #forecast: RunForecast;
   /** Sandboxes on their way out. */
   readonly #leaving = new Set<Promise<void>>();
   readonly #setUp: RunSetUp | null;
+  readonly #reviews: Reviews;
+  readonly #autoMerge: AutoMerge | null;
+  /** It was said that the run waits for people. */
+  #saidHeld = false;
 
   constructor(the: RunParts) {
     this.#the = the;
     this.#control = new Control(the.parts.state, the.options.signal);
     this.#disk = new DiskWatch(() => the.host.diskUse());
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
+    this.#forecast = new RunForecast({ ...the.parts, ...the.options, emit: (event) => this.#emit(event) });
     the.gateway?.listen({
       onRunBudget: (reason) => {
         this.#limit = reason;
@@ -144,14 +176,58 @@ export class Run {
         onProgress: (line) => parts.onProgress(line),
         onWarning: (message) => this.#emit({ type: 'warning', message }),
       });
+    const checker = this.#checkerOf(the);
+    this.#autoMerge = this.#autoMergeOf(the, checker);
+    this.#reviews = this.#reviewsOf(the, checker);
+  }
+
+  #checkerOf({ options, parts, host, run }: RunParts): Checker {
+    const { state } = parts;
+    const { containerName }: WantedReviews = options.reviews ?? NO_REVIEWS;
+    const { limits, timeoutMs } = options.bounds;
+    return createChecker({
+      ...{ host, limits, timeoutMs, disk: this.#disk, stateDir: state.directory, run: run.id },
+      containerName: (id) => containerName(run.id, id),
+    });
+  }
+
+  #autoMergeOf({ options, parts }: RunParts, checker: Checker): AutoMerge | null {
+    const { checks: commands, autoMerge: branch }: WantedReviews = options.reviews ?? NO_REVIEWS;
+    if (branch === undefined || branch === null) return null;
+    const { repository, state } = parts;
+    return new AutoMerge({
+      ...{ repository, state, branch, commands, checker, signal: this.#control.stopNow },
+      emit: (event) => this.#emit(event),
+    });
+  }
+
+  #reviewsOf({ options, parts }: RunParts, checker: Checker): Reviews {
+    const { state } = parts;
+    const { checks, autoApprove }: WantedReviews = options.reviews ?? NO_REVIEWS;
+    return new Reviews({
+      ...{ state, checker, policy: { checks, autoApprove }, signal: this.#control.stopNow },
+      onApproved: () => this.#autoMerge?.poke(),
+      emit: (event) => this.#emit(event),
+      isSetUpFor: async (tree) => (await this.#setUp?.isOf(tree)) !== false,
+      only: options.only,
+    });
   }
 
   get tally(): Omit<RunSummary, 'run'> {
     const { parts, options } = this.#the;
-    return { ...this.#tally, blocked: parts.state.counts(options.only).blocked, limit: this.#limit };
+    const { blocked } = parts.state.counts(options.only);
+    return { ...this.#tally, blocked, redPatches: this.#reviews.red, limit: this.#limit };
   }
 
   async work(): Promise<RunSummary> {
+    try {
+      return await this.#workQueue();
+    } finally {
+      await this.#forecast.end();
+    }
+  }
+
+  async #workQueue(): Promise<RunSummary> {
     const { parts, options, run, base, host } = this.#the;
     const counts = parts.state.counts(options.only);
     this.#emit({
@@ -169,6 +245,7 @@ export class Run {
     // Laid out while the first tasks are being claimed; they wait for the same work.
     host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
     using control = this.#control;
+    await this.#restack(restackStale);
     const adopted = await this.#adopt();
     try {
       await this.#setUp?.make();
@@ -177,6 +254,7 @@ export class Run {
       await Promise.all(adopted.map((resume) => resume()));
       throw error;
     }
+    if (!control.stopStarting.aborted) this.#reviews.open();
     await workQueue({
       state: parts.state,
       run,
@@ -191,9 +269,25 @@ export class Run {
       diskBytes: options.bounds.limits.diskBytes,
       container: parts.containerName,
       attempt: (task, attempt) => this.#attempt(task, attempt),
-    }).finally(() => Promise.all(this.#leaving));
+      maxPendingReviews: options.reviews?.maxPending,
+      isBusy: () => this.#reviews.isBusy,
+      onHeld: () => this.#held(),
+    })
+      .catch((fault) => {
+        this.#reviews.cancel();
+        throw fault;
+      })
+      .finally(() => Promise.all([...this.#leaving, this.#reviews.done()]))
+      .finally(() => this.#autoMerge?.end());
     if (this.#unusable !== null) throw this.#unusable;
     return { run: run.id, ...this.tally };
+  }
+
+  #held(): void {
+    if (this.#saidHeld) return;
+    this.#saidHeld = true;
+    const message = 'nothing goes on before patches are decided on: orchestrate review (in another terminal)';
+    this.#emit({ type: 'warning', message });
   }
 
   /** Takes over what an earlier run left: what can go on does, what is gone waits again. */
@@ -248,6 +342,7 @@ export class Run {
   async #attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void> {
     const { parts, run } = this.#the;
     const began = performance.now();
+    this.#saidHeld = false;
     const turn = this.#line.turn();
     // Before anything is awaited: whoever wants it ended asks once.
     const context = this.#contextOf(attempt, turn);
@@ -266,7 +361,10 @@ export class Run {
     if (!parts.state.endAttempt(attempt.id, run.fence, { ...end, note })) {
       throw new OrchestrateError('failure', 'FENCED', `another coordinator has taken over ${attempt.id}`);
     }
+    this.#forecast.attemptEnded(attempt.id, end.patch !== null);
+    if (end.patch !== null) await this.#restack((repository, state) => restackAbove(repository, state, attempt.id));
     if (silent) return;
+    if (end.patch !== null) this.#reviews.look();
     if (end.taskState === 'succeeded') this.#tally.succeeded += 1;
     else if (end.taskState === 'failed') this.#tally.failed += 1;
     this.#emit({
@@ -285,6 +383,19 @@ export class Run {
       .finally(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);
     if (this.#leaving.size > this.#the.options.maxAgents) await Promise.race(this.#leaving);
+  }
+
+  /** What stands on results that are others now follows them. */
+  async #restack(act: (repository: Repository, state: State) => Promise<readonly Restacked[]>): Promise<void> {
+    const { repository, state } = this.#the.parts;
+    try {
+      for (const { patch, reason } of await act(repository, state)) {
+        this.#emit({ type: 'warning', message: `${patch}: ${reason}` });
+      }
+    } catch (error) {
+      if (!(error instanceof OrchestrateError)) throw error;
+      this.#emit({ type: 'warning', message: `what is stale was not restacked: ${error.message}` });
+    }
   }
 
   /** The attempt's end, and why its task cannot start where the results it builds on do not merge. */
@@ -327,9 +438,11 @@ export class Run {
       repository,
       turn,
       emit: (event) => this.#emit(event),
+      earlier: () => earlierWork(state, attempt.task),
       onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
       onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
       onUsage: (usage) => void state.attemptUsage(attempt.id, run.fence, usage),
+      onSnapshot: (trees) => this.#forecast.snapshotKept({ id: attempt.id, task: attempt.task, ...trees }),
       onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
     };
   }

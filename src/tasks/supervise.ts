@@ -24,6 +24,8 @@ export interface Supervision {
   readonly diskBytes: number;
   readonly disk: DiskWatch;
   readonly signal: AbortSignal;
+  /** Nothing of it is wanted once it is to end: it is killed at once. */
+  readonly isDisposable?: true;
   /** Null: the gateway has no say. */
   readonly ties: Ties | null;
 }
@@ -39,7 +41,7 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
   const stop = (because: Stopped): void => {
     stopped ??= because;
     // Whoever fills the disk gets no time to go on.
-    const ending = because.why === 'disk' ? running.kill() : running.stop();
+    const ending = because.why === 'disk' || bounds.isDisposable ? running.kill() : running.stop();
     ending.catch(() => {
       // The engine is in trouble: waiting for the end reports it.
     });

@@ -172,6 +172,12 @@ export class SandboxBench implements AsyncDisposable {
     return this.#parts.host;
   }
 
+  /** What is committed. */
+  get base(): Pick<BaseTree, 'tree' | 'commit'> {
+    const { tree, commit } = this.#parts;
+    return { tree, commit };
+  }
+
   /** Sets up, whatever was before; sandboxes that start afterwards start from what it made. */
   async setUp(command: string, egress: SetUpEgress | null = null): Promise<SetUpEnd> {
     const { host, tree, commit } = this.#parts;

@@ -28,7 +28,7 @@ import { ImageFitting } from './fitting.ts';
 import { type GatewayLink, removeGateway, startGateway } from './gateway-link.ts';
 import { BUILT_IMAGES, ensureImages, type RunImages } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
-import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL } from './names.ts';
+import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL, RUN_LABEL } from './names.ts';
 import { dropOldVersions } from './old-versions.ts';
 import { requirePrograms } from './programs.ts';
 import { canLimitRoots } from './root-quota.ts';
@@ -197,7 +197,7 @@ class DockerHost implements SandboxHost {
     const { docker, installation, objectFormat, keep } = options;
     this.#setUps = new SetUps({
       ...{ docker, installation, objectFormat, image: agent, keeper: prepared.client },
-      mayRemove: keep.length === 0,
+      mayRemove: keep.length === 0 && options.isGuest !== true,
       place: (spec) => this.#place(spec),
     });
   }
@@ -388,15 +388,18 @@ class DockerHost implements SandboxHost {
   async #rootSizes(): Promise<Map<AttemptId, number>> {
     const sizes = new Map<AttemptId, number>();
     if (!this.#hasWritableRoots) return sizes;
-    const { docker, installation } = this.#options;
-    const filters = { label: [`${LABEL}=${installation}`, `${KIND_LABEL}=agent`] };
+    const { docker, installation, run } = this.#options;
+    const filters = { label: [`${LABEL}=${installation}`] };
     // The typings lack the answer's field.
     const containers: { Labels: Record<string, string>; SizeRw?: number }[] = await docker.listContainers({
       size: true,
       filters,
     });
     for (const { Labels: found, SizeRw: size } of containers) {
-      sizes.set((found[ATTEMPT_LABEL] ?? '') as AttemptId, size ?? 0);
+      const kind = found[KIND_LABEL];
+      // Agents may be another run's that were taken over; what is a check's name here may be another's elsewhere.
+      if (kind === 'agent' || (kind === 'check' && found[RUN_LABEL] === run))
+        sizes.set((found[ATTEMPT_LABEL] ?? '') as AttemptId, size ?? 0);
     }
     return sizes;
   }
@@ -419,6 +422,8 @@ class DockerHost implements SandboxHost {
     if (isGuest !== true) await trimStore(this.#keeper, [...this.#used], storeLimits).catch(warn);
     await this.#keeper[Symbol.asyncDispose]().catch(() => {});
     await this.#prepared.keeper.remove();
+    // Its layers go with a guest's store, and without them nobody can use the image.
+    if (isGuest === true) await this.#setUps.removeImages();
     await leaveStore(docker, this.#options);
     await removeGateway(docker, installation, this.#guest);
     if (isGuest === true) return;

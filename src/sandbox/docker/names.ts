@@ -46,6 +46,11 @@ export function gatewayName(installation: string, guest: string | null): string 
   return guest === null ? name : `${name}-${guest.toLowerCase()}`;
 }
 
+/** Of a run's check, whose `id` is its alone within the run (or the guest) that does it; no agent's name ends like this. */
+export function checkName(installation: string, run: string, id: string): string {
+  return `orchestrate-${installation}-${id}-${run.toLowerCase()}`;
+}
+
 /** Deterministic, so that a creation whose reply was lost is met again as a name conflict. */
 export function agentName(installation: string, task: string, n: number): string {
   return `orchestrate-${installation}-${task}.${n}`;

@@ -34,7 +34,7 @@ export interface SetUpPlace {
   readonly objectFormat: 'sha1' | 'sha256';
   /** The image that it is made from. */
   readonly image: AgentImage;
-  /** Attempts of an earlier run may still stand on what it set up. */
+  /** False where somebody may still stand on what was set up before: attempts of an earlier run, those of a run beside a guest. */
   readonly mayRemove: boolean;
   /** Lays out workspace and home. */
   place(spec: SandboxSpec): Promise<AgentPlacement>;
@@ -43,6 +43,7 @@ export interface SetUpPlace {
 export class SetUps {
   readonly #at: SetUpPlace;
   #inUse: SetUpInUse | null = null;
+  readonly #made: string[] = [];
   #underWay: { readonly attempt: AttemptId; readonly container: Container } | null = null;
 
   constructor(at: SetUpPlace) {
@@ -138,6 +139,7 @@ export class SetUps {
       const request = { attempt, tree: spec.tree, objectFormat, id, key, image: committed };
       const { count, changed } = await keeper.keepSetUp(request);
       this.#inUse = { id, image };
+      this.#made.push(committed);
       return { restored: { count, paths: changed } };
     } catch (cause) {
       if (committed !== null)
@@ -146,6 +148,17 @@ export class SetUps {
           .remove()
           .catch(() => {});
       throw engineFailure('what the set-up made could not be kept', cause);
+    }
+  }
+
+  /** Removes the images of what was made here; nothing may run on them any more. */
+  async removeImages(): Promise<void> {
+    for (const image of this.#made.splice(0)) {
+      // Used or gone already: it is found again by its label.
+      await this.#at.docker
+        .getImage(image)
+        .remove()
+        .catch(() => {});
     }
   }
 

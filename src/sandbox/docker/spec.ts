@@ -150,9 +150,10 @@ export function sandboxMounts(
   ];
 }
 
-/** The agent's container: no network, no capability, no new privileges, bounded, and no path of the host. */
+/** The container of an agent, or of a check: no network, no capability, no new privileges, bounded, and no path of the host. */
 export function agentContainer(spec: SandboxSpec, at: AgentPlacement): ContainerCreateOptions & { name: string } {
-  const objectLabels = labels(at.installation, 'agent', { [RUN_LABEL]: at.run, [ATTEMPT_LABEL]: spec.attempt });
+  const ids = { [RUN_LABEL]: at.run, [ATTEMPT_LABEL]: spec.attempt };
+  const objectLabels = labels(at.installation, spec.kind ?? 'agent', ids);
   const tmpBytes = Math.min(spec.limits.memoryBytes / 2, 2048 * MIB);
   const owner = `uid=${AGENT_UID},gid=${AGENT_UID}`;
   const hostConfig: HostConfig = {
