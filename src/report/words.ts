@@ -7,7 +7,9 @@ const MOST = 300;
 /** What cannot be seen is spelled out; what is too long is cut, and says so. */
 export function oneLine(text: string, most: number = MOST): string {
   // Cut before as well: a reason may be megabytes long, and spelling out makes it longer.
-  const shown = revealLine(text.slice(0, most * 2)).replace(/ {2,}/g, ' ').trim();
+  const shown = revealLine(text.slice(0, most * 2))
+    .replace(/ {2,}/g, ' ')
+    .trim();
   const isCut = text.length > most * 2 || shown.length > most;
   return isCut ? `${shown.slice(0, most).replace(/\p{Surrogate}$/u, '')}…` : shown;
 }

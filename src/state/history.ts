@@ -78,5 +78,13 @@ export function historySince(database: Database, since: string, mostEvents: numb
 function alarmOf(row: CheckRow & { isElsewhere: number }): CheckAlarm {
   const { patch, command, exitCode, log, endedAt } = row;
   // As SQLite has it, whatever drizzle says: 0 or 1.
-  return { patch, command, exitCode, log, endedAt, isFlaky: Number(row.isFlaky) === 1, isElsewhere: row.isElsewhere === 1 };
+  return {
+    patch,
+    command,
+    exitCode,
+    log,
+    endedAt,
+    isFlaky: Number(row.isFlaky) === 1,
+    isElsewhere: row.isElsewhere === 1,
+  };
 }
