@@ -70,11 +70,14 @@ function isOpen(task: TaskSummary | undefined): boolean {
 
 /** The reason without what differs from task to task: names, numbers, times, ids. */
 function causeOf({ reason, task }: AttemptRecord): string {
-  return (reason ?? '')
-    .slice(0, 500)
-    .replaceAll(task, '<task>')
-    .replace(/\b[0-9a-f]{7,64}\b/gi, '<id>')
-    .replace(/\d[\d.,:TZ-]*/g, '<n>')
-    .replace(/\s+/g, ' ')
-    .toLowerCase();
+  return (
+    (reason ?? '')
+      .slice(0, 500)
+      // An id has letters, digits and hyphens alone; one as short as `a` is a part of many words.
+      .replace(new RegExp(`(?<![\\w-])${task}(?![\\w-])`, 'g'), '<task>')
+      .replace(/\b[0-9a-f]{7,64}\b/gi, '<id>')
+      .replace(/\d[\d.,:TZ-]*/g, '<n>')
+      .replace(/\s+/g, ' ')
+      .toLowerCase()
+  );
 }

@@ -166,13 +166,17 @@ function runsOf({ history, liveRun }: Records): RunFigures[] {
     startedAt: run.startedAt,
     endedAt: run.endedAt,
     state: run.id === liveRun ? 'under-way' : endOf(run, said.has(run.id) && !ended.has(run.id)),
-    reason: ended.get(run.id)?.reason ?? null,
+    reason: shown(ended.get(run.id)?.reason),
     base: run.base,
-    isolation: said.get(run.id)?.isolation ?? null,
+    isolation: shown(said.get(run.id)?.isolation),
     deadline: run.deadline,
     budget: { usd: run.budgetUsd, tokens: run.budgetTokens },
     spent: spent.get(run.id) ?? { tokens: 0, usd: 0, unpricedTokens: 0 },
   }));
+}
+
+function shown(text: string | null | undefined): string | null {
+  return text === null || text === undefined ? null : oneLine(text);
 }
 
 /** A run that the next one found cut off has an end, but never said so. */

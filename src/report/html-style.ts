@@ -67,7 +67,7 @@ svg .label { fill: var(--on-bar); font-size: 12px; }
   font-size: .9rem; }
 .legend svg { display: inline-block; width: 14px; min-width: 0; height: 14px; vertical-align: -2px; margin-right: 6px; }
 .legend .pause { stroke: var(--soft); }
-details { margin: 12px 0 0; }
+details { margin: 12px 0; }
 summary { cursor: pointer; color: var(--accent); }
 table { border-collapse: collapse; width: 100%; margin: 8px 0; font-size: .94rem; }
 th, td { text-align: left; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top;

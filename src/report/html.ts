@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { escaped } from './escape-html.ts';
 import type { Report } from './figures.ts';
 import { STYLE } from './html-style.ts';
-import { clockText, count, lengthText, spendText } from './phrases.ts';
+import { clockText, count, lengthText, spendText, tokensText } from './phrases.ts';
 import type { Bar } from './picture.ts';
 import { pictureSvg } from './picture-svg.ts';
 import type { NamedSpend } from './spend.ts';
@@ -52,12 +52,21 @@ function tiles({ waiting, failed, landed, spending, checks }: Report): string {
   const tile = (to: string, figure: string, what: string): string =>
     `<li><a href="#${to}"><b${figure.length > 9 ? ' class="long"' : ''}>${escaped(figure)}</b><span>${escaped(what)}</span></a></li>`;
   const open = failed.items.reduce((sum, one) => sum + one.open.items.length + one.open.leftOut, 0);
+  const costTile = (): string => {
+    const { tokens, unpricedTokens, usd } = spending.total;
+    if (unpricedTokens === 0 || usd === 0) return tile('cost', spendText(spending.total), 'cost');
+    return tile(
+      'cost',
+      `$${usd.toFixed(2)}`,
+      `cost, and ${tokensText(unpricedTokens)} (of ${tokensText(tokens)}) of unknown cost`,
+    );
+  };
   return `<ul class="tiles">${[
     tile('waiting', sizeOf(waiting), flagged === 0 ? 'wait for you' : `wait for you, ${flagged} flagged`),
     tile('failed', String(open), open === 1 ? 'task failed' : 'tasks failed'),
     tile('landed', sizeOf(landed), 'landed'),
     tile('checks', String(checks.red), checks.red === 1 ? 'red check' : 'red checks'),
-    tile('cost', spendText(spending.total), 'cost'),
+    costTile(),
   ].join('')}</ul>`;
 }
 

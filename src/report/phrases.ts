@@ -136,9 +136,11 @@ export function alarmText(alarm: CheckAlarm): string {
 
 export function failureText(failure: Failure): string {
   const open = failure.open.items.length + failure.open.leftOut;
-  const settled =
-    failure.settled === 0 ? '' : `, ${count(failure.settled, 'task')} of them settled since or tried again`;
-  return `${count(failure.attempts, 'attempt')}, ${count(open, 'task')} still open${settled}`;
+  const tasks = [
+    open === 0 ? [] : [`${count(open, 'task')} still open`],
+    failure.settled === 0 ? [] : [`${count(failure.settled, 'task')} done since, or tried again`],
+  ].flat();
+  return [count(failure.attempts, 'attempt'), ...tasks].join(', ');
 }
 
 export function leftOutText(leftOut: number, noun = 'more'): string | null {

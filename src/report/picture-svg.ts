@@ -90,7 +90,7 @@ function ticksSvg(picture: Picture, scale: Scale, height: number): string {
     const x = fixed(scale(time));
     ticks.push(
       `<line class="tick" x1="${x}" x2="${x}" y1="0" y2="${height - AXIS + 4}"/>` +
-        `<text class="time" x="${x}" y="${height - 8}" text-anchor="middle">${clockText(time)}</text>`,
+        `<text class="time" x="${x}" y="${height - 8}" text-anchor="${scale(time) > WIDTH - RIGHT - 20 ? 'end' : 'middle'}">${clockText(time)}</text>`,
     );
   }
   return ticks.join('');

@@ -109,7 +109,7 @@ function waitingEntry(waiting: Waiting): Entry {
   const facts = `${say.stateText(waiting)}; ${say.sizeText(waiting.size)}; ${say.checksText(waiting.checks)}`;
   const details: Span[][] = [[facts]];
   for (const { code, path, detail } of flags.items) {
-    details.push(['look at: ', code, ' ', { others: path }, ' ', { others: detail }]);
+    details.push(['look at: ', code, ' ', { others: path }, ', ', { others: detail }]);
   }
   const more = say.leftOutText(flags.leftOut, 'more to look at');
   if (more !== null) details.push([more]);

@@ -62,7 +62,7 @@ function isForPerson(patch: PatchRecord, task: TaskSummary | undefined): boolean
 }
 
 function rank({ state, flags }: PatchRecord): number {
-  return ORDER.indexOf(state) + (flags.length > 0 && state !== 'salvaged' ? 0 : ORDER.length);
+  return ORDER.indexOf(state) + (flags.length > 0 ? 0 : ORDER.length);
 }
 
 function waiting(patch: PatchRecord, task: TaskSummary | undefined, others: readonly AttemptId[]): Waiting {
