@@ -25,6 +25,7 @@ import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
 import * as forecasts from './forecasts.ts';
 import { attemptsOn, type ChangedFoundation, directFoundations, foundationsOf, outdatedBy } from './foundations.ts';
+import { type History, historySince, newestRun } from './history.ts';
 import * as merges from './merges.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
@@ -255,6 +256,11 @@ export class State {
   /** The newest run that did not end. It may have been cut off: whether it works is for its lock to say. */
   currentRun(): RunRecord | null {
     return runs.currentRun(this.#database);
+  }
+
+  /** The one that began last, whether or not it ended. */
+  newestRun(): RunRecord | null {
+    return newestRun(this.#database);
   }
 
   /** What all ended attempts of a run used; `usd` is null where no price was known. */
@@ -571,5 +577,10 @@ export class State {
   /** In the order in which they happened. */
   eventsOf(task: TaskId): OrchestrateEvent[] {
     return timeline.eventsOf(this.#database, task);
+  }
+
+  /** What happened since then (ISO 8601, UTC); of the timeline the newest `mostEvents` lines that a report tells. */
+  historySince(since: string, mostEvents: number): History {
+    return historySince(this.#database, since, mostEvents);
   }
 }
