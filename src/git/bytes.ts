@@ -21,7 +21,7 @@ export function zeroId(format: ObjectFormat): ObjectId {
 }
 
 /** Id of an object as git computes it: hash of `<type> <length>\0<content>`. */
-export function objectId(format: ObjectFormat, type: 'blob' | 'commit', content: Buffer): ObjectId {
+export function objectId(format: ObjectFormat, type: 'blob' | 'tree' | 'commit', content: Buffer): ObjectId {
   return createHash(format).update(`${type} ${content.length}\0`).update(content).digest('hex') as ObjectId;
 }
 
