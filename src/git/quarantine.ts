@@ -24,9 +24,11 @@ export type TreeChange =
       readonly size: number;
       readonly content: AsyncIterable<Buffer>;
     }
-  /** A file whose content the base has, at whatever path. */
-  | { readonly path: Buffer; readonly kind: 'known'; readonly mode: '100644' | '100755'; readonly id: ObjectId }
+  /** What is in the object store already, at whatever path; of a submodule (160000) only the id is kept. */
+  | { readonly path: Buffer; readonly kind: 'known'; readonly mode: KnownMode; readonly id: ObjectId }
   | { readonly path: Buffer; readonly kind: 'symlink'; readonly target: Buffer };
+
+type KnownMode = '100644' | '100755' | '120000' | '160000';
 
 export interface QuarantinedTree extends AsyncDisposable {
   readonly tree: ObjectId;
@@ -49,7 +51,7 @@ const FLUSHED = ['core.fsync=committed', 'core.fsyncMethod=batch'];
  */
 export async function importChanges(
   repo: Repository,
-  base: { readonly tree: ObjectId; readonly commit: ObjectId },
+  base: { readonly tree: ObjectId },
   changes: AsyncIterable<TreeChange>,
 ): Promise<QuarantinedTree> {
   const where = await makeQuarantine(repo);
@@ -103,7 +105,7 @@ async function* commands(base: ObjectId | null, changes: AsyncIterable<TreeChang
   yield Buffer.from('commit refs/heads/result\ncommitter orchestrate <orchestrate@localhost> 0 +0000\ndata 0\n');
   if (base !== null) yield Buffer.from(`M 040000 ${base} ""\n`);
   for await (const change of changes) {
-    if (!isSafePath(change.path, change.kind === 'known' ? 'file' : change.kind)) {
+    if (!isSafePath(change.path, kindOf(change))) {
       throw failure('UNSAFE_PATH', `No checkout may have a file called ${printablePath(change.path)}.`);
     }
     const path = quotePath(change.path);
@@ -123,6 +125,11 @@ async function* commands(base: ObjectId | null, changes: AsyncIterable<TreeChang
 }
 
 const NEWLINE = Buffer.from('\n');
+
+function kindOf(change: TreeChange): 'delete' | 'file' | 'symlink' {
+  if (change.kind !== 'known') return change.kind;
+  return change.mode === '120000' ? 'symlink' : 'file';
+}
 
 async function* exactly(size: number, content: AsyncIterable<Buffer>, path: Buffer): AsyncGenerator<Buffer> {
   let seen = 0;

@@ -48,7 +48,7 @@ async function* changesOf(edits: Edits): AsyncGenerator<TreeChange> {
 /** A change of HEAD's tree, as an agent would leave it. */
 async function changeOf(repo: Repository, work: ScratchRepository, edits: Edits, on = 'HEAD'): Promise<Change> {
   const base = (await work.id(`${on}^{tree}`)) as ObjectId;
-  await using result = await importChanges(repo, { tree: base, commit: base }, changesOf(edits));
+  await using result = await importChanges(repo, { tree: base }, changesOf(edits));
   await result.publish();
   return {
     base,

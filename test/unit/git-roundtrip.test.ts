@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => work.remove());
 
 async function importTree(base: ObjectId, before: Tree, after: Tree): Promise<ObjectId> {
-  await using result = await importChanges(repo, { tree: base, commit: base }, changesBetween(before, after));
+  await using result = await importChanges(repo, { tree: base }, changesBetween(before, after));
   await result.publish();
   return result.tree;
 }
