@@ -15,6 +15,12 @@ const CONTROLS = new RegExp(`[${CONTROL_RANGES}]|\\p{Surrogate}`, 'gu');
 /** What most names and reasons are: decided without the long way, because \`status\` shows thousands of them. */
 const PLAIN_LINE = /^[\x20-\x7e]*$/;
 const ANY_CONTROL = new RegExp(CONTROLS.source, 'u');
+/** The same and every other character without ink, but the selector that makes a sign a picture. */
+const HIDDEN = new RegExp(
+  `${CONTROLS.source}|(?![\\ufe0e\\ufe0f])\\p{Default_Ignorable_Code_Point}|(?<!\\p{Emoji})[\\ufe0e\\ufe0f]|\\u2800`,
+  'gu',
+);
+const ANY_HIDDEN = new RegExp(HIDDEN.source, 'u');
 
 /**
  * For what is read as text (an agent's output): escape sequences and controls are taken out, visible text stays.
@@ -41,8 +47,8 @@ export function sanitiseLine(text: string): string {
  * (`\x1b`, `\u{202e}`), so that `.g<zero width>it` does not look like `.git`. Keeps newlines and tabs.
  */
 export function reveal(text: string): string {
-  if (!ANY_CONTROL.test(text)) return text;
-  return text.replace(CONTROLS, spell);
+  if (!ANY_HIDDEN.test(text)) return text;
+  return text.replace(HIDDEN, spell);
 }
 
 /** `reveal` for one line, such as a path. */

@@ -25,9 +25,9 @@ export async function cleanup(context: Context, options: CleanupOptions): Promis
   const state = await context.state();
   const before = new Date(Date.now() - (options.olderThanMs ?? 0));
   const refs = finishedResults(state, { before, patches: options.patches });
-  const { deleteRefs, listRefs, resultRef } = await import('../../src/git/refs.ts');
+  const { deleteRefs, keptRefs, listRefs } = await import('../../src/git/refs.ts');
   const there = new Set((await listRefs(repository, 'refs/orchestrate')).map((ref) => ref.name));
-  const attempts = refs.filter((attempt) => there.has(resultRef(attempt)));
+  const results = refs.flatMap(keptRefs).filter((name) => there.has(name));
   const transcriptAge = options.all ? (options.olderThanMs ?? 0) : (options.olderThanMs ?? TRANSCRIPT_AGE_MS);
   const underWay = new Set(state.unendedAttempts().map((attempt) => attempt.id));
   const old = await oldTranscripts(state.directory, new Date(Date.now() - transcriptAge));
@@ -39,10 +39,10 @@ export async function cleanup(context: Context, options: CleanupOptions): Promis
   });
   if (!options.dryRun) {
     if (options.patches) rejectUnmerged(state, refs);
-    await deleteRefs(repository, attempts.map(resultRef));
+    await deleteRefs(repository, results);
     await removeTranscripts(state.directory, transcripts);
   }
-  removed.push(...attempts.map((attempt) => ({ type: 'result', name: resultRef(attempt) })));
+  removed.push(...results.map((name) => ({ type: 'result', name })));
   removed.push(...transcripts.map((attempt) => ({ type: 'transcript', name: attempt })));
   if (context.json) context.printJson({ dryRun: options.dryRun, removed });
   else context.print(reportText(removed, options.dryRun));

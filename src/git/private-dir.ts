@@ -8,8 +8,10 @@ import { quotePath } from './bytes.ts';
 import { type GitEnvironment, git } from './git.ts';
 import { plainEnvironment, type Repository, userGit } from './repository.ts';
 
-/** A merge that takes longer was killed. */
+/** A merge, or the making of a tree beside a run, that takes longer was killed. */
 const LONGEST_MERGE_MS = 3_600_000;
+/** Names of what another process than the run may be using. */
+const BESIDE = 'beside-';
 
 const ready = new WeakMap<Repository, Promise<string>>();
 
@@ -53,9 +55,12 @@ async function makeTrustedDirectory(repo: Repository): Promise<string> {
   return directory;
 }
 
-/** A private git directory of its own, with its own objects and the user's as alternates. The caller removes it. */
-export async function makeQuarantine(repo: Repository): Promise<GitEnvironment> {
-  const gitDir = join(repo.stateDir, 'quarantine', randomBytes(8).toString('hex'));
+/**
+ * A private git directory of its own, with its own objects and the user's as alternates. The caller removes it.
+ * `beside`: it is not the run's, and a run that begins leaves it alone.
+ */
+export async function makeQuarantine(repo: Repository, beside: boolean): Promise<GitEnvironment> {
+  const gitDir = join(repo.stateDir, 'quarantine', `${beside ? BESIDE : ''}${randomBytes(8).toString('hex')}`);
   try {
     await writeGitDirectory(repo, gitDir);
     await mkdir(join(gitDir, 'objects', 'info'));
@@ -72,14 +77,19 @@ export async function makeQuarantine(repo: Repository): Promise<GitEnvironment> 
  * others may be merging at this moment.
  */
 export async function removeQuarantines(repo: Repository): Promise<void> {
-  await rm(join(repo.stateDir, 'quarantine'), { recursive: true, force: true });
-  const directory = join(repo.stateDir, 'git');
+  await removeBelow(join(repo.stateDir, 'quarantine'), (name) => (name.startsWith(BESIDE) ? 'old' : 'any'));
+  await removeBelow(join(repo.stateDir, 'git'), (name) => (name.startsWith('merge-') ? 'old' : 'none'));
+}
+
+async function removeBelow(directory: string, which: (name: string) => 'any' | 'old' | 'none'): Promise<void> {
   for (const name of await readdir(directory).catch(() => [])) {
-    if (!name.startsWith('merge-')) continue;
     const folder = join(directory, name);
-    const made = await stat(folder).catch(() => null);
-    if (made !== null && made.mtimeMs < Date.now() - LONGEST_MERGE_MS)
-      await rm(folder, { recursive: true, force: true });
+    if (which(name) === 'none') continue;
+    if (which(name) === 'old') {
+      const made = await stat(folder).catch(() => null);
+      if (made === null || made.mtimeMs >= Date.now() - LONGEST_MERGE_MS) continue;
+    }
+    await rm(folder, { recursive: true, force: true });
   }
 }
 

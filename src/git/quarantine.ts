@@ -46,15 +46,16 @@ const FLUSHED = ['core.fsync=committed', 'core.fsyncMethod=batch'];
 
 /**
  * The tree that `changes` make of `base`. Deletes must come before files. Nothing is written but the quarantine, which
- * the caller disposes of. Failures: UNSAFE_PATH (a path that no checkout may have), SIZE_MISMATCH (content that is not
+ * the caller disposes of; `beside`: by another process than the run. Failures: UNSAFE_PATH (a path that no checkout may have), SIZE_MISMATCH (content that is not
  * as long as announced), and what `git` throws; then the quarantine is gone already.
  */
 export async function importChanges(
   repo: Repository,
   base: { readonly tree: ObjectId },
   changes: AsyncIterable<TreeChange>,
+  { beside = false }: { readonly beside?: boolean } = {},
 ): Promise<QuarantinedTree> {
-  const where = await makeQuarantine(repo);
+  const where = await makeQuarantine(repo, beside);
   const dispose = () => rm(where.cwd, { recursive: true, force: true });
   try {
     const tree = await importInto(where, base.tree === emptyTree(repo.objectFormat) ? null : base.tree, changes);

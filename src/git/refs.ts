@@ -16,6 +16,21 @@ export function wipRef(attempt: AttemptId): string {
   return `${attemptRefs(attempt)}/wip`;
 }
 
+/** `refs/orchestrate/<task>/<n>/reviewed`: what a person made of the result, or what it became on another foundation. */
+export function reviewedRef(attempt: AttemptId): string {
+  return `${attemptRefs(attempt)}/reviewed`;
+}
+
+/** `refs/orchestrate/<task>/<n>/original`: the whole result on another foundation, where a person left some of it out. */
+export function originalRef(attempt: AttemptId): string {
+  return `${attemptRefs(attempt)}/original`;
+}
+
+/** All refs that keep what became of an attempt. */
+export function keptRefs(attempt: AttemptId): string[] {
+  return [resultRef(attempt), reviewedRef(attempt), originalRef(attempt)];
+}
+
 function attemptRefs(attempt: AttemptId): string {
   const dot = attempt.lastIndexOf('.');
   return `refs/orchestrate/${attempt.slice(0, dot)}/${attempt.slice(dot + 1)}`;

@@ -8,9 +8,8 @@ import type { Repository } from '../git/repository.ts';
 import type { Collection } from '../sandbox/sandbox.ts';
 import type { AttemptEnd } from '../state/records.ts';
 import type { StartTree } from '../tasks/start-tree.ts';
-import type { AttemptId, Flag, ObjectId, TaskId } from '../types.ts';
+import type { AttemptId, ObjectId, TaskId } from '../types.ts';
 import { inspectPatch } from './self-check.ts';
-import { storedElsewhere } from './stored-elsewhere.ts';
 
 export type CollectedPatch = NonNullable<AttemptEnd['patch']>;
 
@@ -104,10 +103,7 @@ async function patchOf(
   kept: KeptTree & Pick<CollectedPatch, 'flags'>,
 ): Promise<CollectedPatch> {
   const { attempt, task, start } = origin;
-  const [{ size, flags: suspicious }, elsewhere] = await Promise.all([
-    inspectPatch(repository, start.base.tree, kept.tree),
-    storedElsewhere(repository, start.base.tree, kept.tree),
-  ]);
+  const { size, flags } = await inspectPatch(repository, start.base.tree, kept.tree, kept.flags);
   return {
     id: attempt,
     task,
@@ -117,12 +113,7 @@ async function patchOf(
     tree: kept.tree,
     commit: kept.commit,
     size,
-    flags: withoutTwins([...kept.flags, ...suspicious, ...elsewhere]),
+    flags,
     reason: null,
   };
-}
-
-/** Two looks at a patch may find the same. */
-function withoutTwins(flags: readonly Flag[]): Flag[] {
-  return [...new Map(flags.map((flag) => [`${flag.code}\0${flag.path}`, flag])).values()];
 }

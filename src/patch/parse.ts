@@ -8,7 +8,7 @@ import { type Budget, parseBinaryHunk } from './binary-hunks.ts';
 import { checkIds } from './content-ids.ts';
 import { type FileHead, parseHead } from './file-head.ts';
 import { parseHunks } from './hunks.ts';
-import { nameFindings } from './inspect-names.ts';
+import { nameFindings } from './inspect/names.ts';
 import type { Hunk, ParsedPatch, PatchContent, PatchedFile, PatchLimits } from './parsed.ts';
 import { fileName } from './patch-names.ts';
 import { badPatch, PatchText, shown } from './patch-text.ts';

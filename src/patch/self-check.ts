@@ -1,12 +1,17 @@
 /** A new patch read with the eyes of whoever will get it: what `patch show` prints must pass the strict parser. */
 
 import { OrchestrateError } from '../errors.ts';
-import { sizedPatch } from '../git/diff.ts';
+import { readBlobs } from '../git/blobs.ts';
+import { type ChangedPath, changedPaths, sizedPatch } from '../git/diff.ts';
 import type { Repository } from '../git/repository.ts';
 import type { Flag, ObjectId, PatchSize } from '../types.ts';
-import { inspectNames } from './inspect-names.ts';
+import { filesOf, wholeIds } from './inspect/from-patch.ts';
+import { inspectFiles, shownFlags, wantsWhole } from './inspect/inspect.ts';
+import { comparable, type InspectedFile } from './inspect/inspected-file.ts';
+import { inspectNames } from './inspect/names.ts';
 import { parsePatch } from './parse.ts';
-import type { PatchLimits } from './parsed.ts';
+import type { ParsedPatch, PatchLimits } from './parsed.ts';
+import { storedElsewhere } from './stored-elsewhere.ts';
 
 const MIB = 1024 * 1024;
 
@@ -19,8 +24,8 @@ const OWN_PATCH: PatchLimits = {
   suspicious: 'keep',
 };
 
-/** Enough to see what is going on. */
-const MAX_FLAGS = 200;
+/** Manifests and lock files that are compared as a whole; larger ones are flagged. */
+const WHOLE_CONTENTS = { maxBytes: 8 * MIB, maxTotalBytes: 32 * MIB } as const;
 
 /** About the patch as a whole. */
 const WHOLE = '.';
@@ -31,25 +36,63 @@ export interface InspectedPatch {
 }
 
 /**
- * The size of a patch, and flags for a person to look at: those of `inspectNames`, `strict-refusal` when the strict parser
- * would not take the patch, `not-inspected` when it is too large to be read here. Never an empty answer for a patch that
- * was not read.
+ * The size of a patch, and flags (codes: `FLAG_CODES`) for a person to look at: about its names, its content, what is stored
+ * elsewhere; `strict-refusal` when the strict parser would not take it, `not-inspected` when it is too large to be read
+ * here: then only its paths are looked at. Never an empty answer for a patch that was not read.
+ * @param also flags that others found in the same patch; they are ordered, and cut, with these
  */
-export async function inspectPatch(repository: Repository, from: ObjectId, to: ObjectId): Promise<InspectedPatch> {
-  const { size, patch } = await sizedPatch(repository, { from, to }, OWN_PATCH.maxBytes);
-  if (patch !== null) return { size, flags: flagsOf(patch) };
-  const detail = `larger than ${OWN_PATCH.maxBytes / MIB} MiB: its names and links were not inspected`;
-  return { size, flags: [{ code: 'not-inspected', path: WHOLE, detail }] };
+export async function inspectPatch(
+  repository: Repository,
+  from: ObjectId,
+  to: ObjectId,
+  also: readonly Flag[] = [],
+): Promise<InspectedPatch> {
+  const [{ size, patch }, elsewhere] = await Promise.all([
+    sizedPatch(repository, { from, to }, OWN_PATCH.maxBytes),
+    storedElsewhere(repository, from, to),
+  ]);
+  const parsed = patch === null ? notRead() : parsedOr(patch);
+  const found =
+    'flag' in parsed
+      ? [parsed.flag, ...(await inspectFiles((await changedPaths(repository, from, to)).map(pathOnly)))]
+      : await inspectParsed(repository, parsed);
+  return { size, flags: shownFlags([...also, ...found, ...elsewhere]) };
 }
 
-function flagsOf(bytes: Buffer): Flag[] {
+async function inspectParsed(repository: Repository, parsed: ParsedPatch): Promise<Flag[]> {
+  const contents = await readBlobs(repository, wholeIds(parsed, wantsWhole), WHOLE_CONTENTS);
+  return [...inspectNames(parsed), ...(await inspectFiles(filesOf(parsed, contents)))];
+}
+
+function notRead(): { readonly flag: Flag } {
+  const detail = `larger than ${OWN_PATCH.maxBytes / MIB} MiB: only its paths were inspected`;
+  return { flag: { code: 'not-inspected', path: WHOLE, detail } };
+}
+
+function parsedOr(bytes: Buffer): ParsedPatch | { readonly flag: Flag } {
   try {
-    const flags = inspectNames(parsePatch(bytes, OWN_PATCH));
-    if (flags.length <= MAX_FLAGS) return flags;
-    const detail = `${flags.length - MAX_FLAGS} more names or links to look at`;
-    return [...flags.slice(0, MAX_FLAGS), { code: 'more-flags', path: WHOLE, detail }];
+    return parsePatch(bytes, OWN_PATCH);
   } catch (error) {
     if (!(error instanceof OrchestrateError) || error.code !== 'BAD_PATCH') throw error;
-    return [{ code: 'strict-refusal', path: WHOLE, detail: error.message }];
+    return { flag: { code: 'strict-refusal', path: WHOLE, detail: error.message } };
   }
+}
+
+/** A file of which nothing but its path and mode is known. */
+function pathOnly({ status, path, rawPath, oldMode, newMode }: ChangedPath): InspectedFile {
+  return {
+    kind: status === 'A' ? 'add' : status === 'D' ? 'delete' : 'modify',
+    path,
+    key: comparable(rawPath),
+    oldKey: null,
+    oldMode,
+    newMode,
+    isText: true,
+    added: [],
+    removed: [],
+    bytes: 0,
+    head: Buffer.alloc(0),
+    before: null,
+    after: null,
+  };
 }

@@ -66,7 +66,7 @@ export async function treeOfChoice(repository: Repository, { base, tree }: Trees
     return hunks === null ? [] : [{ ...file, hunks }];
   });
   refuseClashes(files, chosen);
-  await using result = await importChanges(repository, { tree: base }, changesOf(repository, chosen));
+  await using result = await importChanges(repository, { tree: base }, changesOf(repository, chosen), { beside: true });
   await result.publish();
   return result.tree;
 }
@@ -188,6 +188,7 @@ function foldersOf(path: Buffer): string[] {
 
 /** So many files are held in memory at once. */
 const AT_ONCE = 100;
+const NO_LIMITS = { maxBytes: Number.POSITIVE_INFINITY, maxTotalBytes: Number.POSITIVE_INFINITY };
 
 async function* changesOf(repository: Repository, chosen: readonly ChosenFile[]): AsyncGenerator<TreeChange> {
   for (const { diff } of chosen) if (diff.status === 'D') yield { kind: 'delete', path: diff.path };
@@ -199,12 +200,12 @@ async function* changesOf(repository: Repository, chosen: readonly ChosenFile[])
   }
   for (let from = 0; from < split.length; from += AT_ONCE) {
     const some = split.slice(from, from + AT_ONCE);
-    const contents = await readBlobs(
-      repository,
-      some.flatMap(({ diff }) => [diff.oldId, diff.newId]),
-    );
-    for (const [at, { diff, hunks }] of some.entries()) {
-      const [old = NOTHING, now = NOTHING] = contents.slice(2 * at);
+    const ids = some.flatMap(({ diff }) => [diff.oldId, diff.newId]);
+    const contents = await readBlobs(repository, ids, NO_LIMITS);
+    for (const { diff, hunks } of some) {
+      const [old, now] = [contents.get(diff.oldId), contents.get(diff.newId)];
+      // git has read them for its diff a moment ago.
+      if (old === undefined || now === undefined) throw new Error(`the contents of ${diff.newId} are gone`);
       const pieces = withHunks(old, now, hunks);
       const size = pieces.reduce((sum, piece) => sum + piece.length, 0);
       const mode = diff.newMode === '100755' ? '100755' : '100644';
@@ -213,7 +214,6 @@ async function* changesOf(repository: Repository, chosen: readonly ChosenFile[])
   }
 }
 
-const NOTHING = Buffer.alloc(0);
 const MODES = ['100644', '100755', '120000', '160000'] as const;
 
 function modeOf({ newMode }: FileDiff): (typeof MODES)[number] {

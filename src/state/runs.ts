@@ -1,6 +1,6 @@
 /** Queries and changes of runs, and the fence that keeps an older run's late results out. */
 
-import type { RunId, Usage } from '../types.ts';
+import type { AttemptId, ObjectId, RunId, Usage } from '../types.ts';
 import type { Database } from './database.ts';
 import type { RunRecord } from './records.ts';
 import { closeRequests } from './requests.ts';
@@ -30,6 +30,11 @@ export function endRun(database: Database, id: RunId): void {
 
 export function currentRun(database: Database): RunRecord | null {
   return database.get<RunRow>('SELECT * FROM runs WHERE endedAt IS NULL ORDER BY fence DESC LIMIT 1');
+}
+
+export function baseOfAttempt(database: Database, attempt: AttemptId): ObjectId | null {
+  const sql = 'SELECT base FROM runs JOIN attempts ON run = runs.id WHERE attempts.id = ?';
+  return database.get<Pick<RunRow, 'base'>>(sql, attempt)?.base ?? null;
 }
 
 export function usageOfRun(database: Database, id: RunId): Usage {

@@ -21,7 +21,7 @@ import type {
 import * as attempts from './attempts.ts';
 import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
-import { directFoundations, foundationsOf } from './foundations.ts';
+import { attemptsOn, type ChangedFoundation, directFoundations, foundationsOf, outdatedBy } from './foundations.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
 import * as patches from './patches.ts';
@@ -43,6 +43,7 @@ import type {
 } from './records.ts';
 import { addRequest, type Request, takeRequests } from './requests.ts';
 import { resolvePatch, resolveTask, unknownTask } from './resolve.ts';
+import * as restacking from './restacking.ts';
 import * as runs from './runs.ts';
 import * as tasks from './tasks.ts';
 import * as timeline from './timeline.ts';
@@ -363,6 +364,55 @@ export class State {
    */
   setPatchState(id: AttemptId, from: readonly PatchState[], to: PatchState, more: patches.PatchChange = {}): boolean {
     return patches.setPatchState(this.#database, id, { from, to }, more);
+  }
+
+  /** Attempts that stand on a patch (and on those that do), and have a patch or are under way. */
+  standingOn(patch: AttemptId): AttemptId[] {
+    return attemptsOn(this.#database, patch);
+  }
+
+  /** The commit of the base of the run that claimed the attempt. */
+  runBaseOf(attempt: AttemptId): ObjectId | null {
+    return runs.baseOfAttempt(this.#database, attempt);
+  }
+
+  /**
+   * A patch is another tree from now on, in the state that `to` names; what the agent left stays known as its original.
+   * What stands on it is stale and has to be restacked. False when it is not as it was seen, or the machine has no such way.
+   */
+  amendPatch(seen: PatchRecord, to: restacking.Amendment): boolean {
+    return restacking.amendPatch(this.#database, seen, to);
+  }
+
+  /**
+   * What stood on results of a task that were rejected, sent back or stale stands on its newest usable one from now on,
+   * where that is newer, and has to be restacked. Gives the newest usable one; null: there is none.
+   */
+  replaceFoundations(task: TaskId): AttemptId | null {
+    return restacking.replaceFoundations(this.#database, task);
+  }
+
+  /** What below a patch, or an attempt under way, changed since it was merged from it; null: nothing did. */
+  outdatedBy(attempt: AttemptId): ChangedFoundation | null {
+    return outdatedBy(this.#database, attempt);
+  }
+
+  /** Whether it is stale, the newest result of its task, and nothing that it stands on is rejected or stale itself. */
+  isRestackable(patch: AttemptId): boolean {
+    return restacking.isRestackable(this.#database, patch);
+  }
+
+  /**
+   * A stale patch stands on another base from now on and is pending. False when it is not as it was seen (`on`: as
+   * `outdatedBy` said), or no longer restackable.
+   */
+  restackPatch(seen: PatchRecord, on: ChangedFoundation | null, to: restacking.Restacking): boolean {
+    return restacking.restackPatch(this.#database, seen, on, to);
+  }
+
+  /** A stale patch cannot be restacked: its task is queued again where it had succeeded. False as for `restackPatch`. */
+  redoStale(seen: PatchRecord, on: ChangedFoundation | null, reason: string): boolean {
+    return restacking.redoStale(this.#database, seen, on, reason);
   }
 
   /** A merged patch was taken back by hand and merged anew. False when it is not merged. */

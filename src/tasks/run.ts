@@ -7,6 +7,7 @@ import type { Base } from '../git/base.ts';
 import { nameSome } from '../git/bytes.ts';
 import type { Repository } from '../git/repository.ts';
 import { summaryOf } from '../notes/summary.ts';
+import { type Restacked, restackAbove, restackStale } from '../review/restack.ts';
 import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
@@ -169,6 +170,7 @@ export class Run {
     // Laid out while the first tasks are being claimed; they wait for the same work.
     host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
     using control = this.#control;
+    await this.#restack(restackStale);
     const adopted = await this.#adopt();
     try {
       await this.#setUp?.make();
@@ -266,6 +268,7 @@ export class Run {
     if (!parts.state.endAttempt(attempt.id, run.fence, { ...end, note })) {
       throw new OrchestrateError('failure', 'FENCED', `another coordinator has taken over ${attempt.id}`);
     }
+    if (end.patch !== null) await this.#restack((repository, state) => restackAbove(repository, state, attempt.id));
     if (silent) return;
     if (end.taskState === 'succeeded') this.#tally.succeeded += 1;
     else if (end.taskState === 'failed') this.#tally.failed += 1;
@@ -285,6 +288,19 @@ export class Run {
       .finally(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);
     if (this.#leaving.size > this.#the.options.maxAgents) await Promise.race(this.#leaving);
+  }
+
+  /** What stands on results that are others now follows them. */
+  async #restack(act: (repository: Repository, state: State) => Promise<readonly Restacked[]>): Promise<void> {
+    const { repository, state } = this.#the.parts;
+    try {
+      for (const { patch, reason } of await act(repository, state)) {
+        this.#emit({ type: 'warning', message: `${patch}: ${reason}` });
+      }
+    } catch (error) {
+      if (!(error instanceof OrchestrateError)) throw error;
+      this.#emit({ type: 'warning', message: `what is stale was not restacked: ${error.message}` });
+    }
   }
 
   /** The attempt's end, and why its task cannot start where the results it builds on do not merge. */

@@ -37,9 +37,7 @@ export async function startTreeOf(
   runBase: CommittedTree,
   attempt: Pick<AttemptRecord, 'id' | 'task'>,
 ): Promise<StartTree | StartConflict> {
-  const results = withFoundations(state, state.startsFrom(attempt.id));
-  const missing = await missingIn(repository, runBase.commit, results);
-  const base = await mergedOnto(repository, runBase, missing);
+  const base = await baseTreeOf(repository, state, runBase, attempt.id);
   if ('with' in base) return base;
   const near = base.tree === runBase.tree ? null : runBase.tree;
   const { startFrom } = state.task(attempt.task);
@@ -47,6 +45,17 @@ export async function startTreeOf(
   if (earlier === null) return { ...base, base, near };
   const start = await mergedOnto(repository, base, [earlier]);
   return 'with' in start ? start : { ...start, base, near: runBase.tree };
+}
+
+/** The same without what `startFrom` names: what the attempt's patch is against. */
+export async function baseTreeOf(
+  repository: Repository,
+  state: State,
+  runBase: CommittedTree,
+  attempt: AttemptId,
+): Promise<CommittedTree | StartConflict> {
+  const results = withFoundations(state, state.startsFrom(attempt));
+  return mergedOnto(repository, runBase, await missingIn(repository, runBase.commit, results));
 }
 
 /** Each after what it stands on: a patch is the change of one attempt alone, against a tree with the results below it. */

@@ -2,7 +2,7 @@
 import { deflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { objectId } from '../../src/git/bytes.ts';
-import { inspectNames } from '../../src/patch/inspect-names.ts';
+import { inspectNames } from '../../src/patch/inspect/names.ts';
 import { parsePatch } from '../../src/patch/parse.ts';
 import { OUTSIDE_PATCH } from '../../src/patch/parsed.ts';
 import { base85Lines } from '../support/patches.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OrchestrateError } from '../../src/errors.ts';
-import { inspectNames } from '../../src/patch/inspect-names.ts';
+import { inspectNames } from '../../src/patch/inspect/names.ts';
 import { parsePatch } from '../../src/patch/parse.ts';
 import { OUTSIDE_PATCH, type ParsedPatch } from '../../src/patch/parsed.ts';
 import { type ScratchRepository, scratchRepository } from '../support/git.ts';

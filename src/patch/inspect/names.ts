@@ -1,9 +1,9 @@
 /** Names and links in a patch that git takes, but that could fool a person or another file system. */
 
-import { bytePath, gitRefuses, printable } from '../keeper/names.ts';
-import type { Flag } from '../types.ts';
-import { sideContent } from './hunks.ts';
-import type { ParsedPatch, PatchedFile } from './parsed.ts';
+import { bytePath, gitRefuses, printable } from '../../keeper/names.ts';
+import type { Flag } from '../../types.ts';
+import { sideContent } from '../hunks.ts';
+import type { ParsedPatch, PatchedFile } from '../parsed.ts';
 
 const BIDI = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
 const EVERY_BIDI = new RegExp(BIDI, 'g');

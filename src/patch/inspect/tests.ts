@@ -1,0 +1,94 @@
+/** Tests that say less than before: gone, skipped, commented out, without assertions, with lower thresholds. */
+
+import type { Flag } from '../../types.ts';
+import { flagOf, flagOfLines, type InspectedFile, type Line, quoted } from './inspected-file.ts';
+
+const CODE =
+  /\.(?:[cm]?[jt]sx?|py|rb|php|phpt|go|rs|java|kts?|scala|swift|cs|fs|vb|c|cc|cpp|cxx|mm?|lua|pl|t|exs?|erl|hs|clj|dart|groovy|sh|bats|feature|sql|jl|r|vue|svelte)$/;
+const FOLDER =
+  /(?:^|\/)(?:tests?|__tests__|specs?|e2e|integration[-_]tests?|unit[-_]tests?|[^/]*\.tests?|src\/[a-z]*test)\//;
+const NAME =
+  /(?:^|\/)(?:test_[^/]*|[^/]*(?:[._-](?:tests?|spec|e2e|cy)|_tests?|_spec)\.[a-z]+|tests?\.[a-z]+|[^/]*tests?\.(?:java|kt|cs|fs|php|swift|scala|groovy|m))$/;
+/** Support of tests, not tests. */
+const SUPPORT =
+  /(?:^|\/)(?:fixtures?|support|helpers?|utils?|data|mocks?|__mocks__|resources|snapshots?|__snapshots__|conftest\.py|__init__\.py|benchmarks?|playground|examples?|vendor|third[-_]?party)(?:\/|$)/;
+
+const COMMENT = /^\s{0,200}(?:\/\/|#(?![[!])|--\s|\/\*|\*\s|<!--|;|"""|%)/;
+const SKIP =
+  /\b(?:it|test|describe|context|suite|specify|bench|scenario|step)\.(?:skip|todo|only|fixme|fails|failing)\b|\b(?:xit|xtest|xdescribe|xcontext|xspecify|fit|fdescribe|fcontext)\s{0,4}\(\s{0,4}["'`]|@(?:pytest\.mark\.(?:skip|skipif|xfail)|unittest\.(?:skip|skipIf|skipUnless|expectedFailure)|skip|skipIf|expectedFailure)\b|\b(?:pytest\.(?:skip|xfail|importorskip)|self\.skipTest|raise\s+(?:unittest\.)?SkipTest|raise\s+SkipTest)\b|\bt\.(?:Skip|Skipf|SkipNow)\(|\bb\.Skip\(|^\s{0,200}#\[\s{0,4}ignore\b|@(?:Ignore|Disabled|DisabledOnOs|DisabledIf\w*)\b|\[(?:Ignore|Fact\(\s{0,4}Skip|Theory\(\s{0,4}Skip|Explicit)\b|\bSkip\s{0,4}=\s{0,4}"|\bmarkTest(?:Skipped|Incomplete)\(|\bGTEST_SKIP\(|\bTEST(?:_F|_P)?\(\s{0,4}\w{0,100}\s{0,4},\s{0,4}DISABLED_|\bXCTSkip|@tag\s+:?skip|\bskip:\s{0,4}true\b|^\s{0,200}(?:skip|pending)(?:\s+["'(]|\s{0,4}$)|\b(?:assume(?:True|False)|Assume\.assume\w+)\(\s{0,4}(?:false|true)\s{0,4}\)/;
+const EMPTY =
+  /\bexpect\(\s{0,4}(?:true|1|!0)\s{0,4}\)\s{0,4}\.\s{0,4}(?:to(?:Be|Equal|StrictEqual|BeTruthy|\.be)|to\b)|\bassert\s+(?:True|1)\s{0,4}(?:,|#|$)|\bassert\.?(?:True|true|ok|Ok)?\(\s{0,4}(?:this,\s{0,4})?true\s{0,4}[,)]|\bassertTrue\(\s{0,4}true|\bassertFalse\(\s{0,4}false|\bself\.assertTrue\(\s{0,4}True|\bassert!\(\s{0,4}true\s{0,4}[,)]|\bAssert\.(?:True|IsTrue)\(\s{0,4}true|\bassertEquals?\(\s{0,4}(?:1,\s{0,4}1|true,\s{0,4}true)\s{0,4}\)|\bexpect\(true\)\.to\b/;
+const ASSERTION =
+  /\b(?:assert\w*|expect\w*|should|Assert|require\.\w+|refute\w*|must_\w+|XCTAssert\w*|ASSERT_\w+|EXPECT_\w+|CHECK(?:_\w+)?|REQUIRE(?:_\w+)?|verify|fail|t\.(?:Error|Errorf|Fatal|Fatalf)|toBe|toEqual)\b\s{0,4}[!.(]|\bassert\s|\.should\b|\btest_cond\(/;
+const TEST_BEGINS =
+  /\b(?:it|test|describe|specify|scenario)\s{0,4}\(\s{0,4}["'`]|^\s{0,200}(?:async\s+)?def\s+test|^\s{0,200}func\s+(?:Test|Benchmark|Fuzz)\w|#\[(?:\w+::)?test\]|@(?:Test|ParameterizedTest)\b|\[(?:Fact|Theory|Test|TestMethod|TestCase)\b|\bTEST(?:_F|_P|_CASE)?\(|public\s+function\s+test/;
+
+export function isTest(key: string): boolean {
+  return CODE.test(key) && !SUPPORT.test(key) && (FOLDER.test(key) || NAME.test(key));
+}
+
+/** Codes `test-deleted`, `test-skipped` and (for assertions that say nothing) `test-weakened`. */
+export function tests(file: InspectedFile): Flag[] {
+  const before = file.kind === 'delete' ? file.key : file.oldKey;
+  if (file.kind === 'delete') {
+    const isOne = isTest(file.key) && file.removed.some(({ text }) => ASSERTION.test(text) || TEST_BEGINS.test(text));
+    return isOne ? [flagOf(file, 'test-deleted', `its ${file.removed.length} lines are gone`)] : [];
+  }
+  const flags: Flag[] = [];
+  if (before !== null && isTest(before) && !isTest(file.key)) {
+    flags.push(flagOf(file, 'test-deleted', `was the test ${before}`));
+  }
+  if (!isTest(file.key)) return flags;
+  const old = new Set(file.removed.map(({ text }) => text.trim()));
+  const fresh = file.added.filter(({ text }) => !old.has(text.trim()));
+  const code = fresh.filter(({ text }) => !COMMENT.test(text));
+  const skips = code.filter(({ text }) => SKIP.test(head(text)));
+  const wereSkipped = file.removed.filter(({ text }) => SKIP.test(head(text))).length;
+  if (skips.length > wereSkipped) {
+    flags.push(...flagOfLines(file, 'test-skipped', skips, `${quoted(skips[0]?.text ?? '')} does not run all tests`));
+  } else flags.push(...commentedOut(file, fresh, old));
+  const empty = code.filter(({ text }) => EMPTY.test(head(text)));
+  return [...flags, ...flagOfLines(file, 'test-weakened', empty, `${quoted(empty[0]?.text ?? '')} always holds`)];
+}
+
+function commentedOut(file: InspectedFile, fresh: readonly Line[], old: ReadonlySet<string>): Flag[] {
+  const found = fresh.filter(({ text }) => {
+    if (!COMMENT.test(text)) return false;
+    const code = head(text)
+      .trim()
+      .replace(/^(?:\/\/|#|--|\/\*|;|<!--|%)\s{0,200}/, '')
+      .trim();
+    return old.has(code) && (ASSERTION.test(code) || TEST_BEGINS.test(code));
+  });
+  return flagOfLines(file, 'test-skipped', found, 'what was tested is a comment now');
+}
+
+/** Code far to the right is code all the same, but no test begins there. */
+function head(text: string): string {
+  return text.length > 1000 ? text.slice(0, 1000) : text;
+}
+
+export interface AssertionCount {
+  readonly file: Pick<InspectedFile, 'path'>;
+  readonly added: number;
+  readonly removed: number;
+}
+
+/** How many assertions a test file wins and loses; null for what is no test. */
+export function countAssertions(file: InspectedFile): AssertionCount | null {
+  if (file.kind === 'add' ? !isTest(file.key) : !isTest(file.oldKey ?? file.key)) return null;
+  const count = (lines: readonly Line[]): number =>
+    lines.filter(({ text }) => ASSERTION.test(head(text)) && !COMMENT.test(text)).length;
+  return { file, added: count(file.added), removed: count(file.removed) };
+}
+
+/** Code `test-weakened` for the files that lost assertions, where the whole patch has fewer than before. */
+export function fewerAssertions(counts: readonly AssertionCount[]): Flag[] {
+  const balance = counts.reduce((sum, { added, removed }) => sum + added - removed, 0);
+  if (balance >= 0) return [];
+  return counts
+    .filter(({ added, removed }) => removed > added)
+    .map(({ file, added, removed }) =>
+      flagOf(file, 'test-weakened', `${removed} assertions are taken out, ${added} are put in`),
+    );
+}
