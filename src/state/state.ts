@@ -21,6 +21,7 @@ import type {
 import * as attempts from './attempts.ts';
 import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
+import * as forecasts from './forecasts.ts';
 import { attemptsOn, type ChangedFoundation, directFoundations, foundationsOf, outdatedBy } from './foundations.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
@@ -418,6 +419,31 @@ export class State {
   /** A merged patch was taken back by hand and merged anew. False when it is not merged. */
   mergedAgain(id: AttemptId, merge: patches.PatchMerge): boolean {
     return patches.mergedAgain(this.#database, id, merge);
+  }
+
+  /** Of each task the newest patch that may still be merged; at most so many, newest first. */
+  mergeableResults(most: number): forecasts.Result[] {
+    return forecasts.mergeableResults(this.#database, most);
+  }
+
+  /** `treesOf` results when they were looked at beside all others, by id. */
+  lookedAt(): ReadonlyMap<AttemptId, string> {
+    return forecasts.lookedAt(this.#database);
+  }
+
+  /** Says which results conflict; all that was said of those that were looked at counts no more. */
+  addForecast(forecast: forecasts.Forecast): void {
+    forecasts.addForecast(this.#database, forecast);
+  }
+
+  /** These have to be looked at again, once they are to be. */
+  forgetForecast(ids: readonly AttemptId[]): void {
+    forecasts.forget(this.#database, ids);
+  }
+
+  /** Between patches that may still be merged, and snapshots of attempts under way. Cheap: nothing is merged. */
+  conflicts(): forecasts.Conflict[] {
+    return forecasts.conflicts(this.#database);
   }
 
   /** Null where a note of that source is there already. */

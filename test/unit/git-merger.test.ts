@@ -8,6 +8,7 @@ import { openMerger } from '../../src/git/merger.ts';
 import { findRepository, type Repository } from '../../src/git/repository.ts';
 import type { ObjectId } from '../../src/types.ts';
 import { type ScratchRepository, scratchRepository } from '../support/git.ts';
+import { type Files, looseTree } from '../support/loose-trees.ts';
 
 let scratch: ScratchRepository;
 let repository: Repository;
@@ -19,39 +20,17 @@ beforeEach(async () => {
 
 afterEach(() => scratch.remove());
 
-/** Files to their lines; a folder is a prefix. */
-type Files = Readonly<Record<string, readonly string[]>>;
-
-async function gitWith(args: readonly string[], input: string): Promise<string> {
-  const { stdout } = await execa('git', args, { cwd: scratch.root, env: scratch.env, extendEnv: false, input });
-  return stdout;
-}
-
-async function treeOf(files: Files): Promise<ObjectId> {
-  const names = Object.keys(files);
-  const top = new Set(names.map((name) => name.split('/')[0] ?? ''));
-  const entries: string[] = [];
-  for (const name of [...top].sort()) {
-    const own = files[name];
-    if (own === undefined) {
-      const below = names.filter((each) => each.startsWith(`${name}/`));
-      const inside = Object.fromEntries(below.map((each) => [each.slice(name.length + 1), files[each] ?? []]));
-      entries.push(`040000 tree ${await treeOf(inside)}\t${name}\n`);
-    } else {
-      const blob = await gitWith(['hash-object', '-w', '--stdin'], own.map((line) => `${line}\n`).join(''));
-      entries.push(`100644 blob ${blob}\t${name}\n`);
-    }
-  }
-  return (await gitWith(['mktree'], entries.join(''))) as ObjectId;
-}
-
 const line = fc.constantFrom('a', 'b', 'c', 'd', 'e');
-const content = fc.array(line, { minLength: 1, maxLength: 6 });
+const content = fc
+  .array(line, { minLength: 1, maxLength: 6 })
+  .map((lines) => lines.map((each) => `${each}\n`).join(''));
 const files: fc.Arbitrary<Files> = fc
   .dictionary(fc.constantFrom('one', 'two', 'x', 'x/one', 'x/two', 'y/one', 'y/two'), content, { maxKeys: 5 })
   .map((made) =>
     'x' in made ? Object.fromEntries(Object.entries(made).filter(([name]) => !name.startsWith('x/'))) : made,
   );
+
+const treeOf = (made: Files): Promise<ObjectId> => looseTree(scratch.root, made);
 
 async function treesOf(made: readonly [Files, Files, Files]): Promise<TreesToMerge> {
   const [base, ours, theirs] = [await treeOf(made[0]), await treeOf(made[1]), await treeOf(made[2])];
@@ -89,10 +68,8 @@ describe('a kept merge process', () => {
 
   it('answers each of many calls at once with its own merge, and builds on what it made', async () => {
     await using merger = await openMerger(repository);
-    const base = await treeOf({ start: ['a'] });
-    const sides = await Promise.all(
-      Array.from({ length: 20 }, (_, n) => treeOf({ start: ['a'], [`file${n}`]: [`${n}`] })),
-    );
+    const base = await treeOf({ start: 'a' });
+    const sides = await Promise.all(Array.from({ length: 20 }, (_, n) => treeOf({ start: 'a', [`file${n}`]: `${n}` })));
     const [ours = base, ...others] = sides;
     const answers = await Promise.all(others.map((theirs) => merger.merge({ base, ours, theirs })));
     for (const [at, answer] of answers.entries()) {
@@ -112,14 +89,14 @@ describe('a kept merge process', () => {
   it('names paths as they are, and a file in the way of a folder by its name', async () => {
     await using merger = await openMerger(repository);
     const name = 'é "quoted"';
-    const trees = await treesOf([{ [name]: ['a'] }, { [name]: ['b'] }, { [name]: ['c'] }]);
+    const trees = await treesOf([{ [name]: 'a' }, { [name]: 'b' }, { [name]: 'c' }]);
     expect(await merger.merge(trees)).toEqual({ clean: false, paths: [name] });
-    const clash = await treesOf([{}, { 'x/one': ['a'] }, { x: ['a'] }]);
+    const clash = await treesOf([{}, { 'x/one': 'a' }, { x: 'a' }]);
     expect(await merger.merge(clash)).toEqual({ clean: false, paths: ['x'] });
   });
 
   it('keeps what it makes among the objects of the user only when told so, and leaves no folder behind', async () => {
-    const trees = await treesOf([{ a: ['a'] }, { a: ['a'], b: ['b'] }, { a: ['a'], c: ['c'] }]);
+    const trees = await treesOf([{ a: 'a' }, { a: 'a', b: 'b' }, { a: 'a', c: 'c' }]);
     const dropping = await openMerger(repository, 'dropped');
     const answer = await dropping.merge(trees);
     await dropping[Symbol.asyncDispose]();
@@ -136,7 +113,7 @@ describe('a kept merge process', () => {
   it('goes on when its process is killed, and when git knows no kept process', async () => {
     const folder = join(scratch.folder, 'bin');
     await mkdir(folder);
-    const trees = await treesOf([{ a: ['a'] }, { a: ['a'], b: ['b'] }, { a: ['a'], c: ['c'] }]);
+    const trees = await treesOf([{ a: 'a' }, { a: 'a', b: 'b' }, { a: 'a', c: 'c' }]);
     const expected = await mergeTrees(repository, trees);
     // Dies with the third merge that it is told; the other refuses the option as 2.38 does.
     const real = (await execa('sh', ['-c', 'command -v git'])).stdout;
