@@ -15,7 +15,7 @@ import type { State } from '../../src/state/state.ts';
 import type { Price } from '../../src/types.ts';
 import type { Terminal } from '../context.ts';
 import type { AppProps } from './app.tsx';
-import { editedOutside } from './editor.ts';
+import { editedOutside } from '../editor.ts';
 import { Figures } from './figures.ts';
 import { Frames } from './frames.tsx';
 import { inputRows } from './input-rows.ts';

@@ -98,7 +98,7 @@ export async function applyToBranch(repo: Repository, change: Change & { readonl
   return { from: start.commit, to, branch, undo };
 }
 
-interface Tip {
+export interface Tip {
   readonly commit: ObjectId;
   readonly tree: ObjectId;
 }
@@ -146,7 +146,8 @@ async function moveHead(
   throw error;
 }
 
-async function readHead(repo: Repository): Promise<Tip & { readonly branch: string | null }> {
+/** Where HEAD is; `branch` is its short name, null where it is detached. */
+export async function readHead(repo: Repository): Promise<Tip & { readonly branch: string | null }> {
   const args = ['rev-parse', 'HEAD^{commit}', 'HEAD^{tree}', '--symbolic-full-name', 'HEAD'];
   const [commit = '', tree = '', ref = ''] = (await git(userGit(repo, 'read'), args)).stdout
     .toString('utf8')

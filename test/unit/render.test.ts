@@ -5,7 +5,8 @@ import { eventLine } from '../../cli/render/event-line.ts';
 import { taskJson } from '../../cli/render/json.ts';
 import { createJsonLines } from '../../cli/render/json-lines.ts';
 import { createLiveView } from '../../cli/render/live.ts';
-import { age, coloursOf, diffText, tableOf } from '../../cli/render/text.ts';
+import { hunkLine } from '../../cli/render/diff-lines.ts';
+import { age, coloursOf, tableOf } from '../../cli/render/text.ts';
 import { EventBus } from '../../src/events.ts';
 import type { AttemptRecord, PatchRecord, TaskRecord } from '../../src/state/records.ts';
 import { type AttemptId, NO_USAGE, type ObjectId, type RunId, type TaskId } from '../../src/types.ts';
@@ -171,7 +172,7 @@ describe('text', () => {
   });
 
   it('spells out in a diff what could mislead a reviewer', () => {
-    expect(diffText('+if (admin\u202e)\x1b[8m', coloursOf(false))).toBe('+if (admin\\u{202e})\\x1b[8m');
+    expect(hunkLine('+if (admin\u202e)\x1b[8m', coloursOf(false))).toBe('+if (admin\\u{202e})\\x1b[8m');
   });
 });
 
