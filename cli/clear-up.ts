@@ -8,9 +8,10 @@ import type { Context } from './context.ts';
 export async function clearUp(context: Context, state: State): Promise<void> {
   const cutOff = state.currentRun();
   if (cutOff === null) return;
-  const [{ connectEngine }, { RUN_KINDS, sweep }, { acquireLock }] = await Promise.all([
+  const [{ connectEngine }, { RUN_KINDS, sweep }, { liveGuests }, { acquireLock }] = await Promise.all([
     import('../src/sandbox/docker/connect.ts'),
     import('../src/sandbox/docker/sweep.ts'),
+    import('../src/tasks/guests.ts'),
     import('../src/tasks/lock.ts'),
   ]);
   const startedAt = new Date().toISOString();
@@ -20,7 +21,8 @@ export async function clearUp(context: Context, state: State): Promise<void> {
   try {
     // Only the lock says that nobody works: what was seen before may be over, or have begun.
     if (state.currentRun()?.id !== cutOff.id || state.unendedAttempts().length > 0) return;
-    await sweep(await connectEngine(context.env), state.installation, { kinds: RUN_KINDS, dryRun: false });
+    const guests = (): readonly string[] => liveGuests(state.directory);
+    await sweep(await connectEngine(context.env), state.installation, { kinds: RUN_KINDS, dryRun: false, guests });
     state.endRun(cutOff.id);
   } catch (error) {
     if (!(error instanceof OrchestrateError)) throw error;

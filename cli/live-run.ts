@@ -9,7 +9,8 @@ export function liveRun(state: State): RunRecord | null {
   const run = state.currentRun();
   if (run === null) return null;
   try {
-    return lockHolder(state.directory) === null ? null : run;
+    // A merge, for one, holds the lock as well, whatever a run that was cut off has left.
+    return lockHolder(state.directory)?.pid === run.pid ? run : null;
   } catch {
     // The lock cannot be looked at (a read-only folder): the record is all there is.
     return run;

@@ -65,6 +65,12 @@ export interface PatchShowOptions {
   readonly output: string | null;
 }
 
+export interface PatchCheckOptions {
+  /** The flags that are settings, as typed; they have been checked. */
+  readonly settings: WrittenFlags;
+  readonly trust: boolean;
+}
+
 export interface PatchApplyOptions {
   readonly branch: string | null;
   readonly commit: boolean;

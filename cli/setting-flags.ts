@@ -106,6 +106,6 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
   return Object.fromEntries(Object.values(written).filter(([, value]) => value !== undefined));
 }
 
-function collect(value: string, earlier: readonly string[] | undefined): readonly string[] {
+export function collect(value: string, earlier: readonly string[] | undefined): readonly string[] {
   return [...(earlier ?? []), value];
 }

@@ -6,7 +6,7 @@ import type { State } from '../src/state/state.ts';
 import { byTurn } from '../src/tasks/work-order.ts';
 import { NO_USAGE, TASK_STATES, type TaskState } from '../src/types.ts';
 import { liveRun } from './live-run.ts';
-import { runJson, type TaskJson, taskJson } from './render/json.ts';
+import { runJson, type TaskJson, type TaskPatchJson, taskJson } from './render/json.ts';
 import { age, type Colours, colourOfTask, cost, tableOf } from './render/text.ts';
 
 /** What `--json` prints, its tasks in the order of adding. */
@@ -102,11 +102,15 @@ function taskRow(task: TaskJson): string[] {
     sanitiseLine(task.host ?? '-'),
     ageOf(task),
     cost(task.usage),
-    task.patch === null
-      ? '-'
-      : `${task.patch.status}${task.patch.flags.length > 0 ? ` (${task.patch.flags.length}!)` : ''}`,
+    task.patch === null ? '-' : patchCell(task.patch),
     sanitiseLine(task.reason ?? ''),
   ];
+}
+
+/** `pending (2!), checks failed`. */
+function patchCell({ status, flags, checks }: TaskPatchJson): string {
+  const verdict = checks === 'none' ? '' : `, checks ${checks}`;
+  return `${status}${flags.length > 0 ? ` (${flags.length}!)` : ''}${verdict}`;
 }
 
 /** How long it ran or runs. */

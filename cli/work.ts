@@ -7,9 +7,11 @@ import { EXIT_CODES, environmentError } from '../src/errors.ts';
 import type { EventBus } from '../src/events.ts';
 import type { State } from '../src/state/state.ts';
 import type { GatewayOptions } from '../src/tasks/gateway.ts';
+import type { Holder } from '../src/tasks/lock.ts';
 import type { TaskId } from '../src/types.ts';
 import type { Context } from './context.ts';
 import { engineNamed, thinkingOf } from './engines.ts';
+import { onInterrupt } from './interrupt.ts';
 import type { LiveView } from './render/live.ts';
 import { roleWarnings, waitingRoles } from './roles.ts';
 
@@ -35,7 +37,9 @@ export async function workWatched(context: Context, work: WatchedWork): Promise<
   const bus = new EventBus();
   const view = await viewOf(context, bus);
   const interruption = new AbortController();
-  const release = onInterrupt(context, interruption);
+  const release = onInterrupt(interruption, () =>
+    context.warn('stopping the agents and keeping their work; once more to leave at once'),
+  );
   try {
     const { say } = view;
     const signal = interruption.signal;
@@ -48,7 +52,7 @@ export async function workWatched(context: Context, work: WatchedWork): Promise<
     });
     if (interruption.signal.aborted) return { summary, exitCode: EXIT_CODES.interrupted };
     if (summary.limit !== null) return { summary, exitCode: EXIT_CODES.limit };
-    const unfinished = summary.failed > 0 || summary.blocked > 0;
+    const unfinished = summary.failed > 0 || summary.blocked > 0 || summary.redPatches > 0;
     return { summary, exitCode: unfinished ? EXIT_CODES.failure : 0 };
   } finally {
     view.close();
@@ -74,10 +78,11 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     { runQueue },
     { connectEngine },
     { openDockerHost },
-    { agentName },
+    { agentName, checkName },
     { roleOfTask },
     { acquireLock },
     { liveGuests },
+    { idlePolicy },
     repository,
   ] = await Promise.all([
     import('../src/coordinator.ts'),
@@ -87,6 +92,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     import('../src/roles/catalogue.ts'),
     import('../src/tasks/lock.ts'),
     import('../src/tasks/guests.ts'),
+    import('../src/review/policy.ts'),
     context.repository(),
   ]);
   const { state, settings } = work;
@@ -96,13 +102,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     command: 'orchestrate run',
   });
   if ('heldBy' in lock) {
-    throw environmentError(
-      'ALREADY_RUNNING',
-      `another run works on this repository (process ${lock.heldBy?.pid ?? 'unknown'})`,
-      {
-        hint: 'follow it with: orchestrate status --watch',
-      },
-    );
+    throw alreadyRunning(lock.heldBy);
   }
   try {
     const docker = await connectEngine(context.env);
@@ -110,7 +110,8 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     const roles = await context.roles(settings.base ?? 'HEAD');
     const agents = await waitingRoles(context);
     const warnings = await roleWarnings({ roles, settings, engine: work.engine.name, agents });
-    for (const warning of warnings) context.warn(warning);
+    const idle = idlePolicy(settings);
+    for (const warning of idle === null ? warnings : [...warnings, idle]) context.warn(warning);
     return await runQueue(
       {
         repository,
@@ -146,6 +147,12 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
           snapshotEveryMs: SNAPSHOT_EVERY_MS,
         },
         setUp: settings.setUp,
+        reviews: {
+          checks: settings.checks,
+          autoApprove: settings.autoApprove,
+          maxPending: settings.maxPendingReviews,
+          containerName: (run, id) => checkName(installation, run, id),
+        },
         only: work.only,
         ...(settings.base === null ? {} : { baseRef: settings.base }),
         includeDirty: settings.includeDirty,
@@ -159,6 +166,14 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
   }
 }
 
+function alreadyRunning({ pid, command }: Holder): Error {
+  const isRun = command === 'orchestrate run';
+  const what = isRun ? 'another run works' : `${command} works`;
+  return environmentError('ALREADY_RUNNING', `${what} on this repository (process ${pid || 'unknown'})`, {
+    hint: isRun ? 'follow it with: orchestrate status --watch' : 'it is over soon: try again then',
+  });
+}
+
 async function viewOf(context: Context, bus: EventBus): Promise<LiveView> {
   if (context.json) {
     const { createJsonLines } = await import('./render/json-lines.ts');
@@ -169,19 +184,4 @@ async function viewOf(context: Context, bus: EventBus): Promise<LiveView> {
     tty: context.out.isTTY === true && !context.quiet,
     verbose: context.verbose,
   });
-}
-
-/** The first Ctrl-C (or SIGTERM) stops the agents and salvages their work; the second gives up at once. */
-function onInterrupt(context: Context, interruption: AbortController): () => void {
-  const onSignal = (): void => {
-    if (interruption.signal.aborted) process.exit(EXIT_CODES.interrupted);
-    context.warn('stopping the agents and keeping their work; once more to leave at once');
-    interruption.abort();
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return () => {
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
-  };
 }

@@ -53,7 +53,11 @@ export type EventBody =
       readonly command: string;
       readonly exitCode: number;
       readonly durationMs: number;
+      /** It failed, and passed when it was done once more. */
+      readonly flaky: boolean;
     } & OfAttempt)
+  /** By policy: `--auto-approve`. */
+  | ({ readonly type: 'patch.approved'; readonly patch: AttemptId } & OfAttempt)
   | { readonly type: 'warning'; readonly message: string; readonly task?: TaskId; readonly attempt?: AttemptId }
   | {
       readonly type: 'run.ended';

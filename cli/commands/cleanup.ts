@@ -1,6 +1,7 @@
 /** `cleanup`: removes what finished runs left in Docker, in git and in the state folder. */
 
 import { OrchestrateError } from '../../src/errors.ts';
+import { oldCheckLogs, removeCheckLogs } from '../../src/review/check-logs.ts';
 import { revealLine } from '../../src/sanitise.ts';
 import type { State } from '../../src/state/state.ts';
 import { finishedResults } from '../../src/tasks/results.ts';
@@ -37,13 +38,16 @@ export async function cleanup(context: Context, options: CleanupOptions): Promis
     ...options,
     before: options.olderThanMs === null ? null : before,
   });
+  const checkLogs = await oldCheckLogs(state.directory, new Date(Date.now() - transcriptAge));
   if (!options.dryRun) {
+    await removeCheckLogs(state.directory, checkLogs);
     if (options.patches) rejectUnmerged(state, refs);
     await deleteRefs(repository, results);
     await removeTranscripts(state.directory, transcripts);
   }
   removed.push(...results.map((name) => ({ type: 'result', name })));
   removed.push(...transcripts.map((attempt) => ({ type: 'transcript', name: attempt })));
+  removed.push(...checkLogs.map((name) => ({ type: 'check log', name })));
   if (context.json) context.printJson({ dryRun: options.dryRun, removed });
   else context.print(reportText(removed, options.dryRun));
   return 0;

@@ -4,7 +4,8 @@ import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { Context } from '../context.ts';
 import type { PatchListOptions } from '../options.ts';
-import { checkVerdict, patchJson } from '../render/json.ts';
+import { verdictText } from '../render/checks.ts';
+import { patchJson } from '../render/json.ts';
 import { age, coloursOf, sizeOf, tableOf } from '../render/text.ts';
 
 export async function listPatches(context: Context, options: PatchListOptions): Promise<number> {
@@ -32,7 +33,7 @@ function row(patch: PatchRecord): string[] {
     patch.id,
     patch.state,
     sizeOf(patch.size),
-    checkVerdict(patch),
+    verdictText(patch),
     age(Date.now() - Date.parse(patch.createdAt)),
     notes.filter((note) => note !== '').join('; '),
   ];

@@ -12,6 +12,7 @@ import type { State } from '../../src/state/state.ts';
 import type { Context } from '../context.ts';
 import { patchOf, someState } from '../find.ts';
 import type { PatchShowOptions } from '../options.ts';
+import { checkLines } from '../render/checks.ts';
 import { diffLines } from '../render/diff-lines.ts';
 import { patchJson } from '../render/json.ts';
 import { coloursOf, flagLines, sizeOf } from '../render/text.ts';
@@ -48,7 +49,7 @@ export async function showPatch(context: Context, typed: string, options: PatchS
 function headOf(state: State, patch: PatchRecord): string {
   const reason = patch.reason === null ? '' : ` (${revealLine(patch.reason)})`;
   const title = sanitiseLine(state.task(patch.task).title);
-  return `patch ${patch.id}, ${patch.state}${reason}: ${title}\n${sizeOf(patch.size)}\n${flagLines(patch.flags)}\n`;
+  return `patch ${patch.id}, ${patch.state}${reason}: ${title}\n${sizeOf(patch.size)}\n${flagLines(patch.flags)}${checkLines(patch.checks, state.directory)}\n`;
 }
 
 /** Line by line, so that a patch of any size can be shown. */

@@ -42,6 +42,10 @@ function documentOf(settings: Settings, thinking: Thinking, tasks: readonly Plan
     workspace: settings.workspace,
     setup: settings.setUp?.command ?? null,
     setupReach: setUpReach(settings),
+    checks: settings.checks,
+    autoApprove: settings.autoApprove,
+    autoMerge: settings.autoMerge,
+    maxPendingReviews: settings.maxPendingReviews,
     history: settings.history,
     timeoutMs: settings.timeoutMs,
     idleTimeoutMs: settings.idleTimeoutMs,
@@ -65,9 +69,22 @@ function linesOf(settings: Settings, thinking: Thinking, tasks: readonly Planned
           `set-up before the first agent: ${setUp.command}`,
           `  which reaches ${setUpReach(settings).join(', ') || 'nothing'}`,
         ]),
+    ...reviewLines(settings),
     ...tasks.map(({ id, title, phase, priority }) => `  phase ${phase}  ${priority.padEnd(6)}  ${id ?? title}`),
   ];
   return lines.map(revealLine);
+}
+
+function reviewLines({ checks, autoApprove, autoMerge, maxPendingReviews: most }: Settings): string[] {
+  const what = autoMerge === null ? '' : `, and merged into ${autoMerge}`;
+  return [
+    ...checks.map((command) => `check on each patch: ${command}`),
+    ...(checks.length === 0 ? ['no check on patches (--check)'] : []),
+    autoApprove === 'passing'
+      ? `what passes its checks and has no sensitive flag is approved by itself${what}`
+      : `every patch waits for a person${what === '' ? '' : `; what is approved is merged into ${autoMerge}`}`,
+    ...(most === null ? [] : [`nothing is started while ${most} ${most === 1 ? 'patch waits' : 'patches wait'}`]),
+  ];
 }
 
 function engineLine({ engine: chosen, model }: Settings, { engine }: Thinking): string {

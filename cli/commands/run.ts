@@ -1,7 +1,10 @@
 /** `orchestrate run`: works the queue until it is empty. */
 
+import type { Settings } from '../../src/config/settings.ts';
 import type { RunSummary } from '../../src/coordinator.ts';
 import { EXIT_CODES } from '../../src/errors.ts';
+import { uncheckedBy } from '../../src/review/verdict.ts';
+import type { State } from '../../src/state/state.ts';
 import type { Context } from '../context.ts';
 import type { RunOptions } from '../options.ts';
 
@@ -23,7 +26,7 @@ export async function run(context: Context, options: RunOptions): Promise<number
     return EXIT_CODE_DONE;
   }
   const { recoverable } = await import('../../src/tasks/recovery.ts');
-  if (!waiting.some((task) => task.state === 'queued') && !recoverable(state)) {
+  if (!waiting.some((task) => task.state === 'queued') && !recoverable(state) && !leftUnchecked(state, settings)) {
     const { clearUp } = await import('../clear-up.ts');
     await clearUp(context, state);
     if (!context.json) context.note(nothingToDo(waiting.length));
@@ -35,6 +38,12 @@ export async function run(context: Context, options: RunOptions): Promise<number
   return ended.exitCode;
 }
 
+/** A run was cut off when nothing but checks was left to do. */
+function leftUnchecked(state: State, { checks }: Settings): boolean {
+  if (checks.length === 0 || state.currentRun() === null) return false;
+  return state.patches().some((patch) => patch.state === 'pending' && uncheckedBy(patch, checks).length > 0);
+}
+
 function nothingToDo(blocked: number): string {
   if (blocked === 0) return 'The queue is empty. Queue work with: orchestrate submit "…"';
   return `${blocked} ${blocked === 1 ? 'task is' : 'tasks are'} blocked and none can start; see: orchestrate status`;
@@ -42,6 +51,7 @@ function nothingToDo(blocked: number): string {
 
 function ending(summary: RunSummary): string {
   const parts = [`${summary.succeeded} succeeded`, `${summary.failed} failed`];
+  if (summary.redPatches > 0) parts.push(`${summary.redPatches} with a failed check`);
   if (summary.blocked > 0) parts.push(`${summary.blocked} blocked`);
   return `${parts.join(', ')}. Look at the results with: orchestrate patch list`;
 }

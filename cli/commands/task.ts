@@ -6,8 +6,9 @@ import type { State } from '../../src/state/state.ts';
 import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import { liveRun } from '../live-run.ts';
+import { checkLinesWithOutput, verdictText } from '../render/checks.ts';
 import { eventLine } from '../render/event-line.ts';
-import { attemptJson, checkVerdict, taskJsonOf } from '../render/json.ts';
+import { attemptJson, taskJsonOf } from '../render/json.ts';
 import { age, clock, colourOfTask, coloursOf, cost, flagLines, sizeOf, tableOf } from '../render/text.ts';
 import { roleText } from '../role-of.ts';
 
@@ -52,6 +53,7 @@ export async function task(context: Context, typed: string): Promise<number> {
     section('Attempts', attempts.map(attemptLine).join('')),
     section('Timeline', timeline),
     section('Patch', patch === null ? '' : patchText(patch)),
+    section('Checks', patch === null ? '' : await checkLinesWithOutput(patch.checks, state.directory)),
     section(
       'Next',
       nextCommands(record, patch)
@@ -113,7 +115,7 @@ function patchText(patch: PatchRecord): string {
     patch.mergedAs === null
       ? ''
       : `  merged as ${patch.mergedAs.slice(0, 12)} into ${revealLine(patch.mergedInto ?? 'a detached HEAD')}\n`;
-  return `  ${patch.id}, ${patch.state}${reason}, ${sizeOf(patch.size)}, checks ${checkVerdict(patch)}\n${merged}${flagLines(patch.flags)}`;
+  return `  ${patch.id}, ${patch.state}${reason}, ${sizeOf(patch.size)}, checks ${verdictText(patch)}\n${merged}${flagLines(patch.flags)}`;
 }
 
 /** What a person would most likely type next; empty where nothing is left to do. */

@@ -22,7 +22,9 @@ export function eventLine(event: OrchestrateEvent): string | null {
     case 'patch.created':
       return `${event.task}  patch ${event.patch}: ${sizeOf(event)}${event.salvaged ? ', salvaged' : ''}${flagsOf(event.flags)}`;
     case 'check.ended':
-      return `${event.task}  check ${event.exitCode === 0 ? 'passed' : `failed (${event.exitCode})`}: ${revealLine(event.command)}`;
+      return `${event.task}  check ${event.exitCode === 0 ? `passed${event.flaky ? ' the second time (flaky)' : ''}` : `failed (${event.exitCode})`} after ${age(event.durationMs)}: ${revealLine(event.command)}`;
+    case 'patch.approved':
+      return `${event.task}  patch ${event.patch} approved by policy`;
     case 'egress.denied':
       return `${event.task}  refused to reach ${revealLine(event.host)}: ${sanitiseLine(event.reason)}`;
     case 'warning':

@@ -1,6 +1,14 @@
 /** The stable JSON shapes of the command line. Fields may be added, never changed or taken away. */
 
-import type { AttemptRecord, PatchRecord, RunRecord, TaskRecord, TaskSummary } from '../../src/state/records.ts';
+import { verdictOf } from '../../src/review/verdict.ts';
+import type {
+  AttemptRecord,
+  CheckRecord,
+  PatchRecord,
+  RunRecord,
+  TaskRecord,
+  TaskSummary,
+} from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import { type CheckVerdict, type Flag, NO_USAGE, tokensOf, type Usage } from '../../src/types.ts';
 
@@ -85,13 +93,12 @@ function whyItWaits(task: TaskSummary, isRunning: boolean): string | null {
 }
 
 function taskPatchJson(patch: PatchRecord): TaskPatchJson {
-  return { id: patch.id, status: patch.state, ...patch.size, flags: patch.flags, checks: checkVerdict(patch) };
+  return { id: patch.id, status: patch.state, ...patch.size, flags: patch.flags, checks: verdictOf(patch) };
 }
 
-/** No check is not a passed check. */
-export function checkVerdict(patch: PatchRecord): CheckVerdict {
-  if (patch.checks.length === 0) return 'none';
-  return patch.checks.every((check) => check.exitCode === 0) ? 'passed' : 'failed';
+/** `log`: the file with its output, in the state's folder. */
+export function checkJson({ command, exitCode, durationMs, isFlaky, log }: CheckRecord) {
+  return { command, exitCode, durationMs, flaky: isFlaky, log };
 }
 
 export function attemptJson(attempt: AttemptRecord) {
@@ -120,7 +127,7 @@ export function patchJson(patch: PatchRecord, conflictsWith: readonly string[] =
     tree: patch.tree,
     ...patch.size,
     flags: patch.flags,
-    checks: patch.checks,
+    checks: patch.checks.map(checkJson),
     conflictsWith,
     reason: patch.reason,
     createdAt: patch.createdAt,

@@ -1,7 +1,7 @@
 /** Text for people: tables, ages, sizes, colours. Everything that others wrote goes through the sanitiser first. */
 
 import pc from 'picocolors';
-import { revealLine } from '../../src/sanitise.ts';
+import { reveal, revealLine } from '../../src/sanitise.ts';
 import { type TaskState, tokensOf, type Usage } from '../../src/types.ts';
 
 export type Colours = ReturnType<typeof pc.createColors>;
@@ -94,6 +94,23 @@ export function colourOfTask(colours: Colours, state: TaskState): (text: string)
   if (state === 'running') return colours.cyan;
   if (state === 'blocked' || state === 'paused') return colours.yellow;
   return (text) => text;
+}
+
+/** A diff for the eye: what cannot be seen is spelled out, then coloured. */
+export function diffText(diff: string, colours: Colours): string {
+  return reveal(diff)
+    .split('\n')
+    .map((line) => colourOfDiffLine(line, colours))
+    .join('\n');
+}
+
+function colourOfDiffLine(line: string, colours: Colours): string {
+  if (/^(diff|index|new file|deleted file|old mode|new mode|similarity|rename|copy|---|\+\+\+) ?/.test(line))
+    return colours.bold(line);
+  if (line.startsWith('@@')) return colours.cyan(line);
+  if (line.startsWith('+')) return colours.green(line);
+  if (line.startsWith('-')) return colours.red(line);
+  return line;
 }
 
 /** One line for each flag of a patch: `executable  bin/tool  is executable now`. */

@@ -7,8 +7,8 @@ import { StringDecoder } from 'node:string_decoder';
 import type { Key } from '../../src/plan/session/key.ts';
 import { type Line, lineOf, typed } from '../../src/plan/session/line-editor.ts';
 import type { Terminal } from '../context.ts';
-import { KeyDecoder } from '../plan/keys.ts';
 import { inputRows } from '../plan/input-rows.ts';
+import { KeyDecoder } from '../plan/keys.ts';
 
 /** `left`: Ctrl-D, or the terminal is gone. `interrupted`: Ctrl-C, or a signal. */
 export type Leaving = 'left' | 'interrupted';

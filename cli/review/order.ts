@@ -39,4 +39,5 @@ function concern({ isRed, isInConflict, isFlagged }: Waiting): number {
 }
 
 /** The order in words. */
-export const ORDER_IN_WORDS = 'what others stand on first, then red or conflicting ones, then flagged ones, then by age';
+export const ORDER_IN_WORDS =
+  'what others stand on first, then red or conflicting ones, then flagged ones, then by age';

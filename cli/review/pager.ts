@@ -52,7 +52,7 @@ function showsColours(pager: string, { LESS }: Paging['env']): boolean {
  */
 async function run(pager: string, { out, err, env }: Paging, text: AsyncIterable<string>) {
   const process = execa('/bin/sh', ['-c', pager], {
-    ...{ stdin: 'pipe', stdout: out, stderr: err, reject: false, extendEnv: false, cleanup: true } as const,
+    ...({ stdin: 'pipe', stdout: out, stderr: err, reject: false, extendEnv: false, cleanup: true } as const),
     env: { LESS: 'FRX', LV: '-c', LESSSECURE: '1', ...defined(env) },
   });
   const { stdin } = process;
@@ -64,7 +64,9 @@ async function run(pager: string, { out, err, env }: Paging, text: AsyncIterable
 }
 
 function defined(env: Paging['env']): Record<string, string> {
-  return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
 }
 
 async function write(out: Writable, text: AsyncIterable<string>): Promise<void> {

@@ -74,9 +74,7 @@ export async function storyOf(sources: StorySources, patch: PatchRecord): Promis
     ...{ patch, attempt, standsOn, task: state.task(patch.task), verdict: checkVerdict(patch) },
     durationMs: durationOf(attempt),
     checks: await Promise.all(patch.checks.map((check) => told(state.directory, check))),
-    rounds: patches
-      .filter(({ id }) => earlier.has(id))
-      .map(({ id, state: is, reason }) => ({ id, state: is, reason })),
+    rounds: patches.filter(({ id }) => earlier.has(id)).map(({ id, state: is, reason }) => ({ id, state: is, reason })),
     conflicts: conflictsOf(sources, patch.id),
     notes: state.countNotes(patch.id, 'note'),
     target: await sources.forecast(patch, standsOn),

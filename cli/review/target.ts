@@ -2,7 +2,7 @@
 
 import type { readHead } from '../../src/git/apply.ts';
 import { git } from '../../src/git/git.ts';
-import type { TreesToMerge, TreeMerge } from '../../src/git/merge.ts';
+import type { TreeMerge, TreesToMerge } from '../../src/git/merge.ts';
 import { type Repository, userGit } from '../../src/git/repository.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { ObjectId } from '../../src/types.ts';

@@ -1,14 +1,14 @@
-/** Queries and changes of patches and their checks. */
+/** Queries and changes of patches. */
 
 import { eventBetween, PATCH_MACHINE } from '../tasks/machine.ts';
 import type { AttemptId, Decider, Flag, ObjectId, PatchState, TaskId } from '../types.ts';
+import { allChecks, checksOf } from './checks.ts';
 import type { Database, Value } from './database.ts';
 import { settleAbove, settleNew } from './foundations.ts';
 import type { AttemptEnd, CheckRecord, PatchRecord } from './records.ts';
-import type { checks, patches } from './schema.ts';
+import type { patches } from './schema.ts';
 
 type PatchRow = typeof patches.$inferSelect;
-type CheckRow = typeof checks.$inferSelect;
 
 export interface PatchChange {
   readonly reason?: string;
@@ -27,18 +27,14 @@ export interface PatchMerge {
 const IN_ORDER = 'FROM patches JOIN attempts USING (id) JOIN tasks ON tasks.id = patches.task';
 
 export function allPatches(database: Database): PatchRecord[] {
-  const checked = new Map<AttemptId, CheckRecord[]>();
-  for (const row of database.all<CheckRow>('SELECT * FROM checks ORDER BY seq')) {
-    checked.set(row.patch, [...(checked.get(row.patch) ?? []), checkOf(row)]);
-  }
+  const checked = allChecks(database);
   const rows = database.all<PatchRow>(`SELECT patches.* ${IN_ORDER} ORDER BY tasks.seq, n`);
   return rows.map((row) => recordOf(row, checked.get(row.id) ?? []));
 }
 
 export function findPatch(database: Database, id: string): PatchRecord | null {
   const row = database.get<PatchRow>('SELECT * FROM patches WHERE id = ?', id);
-  if (row === null) return null;
-  return recordOf(row, database.all<CheckRow>('SELECT * FROM checks WHERE patch = ? ORDER BY seq', id).map(checkOf));
+  return row === null ? null : recordOf(row, checksOf(database, id));
 }
 
 /** The id of the patch of the task's newest attempt that has one. */
@@ -82,11 +78,6 @@ export function setPatchState(
 export function mergedAgain(database: Database, id: AttemptId, merge: PatchMerge): boolean {
   const sql = "UPDATE patches SET mergedAs = ?, mergedInto = ? WHERE id = ? AND state = 'merged'";
   return database.run(sql, merge.mergedAs, merge.mergedInto, id) === 1;
-}
-
-function checkOf({ command, exitCode, durationMs, tree, isFlaky, log }: CheckRow): CheckRecord {
-  // As SQLite has it, whatever drizzle says: 0 or 1.
-  return { command, exitCode, durationMs, tree, isFlaky: Number(isFlaky) === 1, log };
 }
 
 function recordOf(row: PatchRow, checked: readonly CheckRecord[]): PatchRecord {

@@ -97,7 +97,7 @@ export interface PatchRecord {
   readonly commit: ObjectId;
   readonly size: PatchSize;
   readonly flags: readonly Flag[];
-  /** In the order in which they ended. */
+  /** Those of `tree`, each command's newest, in the order in which they ended. */
   readonly checks: readonly CheckRecord[];
   readonly reason: string | null;
   readonly createdAt: string;

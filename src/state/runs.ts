@@ -2,6 +2,7 @@
 
 import type { AttemptId, ObjectId, RunId, Usage } from '../types.ts';
 import type { Database } from './database.ts';
+import { letGoForReviews } from './queue.ts';
 import type { RunRecord } from './records.ts';
 import { closeRequests } from './requests.ts';
 import type { runs } from './schema.ts';
@@ -18,6 +19,7 @@ export function beginRun(database: Database, run: NewRun): RunRecord {
     database.run('UPDATE runs SET endedAt = ? WHERE endedAt IS NULL', startedAt);
     // Asked before this run began, it was not asked of this run.
     closeRequests(database);
+    letGoForReviews(database);
     const record: RunRecord = { ...run, fence: newestFence(database) + 1, startedAt, endedAt: null };
     database.insert('runs', { ...record });
     return record;
@@ -25,7 +27,10 @@ export function beginRun(database: Database, run: NewRun): RunRecord {
 }
 
 export function endRun(database: Database, id: RunId): void {
-  database.run('UPDATE runs SET endedAt = ? WHERE id = ? AND endedAt IS NULL', new Date().toISOString(), id);
+  database.transaction(() => {
+    letGoForReviews(database);
+    database.run('UPDATE runs SET endedAt = ? WHERE id = ? AND endedAt IS NULL', new Date().toISOString(), id);
+  });
 }
 
 export function currentRun(database: Database): RunRecord | null {

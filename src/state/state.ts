@@ -19,6 +19,7 @@ import type {
   Usage,
 } from '../types.ts';
 import * as attempts from './attempts.ts';
+import { addChecks, approveChecked } from './checks.ts';
 import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
 import * as forecasts from './forecasts.ts';
@@ -27,9 +28,11 @@ import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
 import * as patches from './patches.ts';
 import * as plans from './plans.ts';
+import { isHeldForReviews, pendingPatches } from './queue.ts';
 import type {
   AttemptEnd,
   AttemptRecord,
+  CheckRecord,
   NewNote,
   NewTask,
   NoteRecord,
@@ -414,6 +417,26 @@ export class State {
   /** A stale patch cannot be restacked: its task is queued again where it had succeeded. False as for `restackPatch`. */
   redoStale(seen: PatchRecord, on: ChangedFoundation | null, reason: string): boolean {
     return restacking.redoStale(this.#database, seen, on, reason);
+  }
+
+  /** Checks were done for a patch. Those of another tree than its own are only kept. */
+  addChecks(patch: AttemptId, records: readonly CheckRecord[]): void {
+    addChecks(this.#database, patch, records);
+  }
+
+  /** Approves a pending patch by policy. False when it is not pending any more, or has another tree by now. */
+  approveChecked(id: AttemptId, tree: ObjectId): boolean {
+    return approveChecked(this.#database, id, tree);
+  }
+
+  /** How many patches wait for a person. */
+  pendingPatches(): number {
+    return pendingPatches(this.#database);
+  }
+
+  /** Whether a queued task (of `only`, where that is given) was passed over because too many patches are pending. */
+  isHeldForReviews(only?: readonly TaskId[]): boolean {
+    return isHeldForReviews(this.#database, only);
   }
 
   /** A merged patch was taken back by hand and merged anew. False when it is not merged. */

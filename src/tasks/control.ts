@@ -32,6 +32,11 @@ export class Control implements Disposable {
     return AbortSignal.any([this.#run, this.#stopStarting.signal]);
   }
 
+  /** Aborted when all that is under way is to end now. */
+  get stopNow(): AbortSignal {
+    return AbortSignal.any([this.#run, this.#stopNow.signal]);
+  }
+
   /** Aborted when this attempt is to end now; the reason is KILLED_BY_USER where it alone is meant. */
   signalFor(attempt: { readonly id: AttemptId; readonly task: TaskId }): AbortSignal {
     const kill = new AbortController();

@@ -7,6 +7,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { collectGarbage } from '../git/objects.ts';
 import type { Repository } from '../git/repository.ts';
+import { retainCheckLogs } from '../review/check-logs.ts';
 import type { State } from '../state/state.ts';
 import type { AttemptId } from '../types.ts';
 import { dropOldResults } from './results.ts';
@@ -19,9 +20,10 @@ const TRANSCRIPTS_BYTES = 5 * 1024 ** 3;
 
 const NAME = /^(.+)\.log(?:\.\d+)?$/;
 
-/** For the end of a run: transcripts, refs and git objects that are old enough for nobody to miss them. */
+/** For the end of a run: transcripts, what checks printed, refs and git objects that are old enough for nobody to miss them. */
 export async function dropOld(repository: Repository, state: State, now: Date): Promise<void> {
   await retainTranscripts(repository.stateDir, now);
+  await retainCheckLogs(repository.stateDir, now);
   await dropOldResults(repository, state, now);
   await collectGarbage(repository);
 }

@@ -7,10 +7,12 @@ import type { Base } from '../git/base.ts';
 import { nameSome } from '../git/bytes.ts';
 import type { Repository } from '../git/repository.ts';
 import { summaryOf } from '../notes/summary.ts';
+import { createChecker } from '../review/checks.ts';
+import type { ReviewPolicy } from '../review/policy.ts';
 import { type Restacked, restackAbove, restackStale } from '../review/restack.ts';
 import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
-import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
+import type { AttemptEnd, AttemptRecord, PatchRecord, RunRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
 import { NO_USAGE, type RunId, type TaskId } from '../types.ts';
 import {
@@ -27,6 +29,7 @@ import { DiskWatch } from './disk-watch.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { NoteExchange } from './note-exchange.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
+import { Reviews } from './reviews.ts';
 import { workQueue } from './scheduler.ts';
 import { RunSetUp, type WantedSetUp } from './set-up.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './start-line.ts';
@@ -47,6 +50,8 @@ export interface RunOptions {
   readonly bounds: AttemptBounds;
   /** What is done once before the first agent; not given: nothing. */
   readonly setUp?: WantedSetUp | null;
+  /** What becomes of patches meanwhile; not given: they wait. */
+  readonly reviews?: WantedReviews | undefined;
   /** What agents start from; undefined: HEAD. */
   readonly baseRef?: string | undefined;
   readonly includeDirty: boolean;
@@ -57,6 +62,13 @@ export interface RunOptions {
   /** Aborted: agents are stopped, their work is salvaged, the run ends. */
   readonly signal: AbortSignal;
   readonly pid: number;
+}
+
+export interface WantedReviews extends ReviewPolicy {
+  /** Nothing is started while so many patches are pending; null: they may pile up. */
+  readonly maxPending: number | null;
+  /** Deterministic name of a check's container; `id` is its alone within the run. */
+  containerName(run: RunId, id: string): string;
 }
 
 /** What the runs of a repository have in common. */
@@ -75,6 +87,8 @@ export interface RunSummary {
   readonly succeeded: number;
   readonly failed: number;
   readonly blocked: number;
+  /** Patches with a check that failed. */
+  readonly redPatches: number;
   /** Why the run ended before its queue did: a budget or a deadline; null: it did not, or somebody stopped it. */
   readonly limit: string | null;
 }
@@ -99,6 +113,11 @@ const NOT_STARTED: Omit<AttemptEnd, 'reason'> = {
   patch: null,
 };
 
+const NO_REVIEWS: WantedReviews = {
+  ...{ checks: [], autoApprove: 'never', maxPending: null },
+  containerName: (run, id) => `${id}-${run}`,
+};
+
 interface Performed {
   readonly ended: EndedAttempt;
   readonly conflict: string | null;
@@ -117,6 +136,9 @@ export class Run {
   /** Sandboxes on their way out. */
   readonly #leaving = new Set<Promise<void>>();
   readonly #setUp: RunSetUp | null;
+  readonly #reviews: Reviews;
+  /** It was said that the run waits for people. */
+  #saidHeld = false;
 
   constructor(the: RunParts) {
     this.#the = the;
@@ -145,11 +167,28 @@ export class Run {
         onProgress: (line) => parts.onProgress(line),
         onWarning: (message) => this.#emit({ type: 'warning', message }),
       });
+    this.#reviews = this.#reviewsOf(the);
+  }
+
+  #reviewsOf({ options, parts, host, run }: RunParts): Reviews {
+    const { state } = parts;
+    const { checks, autoApprove, containerName }: WantedReviews = options.reviews ?? NO_REVIEWS;
+    const { limits, timeoutMs } = options.bounds;
+    const checker = createChecker({
+      ...{ host, limits, timeoutMs, disk: this.#disk, stateDir: state.directory, run: run.id },
+      containerName: (id) => containerName(run.id, id),
+    });
+    return new Reviews({
+      ...{ state, checker, policy: { checks, autoApprove }, signal: this.#control.stopNow },
+      emit: (event) => this.#emit(event),
+      isSetUpFor: async (tree) => (await this.#setUp?.isOf(tree)) !== false,
+    });
   }
 
   get tally(): Omit<RunSummary, 'run'> {
     const { parts, options } = this.#the;
-    return { ...this.#tally, blocked: parts.state.counts(options.only).blocked, limit: this.#limit };
+    const { blocked } = parts.state.counts(options.only);
+    return { ...this.#tally, blocked, redPatches: this.#reviews.red, limit: this.#limit };
   }
 
   async work(): Promise<RunSummary> {
@@ -179,6 +218,7 @@ export class Run {
       await Promise.all(adopted.map((resume) => resume()));
       throw error;
     }
+    if (!control.stopStarting.aborted) this.#reviews.open(this.#unreviewed());
     await workQueue({
       state: parts.state,
       run,
@@ -193,9 +233,31 @@ export class Run {
       diskBytes: options.bounds.limits.diskBytes,
       container: parts.containerName,
       attempt: (task, attempt) => this.#attempt(task, attempt),
-    }).finally(() => Promise.all(this.#leaving));
+      maxPendingReviews: options.reviews?.maxPending,
+      isBusy: () => this.#reviews.isBusy,
+      onHeld: () => this.#held(),
+    })
+      .catch((fault) => {
+        this.#reviews.cancel();
+        throw fault;
+      })
+      .finally(() => Promise.all([...this.#leaving, this.#reviews.done()]));
     if (this.#unusable !== null) throw this.#unusable;
     return { run: run.id, ...this.tally };
+  }
+
+  /** Of earlier runs: this one's are taken as they come to be. */
+  #unreviewed(): PatchRecord[] {
+    const { parts, options } = this.#the;
+    const pending = parts.state.patches().filter(({ state }) => state === 'pending');
+    return pending.filter(({ task }) => options.only?.includes(task) !== false);
+  }
+
+  #held(): void {
+    if (this.#saidHeld) return;
+    this.#saidHeld = true;
+    const message = 'nothing goes on before patches are decided on: orchestrate review (in another terminal)';
+    this.#emit({ type: 'warning', message });
   }
 
   /** Takes over what an earlier run left: what can go on does, what is gone waits again. */
@@ -250,6 +312,7 @@ export class Run {
   async #attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void> {
     const { parts, run } = this.#the;
     const began = performance.now();
+    this.#saidHeld = false;
     const turn = this.#line.turn();
     // Before anything is awaited: whoever wants it ended asks once.
     const context = this.#contextOf(attempt, turn);
@@ -270,6 +333,7 @@ export class Run {
     }
     if (end.patch !== null) await this.#restack((repository, state) => restackAbove(repository, state, attempt.id));
     if (silent) return;
+    if (end.patch !== null) this.#reviews.take(end.patch.id);
     if (end.taskState === 'succeeded') this.#tally.succeeded += 1;
     else if (end.taskState === 'failed') this.#tally.failed += 1;
     this.#emit({

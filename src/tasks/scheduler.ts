@@ -15,6 +15,10 @@ export interface SchedulerOptions extends AttemptPlace {
   readonly adopted: readonly (() => Promise<void>)[];
   /** Aborted: nothing more is started; what runs is awaited. */
   readonly signal: AbortSignal;
+  /** Something else is under way beside the attempts, which may have more to be done: the queue is not at its end yet. */
+  isBusy?(): boolean;
+  /** Called when nothing goes on but that people have to decide on patches first. */
+  onHeld?(): void;
   /** Does the whole attempt, records included. A rejection ends the run once everything else has ended. */
   attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void>;
 }
@@ -35,7 +39,13 @@ export async function workQueue(options: SchedulerOptions): Promise<void> {
       if (claimed === null) break;
       begin(options.attempt(claimed.task, claimed.attempt));
     }
-    if (active.size === 0) break;
+    if (active.size === 0) {
+      const isOver = signal.aborted || faults.length > 0;
+      const isHeld = !isOver && options.maxPendingReviews != null && state.isHeldForReviews(options.only);
+      const isBusy = !isOver && options.isBusy?.() === true;
+      if (!isHeld && !isBusy) break;
+      if (!isBusy) options.onHeld?.();
+    }
     // With every slot taken only an end can change anything; otherwise a task may be queued meanwhile.
     await (active.size < options.maxAgents ? Promise.race([...active, pause(LOOK_AGAIN_MS)]) : Promise.race(active));
   }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { nextCommands } from '../../cli/commands/task.ts';
 import { commitMessage } from '../../cli/commit-message.ts';
+import { hunkLine } from '../../cli/render/diff-lines.ts';
 import { eventLine } from '../../cli/render/event-line.ts';
 import { taskJson } from '../../cli/render/json.ts';
 import { createJsonLines } from '../../cli/render/json-lines.ts';
 import { createLiveView } from '../../cli/render/live.ts';
-import { hunkLine } from '../../cli/render/diff-lines.ts';
 import { age, coloursOf, tableOf } from '../../cli/render/text.ts';
 import { EventBus } from '../../src/events.ts';
 import type { AttemptRecord, PatchRecord, TaskRecord } from '../../src/state/records.ts';
@@ -216,7 +216,7 @@ describe('events for people', () => {
       }),
       eventLine({ at, type: 'task.blocked', task: LOGIN, reason: EVIL }),
       eventLine({ ...of, type: 'egress.denied', host: EVIL, reason: EVIL }),
-      eventLine({ ...of, type: 'check.ended', command: EVIL, exitCode: 1, durationMs: 5 }),
+      eventLine({ ...of, type: 'check.ended', command: EVIL, exitCode: 1, durationMs: 5, flaky: false }),
       eventLine({ at, type: 'warning', message: EVIL }),
       eventLine({ ...of, type: 'task.paused', reason: EVIL, until: null }),
     ];
