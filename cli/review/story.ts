@@ -1,11 +1,11 @@
 /** What a person should know of a patch before its diff, as data: read from the state, the logs of checks and the target. */
 
 import { lastLines } from '../../src/review/check-logs.ts';
+import { verdictOf } from '../../src/review/verdict.ts';
 import type { Conflict } from '../../src/state/forecasts.ts';
 import type { AttemptRecord, CheckRecord, PatchRecord, TaskRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import type { AttemptId, CheckVerdict, PatchState } from '../../src/types.ts';
-import { checkVerdict } from '../render/json.ts';
 import type { TargetForecast } from './target.ts';
 
 export interface Story {
@@ -71,7 +71,7 @@ export async function storyOf(sources: StorySources, patch: PatchRecord): Promis
   const standsOn = patches.filter(({ id }) => below.has(id)).map(({ id, state: is }) => ({ id, state: is }));
   const earlier = new Set(attempts.filter(({ n }) => n < attempt.n).map(({ id }) => id));
   return {
-    ...{ patch, attempt, standsOn, task: state.task(patch.task), verdict: checkVerdict(patch) },
+    ...{ patch, attempt, standsOn, task: state.task(patch.task), verdict: verdictOf(patch) },
     durationMs: durationOf(attempt),
     checks: await Promise.all(patch.checks.map((check) => told(state.directory, check))),
     rounds: patches.filter(({ id }) => earlier.has(id)).map(({ id, state: is, reason }) => ({ id, state: is, reason })),

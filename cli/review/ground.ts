@@ -1,0 +1,93 @@
+/** What a review stands on: the state, the repository, and how stories are made of them. */
+
+import { readHead } from '../../src/git/apply.ts';
+import { type Merger, openMerger } from '../../src/git/merger.ts';
+import type { Repository } from '../../src/git/repository.ts';
+import { updateForecast } from '../../src/merge/forecast.ts';
+import { isSensitive } from '../../src/patch/inspect/codes.ts';
+import { verdictOf } from '../../src/review/verdict.ts';
+import type { PatchRecord } from '../../src/state/records.ts';
+import type { State } from '../../src/state/state.ts';
+import type { AttemptId } from '../../src/types.ts';
+import type { Context } from '../context.ts';
+import { reviewOrder, type Waiting } from './order.ts';
+import { type Story, storyOf } from './story.ts';
+import { forecastInto } from './target.ts';
+
+/** The forecast is brought up to date first, but nobody waits longer for it. */
+const FORECAST_MS = 800;
+
+export class Ground implements AsyncDisposable {
+  private constructor(
+    readonly context: Context,
+    readonly repository: Repository,
+    readonly state: State,
+    private readonly merger: Merger,
+    /** The forecast does not have all that waits. */
+    readonly isForecastOld: boolean,
+  ) {}
+
+  static async open(context: Context): Promise<Ground> {
+    const [repository, state] = await Promise.all([context.repository(), context.state()]);
+    const signal = AbortSignal.timeout(FORECAST_MS);
+    await updateForecast(repository, state, { signal });
+    return new Ground(context, repository, state, await openMerger(repository, 'dropped'), signal.aborted);
+  }
+
+  /** All that are pending, in the order in which they are looked at. */
+  waiting(): AttemptId[] {
+    const patches = this.state.patches().filter(({ state }) => state === 'pending');
+    const conflicting = new Set(this.state.conflicts().flatMap(({ left, right }) => [left, right]));
+    return reviewOrder(patches.map((patch) => this.#waiting(patch, conflicting)));
+  }
+
+  /** As it is now. */
+  patch(id: AttemptId): PatchRecord {
+    const patch = this.state.patch(id);
+    if (patch === null) throw new Error(`the state lost the patch ${id}`);
+    return patch;
+  }
+
+  /** Of some patches, in their order, as they are now. */
+  async stories(ids: readonly AttemptId[]): Promise<Story[]> {
+    const { state, repository, merger } = this;
+    const target = await readHead(repository);
+    const patches = state.patches();
+    const byId = new Map(patches.map((patch) => [patch.id, patch]));
+    const sources = { state, patches, conflicts: state.conflicts() };
+    const told = ids.map((id) => {
+      const patch = byId.get(id) ?? this.patch(id);
+      return storyOf(
+        {
+          ...sources,
+          forecast: (one, standsOn) => {
+            const isStacked = standsOn.some((below) => below.state !== 'merged');
+            return forecastInto(target, one, { repository, isStacked, merge: (trees) => merger.merge(trees) });
+          },
+        },
+        patch,
+      );
+    });
+    return Promise.all(told);
+  }
+
+  async story(id: AttemptId): Promise<Story> {
+    const [story] = await this.stories([id]);
+    if (story === undefined) throw new Error(`there is no story of ${id}`);
+    return story;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.merger[Symbol.asyncDispose]();
+  }
+
+  #waiting(patch: PatchRecord, conflicting: ReadonlySet<AttemptId>): Waiting {
+    return {
+      id: patch.id,
+      foundations: this.state.foundationsOf(patch.id),
+      isRed: verdictOf(patch) === 'failed',
+      isInConflict: conflicting.has(patch.id),
+      isFlagged: patch.flags.some(({ code }) => isSensitive(code)),
+    };
+  }
+}
