@@ -63,6 +63,24 @@ export interface PatchListOptions {
 export interface PatchShowOptions {
   readonly stat: boolean;
   readonly output: string | null;
+  /** A numbered list of hunks for each file. */
+  readonly hunks: boolean;
+  /** What a person left out of it. */
+  readonly rejected: boolean;
+}
+
+export interface PatchApproveOptions {
+  /** Files and hunks, as typed. */
+  readonly only: readonly string[];
+  readonly except: readonly string[];
+  readonly allPassing: boolean;
+}
+
+export interface PatchAmendOptions {
+  /** A path, or `-` for stdin. */
+  readonly file: string | null;
+  /** What the agent left. */
+  readonly original: boolean;
 }
 
 export interface PatchCheckOptions {

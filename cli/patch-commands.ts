@@ -9,7 +9,7 @@ export function definePatchCommands(program: Command, act: Act): void {
   const patch = program
     .command('patch')
     .summary('look at results, decide, apply them')
-    .description('List, show, try, approve, reject and apply patches.')
+    .description('List, show, try, approve, amend, reject and apply patches.')
     .addHelpText(
       'after',
       examples([
@@ -34,13 +34,16 @@ export function definePatchCommands(program: Command, act: Act): void {
     .argument('<patch>', 'a patch or a task')
     .option('--stat', 'only the size of each file’s change')
     .option('--output <file>', 'write the exact patch to a file')
+    .option('--hunks', 'file by file with the numbers of the hunks, for `patch approve --only`')
+    .option('--rejected', 'what a person left out of it')
     .addHelpText(
       'after',
       examples(['patch show add-login', 'patch show add-login --stat', 'patch show add-login | git apply --check']),
     )
-    .action(async (id: string, flags: { readonly stat?: true; readonly output?: string }) => {
+    .action(async (id: string, flags: ShowFlags) => {
       const { showPatch } = await import('./commands/patch-show.ts');
-      await act((context) => showPatch(context, id, { stat: flags.stat ?? false, output: flags.output ?? null }));
+      const { stat = false, output = null, hunks = false, rejected = false } = flags;
+      await act((context) => showPatch(context, id, { stat, output, hunks, rejected }));
     });
   patch
     .command('checkout')
@@ -76,12 +79,45 @@ export function definePatchCommands(program: Command, act: Act): void {
     });
   patch
     .command('approve')
-    .description('Say yes to patches, so that they can be applied.')
-    .argument('<patch...>', 'patches or tasks')
-    .addHelpText('after', examples(['patch approve add-login']))
-    .action(async (ids: readonly string[]) => {
-      const { approvePatches } = await import('./commands/patch-decide.ts');
-      await act((context) => approvePatches(context, ids));
+    .description(
+      'Say yes to patches, so that they can be applied. Of some files or hunks (`patch show --hunks` has their numbers) ' +
+        'the rest is left out of the patch, which has to be checked anew.',
+    )
+    .argument('[patch...]', 'patches or tasks')
+    .option('--only <path>', 'only this file, or these hunks of it: path:1,3-5 (repeatable)', collect, [])
+    .option('--except <path>', 'all but this file, or these hunks of it (repeatable)', collect, [])
+    .option('--all-passing', 'all pending ones that passed their checks and have nothing to be looked at')
+    .addHelpText(
+      'after',
+      examples([
+        'patch approve add-login',
+        'patch approve add-login --only src/login.ts --only README.md:1,3-5',
+        'patch approve add-login --except package.json',
+        'patch approve --all-passing',
+      ]),
+    )
+    .action(async (ids: readonly string[], flags: ApproveFlags) => {
+      const { approve } = await import('./commands/patch-approve.ts');
+      const { only, except, allPassing = false } = flags;
+      await act((context) => approve(context, ids, { only, except, allPassing }));
+    });
+  patch
+    .command('amend')
+    .description('Put another patch in the place of one. What stands on it is merged onto that, or made anew.')
+    .argument('<patch>', 'a patch or a task')
+    .option('--file <file>', 'the patch that it becomes, against the same base; - for standard input')
+    .option('--original', 'what the agent left, with all that was left out since')
+    .addHelpText(
+      'after',
+      examples([
+        'patch show add-login --output login.patch',
+        'patch amend add-login --file login.patch',
+        'patch amend add-login --original',
+      ]),
+    )
+    .action(async (id: string, flags: { readonly file?: string; readonly original?: true }) => {
+      const { amend } = await import('./commands/patch-amend.ts');
+      await act((context) => amend(context, id, { file: flags.file ?? null, original: flags.original ?? false }));
     });
   patch
     .command('reject')
@@ -120,6 +156,19 @@ export function definePatchCommands(program: Command, act: Act): void {
         }),
       );
     });
+}
+
+interface ShowFlags {
+  readonly stat?: true;
+  readonly output?: string;
+  readonly hunks?: true;
+  readonly rejected?: true;
+}
+
+interface ApproveFlags {
+  readonly only: readonly string[];
+  readonly except: readonly string[];
+  readonly allPassing?: true;
 }
 
 interface ApplyFlags {

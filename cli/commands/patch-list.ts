@@ -28,7 +28,12 @@ export async function listPatches(context: Context, options: PatchListOptions): 
 
 function row(patch: PatchRecord): string[] {
   const flags = [...new Set(patch.flags.map((flag) => flag.code))].join(', ');
-  const notes = [flags === '' ? '' : `flags: ${revealLine(flags)}`, revealLine(patch.reason ?? ''), merged(patch)];
+  const notes = [
+    flags === '' ? '' : `flags: ${revealLine(flags)}`,
+    patch.original === null ? '' : 'amended',
+    revealLine(patch.reason ?? ''),
+    merged(patch),
+  ];
   return [
     patch.id,
     patch.state,

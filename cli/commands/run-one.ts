@@ -35,7 +35,7 @@ export async function runOne(
   }
   if (context.json) return exitCode;
   const { showPatch } = await import('./patch-show.ts');
-  await showPatch(context, patch.id, { stat: context.out.isTTY !== true, output: null });
+  await showPatch(context, patch.id, { stat: context.out.isTTY !== true, output: null, hunks: false, rejected: false });
   const next = `orchestrate patch approve ${patch.id} && orchestrate patch apply ${patch.id}`;
   if (exitCode !== 0 || !(await context.confirm('Approve this patch and apply it to the current branch?'))) {
     context.note(exitCode === 0 ? `Later: ${next}` : `What the agent left is kept: orchestrate patch show ${patch.id}`);

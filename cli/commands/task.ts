@@ -115,7 +115,8 @@ function patchText(patch: PatchRecord): string {
     patch.mergedAs === null
       ? ''
       : `  merged as ${patch.mergedAs.slice(0, 12)} into ${revealLine(patch.mergedInto ?? 'a detached HEAD')}\n`;
-  return `  ${patch.id}, ${patch.state}${reason}, ${sizeOf(patch.size)}, checks ${verdictText(patch)}\n${merged}${flagLines(patch.flags)}`;
+  const amended = patch.original === null ? '' : ', amended';
+  return `  ${patch.id}, ${patch.state}${reason}, ${sizeOf(patch.size)}, checks ${verdictText(patch)}${amended}\n${merged}${flagLines(patch.flags)}`;
 }
 
 /** What a person would most likely type next; empty where nothing is left to do. */

@@ -82,6 +82,7 @@ async function lookAt(repository: Repository, state: State, beside: Beside): Pro
   const { fresh, signal } = beside;
   const pairs = await pairsOf(repository, state, beside);
   const conflicts: Forecast['conflicts'][number][] = [];
+  if (pairs.length === 0) return { looked: fresh, conflicts };
   await using merger = await openMerger(repository, 'dropped');
   for (let at = 0; at < pairs.length; at += AT_ONCE) {
     if (signal?.aborted === true) return null;
@@ -98,7 +99,6 @@ async function lookAt(repository: Repository, state: State, beside: Beside): Pro
 
 /** Every fresh result with every other one, where they can conflict. */
 async function pairsOf(repository: Repository, state: State, { results, fresh }: Beside): Promise<Pair[]> {
-  const touched = await touchedByEach(repository, results);
   const isFresh = new Set(fresh);
   const foundations = new Map<AttemptId, ReadonlySet<AttemptId>>();
   const standsOn = ({ id }: Result, below: Result): boolean => {
@@ -114,7 +114,8 @@ async function pairsOf(repository: Repository, state: State, { results, fresh }:
       }
     }
   }
-  const renames = await renamesBetween(repository, open);
+  if (open.length === 0) return [];
+  const [touched, renames] = await Promise.all([touchedByEach(repository, results), renamesBetween(repository, open)]);
   return open.filter(([left, right]) => {
     const [a, b] = [touched.get(left), touched.get(right)];
     // A tree that is gone merges with nothing, and says so where it is needed.

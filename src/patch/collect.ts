@@ -55,17 +55,18 @@ export async function collectPatch(
   return { patch: await patchOf(repository, origin, { tree: kept.tree, commit, flags: collection.flags }), tooLarge };
 }
 
-/** Keeps what an agent has so far as `refs/orchestrate/<task>/<n>/wip`; false when that is nothing. */
+/** Keeps what an agent has so far as `refs/orchestrate/<task>/<n>/wip`; its tree, null when that is nothing. */
 export async function keepSnapshot(
   repository: Repository,
   collection: Collection,
   origin: PatchOrigin,
-): Promise<boolean> {
+): Promise<ObjectId | null> {
   const kept = await keep(repository, collection, origin);
-  if (kept === null) return false;
+  if (kept === null) return null;
   const name = wipRef(origin.attempt);
   const from = await readRef(repository, name);
-  return moveRef(repository, name, { from, to: kept.commit, message: 'orchestrate: snapshot' });
+  const moved = await moveRef(repository, name, { from, to: kept.commit, message: 'orchestrate: snapshot' });
+  return moved ? kept.tree : null;
 }
 
 /** The patch of an attempt whose sandbox is gone, from what was kept of it last; null where that is nothing. */

@@ -370,6 +370,26 @@ export class State {
     return patches.setPatchState(this.#database, id, { from, to }, more);
   }
 
+  /** Checks were done for a patch. Those of another tree than its own are only kept. */
+  addChecks(patch: AttemptId, records: readonly CheckRecord[]): void {
+    addChecks(this.#database, patch, records);
+  }
+
+  /** Approves a pending patch by policy. False when it is not pending any more, or has another tree by now. */
+  approveChecked(id: AttemptId, tree: ObjectId): boolean {
+    return approveChecked(this.#database, id, tree);
+  }
+
+  /** How many patches wait for a person. */
+  pendingPatches(): number {
+    return pendingPatches(this.#database);
+  }
+
+  /** Whether a queued task (of `only`, where that is given) was passed over because too many patches are pending. */
+  isHeldForReviews(only?: readonly TaskId[]): boolean {
+    return isHeldForReviews(this.#database, only);
+  }
+
   /** Attempts that stand on a patch (and on those that do), and have a patch or are under way. */
   standingOn(patch: AttemptId): AttemptId[] {
     return attemptsOn(this.#database, patch);
@@ -417,26 +437,6 @@ export class State {
   /** A stale patch cannot be restacked: its task is queued again where it had succeeded. False as for `restackPatch`. */
   redoStale(seen: PatchRecord, on: ChangedFoundation | null, reason: string): boolean {
     return restacking.redoStale(this.#database, seen, on, reason);
-  }
-
-  /** Checks were done for a patch. Those of another tree than its own are only kept. */
-  addChecks(patch: AttemptId, records: readonly CheckRecord[]): void {
-    addChecks(this.#database, patch, records);
-  }
-
-  /** Approves a pending patch by policy. False when it is not pending any more, or has another tree by now. */
-  approveChecked(id: AttemptId, tree: ObjectId): boolean {
-    return approveChecked(this.#database, id, tree);
-  }
-
-  /** How many patches wait for a person. */
-  pendingPatches(): number {
-    return pendingPatches(this.#database);
-  }
-
-  /** Whether a queued task (of `only`, where that is given) was passed over because too many patches are pending. */
-  isHeldForReviews(only?: readonly TaskId[]): boolean {
-    return isHeldForReviews(this.#database, only);
   }
 
   /** A merged patch was taken back by hand and merged anew. False when it is not merged. */

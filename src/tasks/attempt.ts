@@ -10,7 +10,7 @@ import { keepSnapshot, salvageSnapshot } from '../patch/collect.ts';
 import type { Role } from '../roles/role.ts';
 import type { RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
-import type { Limits, Usage } from '../types.ts';
+import type { Limits, ObjectId, Usage } from '../types.ts';
 import { conclude, end } from './conclude.ts';
 import type { DiskWatch } from './disk-watch.ts';
 import type { RunGateway } from './gateway.ts';
@@ -58,6 +58,8 @@ export interface AttemptContext {
   onStarted(base: StartTree): void;
   onCollecting(): void;
   onUsage(usage: Usage): void;
+  /** What the agent has so far was kept. */
+  onSnapshot(trees: { readonly baseTree: ObjectId; readonly tree: ObjectId }): void;
   /** Its task is held still for this reason, or goes on (null). */
   onPaused(reason: string | null): void;
 }
@@ -348,9 +350,10 @@ function takeSnapshots(context: AttemptContext, started: StartedAttempt, idle: I
     current = current.then(async () => {
       const goOn = idle.hold();
       try {
-        await running.snapshot((collection) =>
+        const tree = await running.snapshot((collection) =>
           keepSnapshot(context.repository, collection, { attempt: attempt.id, task: attempt.task, start }),
         );
+        if (tree !== null) context.onSnapshot({ baseTree: start.base.tree, tree });
       } catch (error) {
         if (over) return;
         const why = error instanceof Error ? error.message : String(error);

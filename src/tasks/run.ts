@@ -30,6 +30,7 @@ import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { NoteExchange } from './note-exchange.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
 import { Reviews } from './reviews.ts';
+import { RunForecast } from './run-forecast.ts';
 import { workQueue } from './scheduler.ts';
 import { RunSetUp, type WantedSetUp } from './set-up.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './start-line.ts';
@@ -133,6 +134,7 @@ export class Run {
   readonly #control: Control;
   readonly #disk: DiskWatch;
   readonly #notes: NoteExchange;
+  readonly #forecast: RunForecast;
   /** Sandboxes on their way out. */
   readonly #leaving = new Set<Promise<void>>();
   readonly #setUp: RunSetUp | null;
@@ -145,6 +147,7 @@ export class Run {
     this.#control = new Control(the.parts.state, the.options.signal);
     this.#disk = new DiskWatch(() => the.host.diskUse());
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
+    this.#forecast = new RunForecast({ ...the.parts, ...the.options, emit: (event) => this.#emit(event) });
     the.gateway?.listen({
       onRunBudget: (reason) => {
         this.#limit = reason;
@@ -192,6 +195,14 @@ export class Run {
   }
 
   async work(): Promise<RunSummary> {
+    try {
+      return await this.#workQueue();
+    } finally {
+      await this.#forecast.end();
+    }
+  }
+
+  async #workQueue(): Promise<RunSummary> {
     const { parts, options, run, base, host } = this.#the;
     const counts = parts.state.counts(options.only);
     this.#emit({
@@ -331,6 +342,7 @@ export class Run {
     if (!parts.state.endAttempt(attempt.id, run.fence, { ...end, note })) {
       throw new OrchestrateError('failure', 'FENCED', `another coordinator has taken over ${attempt.id}`);
     }
+    this.#forecast.attemptEnded(attempt.id, end.patch !== null);
     if (end.patch !== null) await this.#restack((repository, state) => restackAbove(repository, state, attempt.id));
     if (silent) return;
     if (end.patch !== null) this.#reviews.take(end.patch.id);
@@ -410,6 +422,7 @@ export class Run {
       onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
       onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
       onUsage: (usage) => void state.attemptUsage(attempt.id, run.fence, usage),
+      onSnapshot: (trees) => this.#forecast.snapshotKept({ id: attempt.id, task: attempt.task, ...trees }),
       onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
     };
   }

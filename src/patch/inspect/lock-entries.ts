@@ -133,7 +133,7 @@ function* pnpmEntries(text: string): Generator<LockEntry> {
     const key = /^ {2}['"]?\/?([^\s'"].{0,400}?)['"]?:\s{0,9}$/.exec(line)?.[1];
     if (key !== undefined || title !== undefined) {
       if (entry !== null) yield finished(entry);
-      entry = key === undefined || part === 'importers' ? null : gathered(`${part} ${key}`);
+      entry = key === undefined || part === 'importers' ? null : pnpmEntry(part, key);
       continue;
     }
     if (entry === null) continue;
@@ -144,6 +144,12 @@ function* pnpmEntries(text: string): Generator<LockEntry> {
     if (/^ {4}requiresBuild: true/.test(line)) entry.runsScript = true;
   }
   if (entry !== null) yield finished(entry);
+}
+
+/** `core-js@3.29.1`, `@scope/name@1.0.0(peer@2.0.0)`, in older files `/core-js/3.29.1`. */
+function pnpmEntry(part: string, key: string): Gathered {
+  const [, name = key, version = ''] = /^(@?[^@(]{1,214}?)[@/]([0-9].{0,400})$/.exec(key) ?? [];
+  return { ...gathered(`${part} ${name}`), version };
 }
 
 function* tomlEntries(text: string): Generator<LockEntry> {
@@ -160,8 +166,8 @@ function* tomlEntries(text: string): Generator<LockEntry> {
       continue;
     }
     if (entry === null) {
-      // Old Cargo.lock files and poetry's have their checksums at the end.
-      const old = inFiles ? /^"?(?:checksum )?([^"=]{1,400}?)"? = "?([0-9a-f]{64})"?/.exec(line) : null;
+      // Old Cargo.lock files have their checksums at the end.
+      const old = inFiles ? /^"checksum ([^"]{1,400})" = "([0-9a-f]{64})"/.exec(line) : null;
       if (old !== null) yield { key: `checksum ${old[1]}`, sources: [], integrity: [old[2] ?? ''], runsScript: false };
       continue;
     }

@@ -15,13 +15,18 @@ const SUPPORT =
 
 const COMMENT = /^\s{0,200}(?:\/\/|#(?![[!])|--\s|\/\*|\*\s|<!--|;|"""|%)/;
 const SKIP =
-  /\b(?:it|test|describe|context|suite|specify|bench|scenario|step)\.(?:skip|todo|only|fixme|fails|failing)\b|\b(?:xit|xtest|xdescribe|xcontext|xspecify|fit|fdescribe|fcontext)\s{0,4}\(\s{0,4}["'`]|@(?:pytest\.mark\.(?:skip|skipif|xfail)|unittest\.(?:skip|skipIf|skipUnless|expectedFailure)|skip|skipIf|expectedFailure)\b|\b(?:pytest\.(?:skip|xfail|importorskip)|self\.skipTest|raise\s+(?:unittest\.)?SkipTest|raise\s+SkipTest)\b|\bt\.(?:Skip|Skipf|SkipNow)\(|\bb\.Skip\(|^\s{0,200}#\[\s{0,4}ignore\b|@(?:Ignore|Disabled|DisabledOnOs|DisabledIf\w*)\b|\[(?:Ignore|Fact\(\s{0,4}Skip|Theory\(\s{0,4}Skip|Explicit)\b|\bSkip\s{0,4}=\s{0,4}"|\bmarkTest(?:Skipped|Incomplete)\(|\bGTEST_SKIP\(|\bTEST(?:_F|_P)?\(\s{0,4}\w{0,100}\s{0,4},\s{0,4}DISABLED_|\bXCTSkip|@tag\s+:?skip|\bskip:\s{0,4}true\b|^\s{0,200}(?:skip|pending)(?:\s+["'(]|\s{0,4}$)|\b(?:assume(?:True|False)|Assume\.assume\w+)\(\s{0,4}(?:false|true)\s{0,4}\)/;
+  /\b(?:it|test|describe|context|suite|specify|bench|scenario|step)\.(?:skip|todo|only|fixme|fails|failing)\b|\b(?:xit|xtest|xdescribe|xcontext|xspecify|fit|fdescribe|fcontext)\s{0,4}\(\s{0,4}["'`]|@(?:pytest\.mark\.(?:skip|skipif|xfail)|unittest\.(?:skip|skipIf|skipUnless|expectedFailure)|skip|skipIf|expectedFailure)\b|\b(?:pytest\.(?:skip|xfail)|self\.skipTest|raise\s+(?:unittest\.)?SkipTest|raise\s+SkipTest)\b|\bt\.(?:Skip|Skipf|SkipNow)\(|\bb\.Skip\(|^\s{0,200}#\[\s{0,4}ignore\b|@(?:Ignore|Disabled|DisabledOnOs|DisabledIf\w*)\b|\[(?:Ignore|Fact\(\s{0,4}Skip|Theory\(\s{0,4}Skip|Explicit)\b|\bSkip\s{0,4}=\s{0,4}"|\bmarkTest(?:Skipped|Incomplete)\(|\bGTEST_SKIP\(|\bTEST(?:_F|_P)?\(\s{0,4}\w{0,100}\s{0,4},\s{0,4}DISABLED_|\bXCTSkip|@tag\s+:?skip|\bskip:\s{0,4}true\b|^\s{0,200}(?:skip|pending)(?:\s+["'(]|\s{0,4}$)|\b(?:assume(?:True|False)|Assume\.assume\w+)\(\s{0,4}(?:false|true)\s{0,4}\)/;
 const EMPTY =
   /\bexpect\(\s{0,4}(?:true|1|!0)\s{0,4}\)\s{0,4}\.\s{0,4}(?:to(?:Be|Equal|StrictEqual|BeTruthy|\.be)|to\b)|\bassert\s+(?:True|1)\s{0,4}(?:,|#|$)|\bassert\.?(?:True|true|ok|Ok)?\(\s{0,4}(?:this,\s{0,4})?true\s{0,4}[,)]|\bassertTrue\(\s{0,4}true|\bassertFalse\(\s{0,4}false|\bself\.assertTrue\(\s{0,4}True|\bassert!\(\s{0,4}true\s{0,4}[,)]|\bAssert\.(?:True|IsTrue)\(\s{0,4}true|\bassertEquals?\(\s{0,4}(?:1,\s{0,4}1|true,\s{0,4}true)\s{0,4}\)|\bexpect\(true\)\.to\b/;
 const ASSERTION =
   /\b(?:assert\w*|expect\w*|should|Assert|require\.\w+|refute\w*|must_\w+|XCTAssert\w*|ASSERT_\w+|EXPECT_\w+|CHECK(?:_\w+)?|REQUIRE(?:_\w+)?|verify|fail|t\.(?:Error|Errorf|Fatal|Fatalf)|toBe|toEqual)\b\s{0,4}[!.(]|\bassert\s|\.should\b|\btest_cond\(/;
 const TEST_BEGINS =
   /\b(?:it|test|describe|specify|scenario)\s{0,4}\(\s{0,4}["'`]|^\s{0,200}(?:async\s+)?def\s+test|^\s{0,200}func\s+(?:Test|Benchmark|Fuzz)\w|#\[(?:\w+::)?test\]|@(?:Test|ParameterizedTest)\b|\[(?:Fact|Theory|Test|TestMethod|TestCase)\b|\bTEST(?:_F|_P|_CASE)?\(|public\s+function\s+test/;
+
+const ONLY = /\.only\b|\b(?:fit|fdescribe|fcontext)\s{0,4}\(/;
+/** `it.skip(`, `xit(` */
+const SKIPS_CALL =
+  /\b(?:it|test|describe|context|suite|specify|scenario)\.(?:skip|todo|fixme|fails|failing)\b|\bx(?:it|test|describe|context|specify)\b/;
 
 export function isTest(key: string): boolean {
   return CODE.test(key) && !SUPPORT.test(key) && (FOLDER.test(key) || NAME.test(key));
@@ -42,13 +47,43 @@ export function tests(file: InspectedFile): Flag[] {
   const old = new Set(file.removed.map(({ text }) => text.trim()));
   const fresh = file.added.filter(({ text }) => !old.has(text.trim()));
   const code = fresh.filter(({ text }) => !COMMENT.test(text));
-  const skips = code.filter(({ text }) => SKIP.test(head(text)));
+  const skips = code.filter((line) => SKIP.test(head(line.text)) && !isInNewTest(line, file));
   const wereSkipped = file.removed.filter(({ text }) => SKIP.test(head(text))).length;
   if (skips.length > wereSkipped) {
     flags.push(...flagOfLines(file, 'test-skipped', skips, `${quoted(skips[0]?.text ?? '')} does not run all tests`));
   } else flags.push(...commentedOut(file, fresh, old));
   const empty = code.filter(({ text }) => EMPTY.test(head(text)));
   return [...flags, ...flagOfLines(file, 'test-weakened', empty, `${quoted(empty[0]?.text ?? '')} always holds`)];
+}
+
+/** A test that nobody had before loses nothing by being skipped; one that is singled out skips all others. */
+function isInNewTest(line: Line, file: InspectedFile): boolean {
+  const text = head(line.text);
+  if (ONLY.test(text)) return false;
+  if (file.kind === 'add') return true;
+  if (SKIPS_CALL.test(text)) {
+    const name = nameIn(text);
+    return !file.removed.some((old) => name === nameIn(old.text));
+  }
+  const at = file.added.indexOf(line);
+  return beginsTest(file.added, at, 1) || beginsTest(file.added, at, -1);
+}
+
+/** Whether lines that were added with this one, without a gap, begin the test that it belongs to. */
+function beginsTest(lines: readonly Line[], at: number, step: 1 | -1): boolean {
+  const isDecorator = /^\s{0,200}[@#[]/.test(lines[at]?.text ?? '');
+  if (isDecorator !== (step === 1)) return false;
+  for (let n = 1; n <= 30; n += 1) {
+    const [near, line] = [lines[at + step * (n - 1)], lines[at + step * n]];
+    if (near === undefined || line === undefined || line.number - near.number !== step) return false;
+    if (TEST_BEGINS.test(head(line.text)) || /^\s{0,200}class\s/.test(line.text)) return true;
+  }
+  return false;
+}
+
+/** The first string, by which a test is known. */
+function nameIn(text: string): string {
+  return /["'`]([^"'`]{1,200})/.exec(head(text))?.[1] ?? text.trim();
 }
 
 function commentedOut(file: InspectedFile, fresh: readonly Line[], old: ReadonlySet<string>): Flag[] {
