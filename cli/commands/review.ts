@@ -4,6 +4,7 @@ import { EXIT_CODES, usageError } from '../../src/errors.ts';
 import type { AttemptId } from '../../src/types.ts';
 import type { Context } from '../context.ts';
 import { patchOf, someState } from '../find.ts';
+import { wrap } from '../render/fit.ts';
 import { Ground } from '../review/ground.ts';
 import { Keyboard, Left } from '../review/keyboard.ts';
 import { ORDER_IN_WORDS } from '../review/order.ts';
@@ -32,7 +33,10 @@ export async function review(context: Context, typed: readonly string[]): Promis
 async function walk(ground: Ground, ids: readonly AttemptId[], isNamed: boolean): Promise<number> {
   const { context } = ground;
   using keyboard = new Keyboard(context);
-  if (!isNamed && ids.length > 1) keyboard.print(`${ids.length} patches wait for you: ${ORDER_IN_WORDS}.\n`);
+  if (!isNamed && ids.length > 1) {
+    const order = wrap(`${ids.length} patches wait for you: ${ORDER_IN_WORDS}.`, keyboard.width);
+    keyboard.print(`${order.join('\n')}\n`);
+  }
   if (ground.isForecastOld) keyboard.print('The forecast of conflicts is not complete yet.\n');
   const walking = new Walk({ ground, keyboard }, ids, isNamed);
   const left = await walking.run().then(

@@ -1,7 +1,7 @@
 /** What a person decides on a patch: stored at once, by compare-and-swap, and told. */
 
-import { approvePatches, type Decided, rejectPatches } from '../../src/review/decide.ts';
-import { revealLine } from '../../src/sanitise.ts';
+import { approvePatches, rejectPatches } from '../../src/review/decide.ts';
+import { tellDecided } from '../render/decided.ts';
 import type { Ground } from './ground.ts';
 import type { Keyboard } from './keyboard.ts';
 import type { Story } from './story.ts';
@@ -10,8 +10,8 @@ import { writtenText } from './written-text.ts';
 /** What comes after a key: the same question, the story once more, or the next patch. */
 export type Outcome = 'stay' | 'again' | 'decided';
 
-export async function approve({ ground, keyboard }: Deciding, { patch }: Story): Promise<Outcome> {
-  tell(keyboard, await approvePatches(ground, [patch.id], 'person'));
+export async function approve({ ground }: Deciding, { patch }: Story): Promise<Outcome> {
+  tellDecided(ground.context, await approvePatches(ground, [patch.id], 'person'), 'approved');
   return 'decided';
 }
 
@@ -21,26 +21,12 @@ export async function reject({ ground, keyboard }: Deciding, { patch }: Story): 
     editing: `Why ${patch.id} is rejected. Empty: it is rejected without a reason.`,
   });
   if (reason === null) return 'stay';
-  tell(keyboard, await rejectPatches(ground, [patch.id], 'person', reason === '' ? null : reason));
+  const decided = await rejectPatches(ground, [patch.id], 'person', reason === '' ? null : reason);
+  tellDecided(ground.context, decided, 'rejected');
   return 'decided';
 }
 
 export interface Deciding {
   readonly ground: Ground;
   readonly keyboard: Keyboard;
-}
-
-/** What is different now. */
-export function tell(keyboard: Keyboard, { patches, unchanged, alsoChanged, restacked }: Decided): void {
-  const why = (reason: string | null): string => (reason === null ? '' : `: ${revealLine(reason)}`);
-  const lines = [
-    ...patches.map(({ id, state, reason }) =>
-      unchanged.includes(id) ? `${id} is ${state} already` : `${id} is ${state}${why(reason)}`,
-    ),
-    ...alsoChanged.map(({ id, state, reason }) => `${id} is ${state} now${why(reason)}`),
-    ...restacked
-      .filter(({ outcome }) => outcome === 'redone')
-      .map(({ patch, reason }) => `${patch} is done again: ${revealLine(reason)}`),
-  ];
-  keyboard.print(lines.map((line) => `${line}\n`).join(''));
 }

@@ -1,6 +1,6 @@
 /** The keys of a review, and how a prompt offers them. Pure. */
 
-import { cut } from '../render/fit.ts';
+import { cut, wrap } from '../render/fit.ts';
 
 export interface ReviewKey<Act extends string> {
   readonly key: string;
@@ -65,6 +65,13 @@ export function promptLine(keys: readonly ReviewKey<string>[], about: string, wi
   if (words.length <= room) return words;
   const letters = ` [${keys.map(({ key }) => key).join('')}] `;
   return `${cut(about, Math.max(1, room - letters.length))}${letters}`.slice(-room);
+}
+
+/** The words for all letters of the prompt, for when it has no room for them. */
+export function legendLines(keys: readonly ReviewKey<string>[], width: number): string[] {
+  // A word and its key stay together.
+  const words = keys.map(({ label }) => label.replaceAll(' ', '\u00a0'));
+  return wrap(words.join(' '), width).map((line) => line.replaceAll('\u00a0', ' '));
 }
 
 export function helpLines(keys: readonly ReviewKey<string>[]): string[] {

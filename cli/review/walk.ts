@@ -6,15 +6,17 @@ import type { PatchRecord } from '../../src/state/records.ts';
 import type { AttemptId } from '../../src/types.ts';
 import { wrap } from '../render/fit.ts';
 import { approve, type Deciding, type Outcome, reject } from './decisions.ts';
-import { actOf, helpLines, PATCH_KEYS, type PatchAct, promptLine } from './keys.ts';
+import { edit } from './edit.ts';
+import { actOf, helpLines, legendLines, PATCH_KEYS, type PatchAct, promptLine } from './keys.ts';
 import { check, checkout, coloursIn, notes, shell, stat, transcript, view, wholeStory } from './looks.ts';
+import { parts } from './parts-walk.ts';
 import type { Story } from './story.ts';
 import { storyLines } from './story-lines.ts';
 
 type Move = 'next' | 'back' | 'quit' | 'again';
 
 const ACTS: Readonly<Partial<Record<PatchAct, (deciding: Deciding, story: Story) => Promise<Outcome>>>> = {
-  ...{ approve, reject },
+  ...{ approve, reject, parts, edit },
   ...{ view, stat, story: wholeStory, transcript, notes, checks: check, shell, checkout },
 };
 
@@ -33,6 +35,8 @@ export class Walk {
 
   /** Until the person leaves or the last one is done. @throws Left */
   async run(): Promise<void> {
+    const { keyboard } = this.#deciding;
+    keyboard.print(`${legendLines(PATCH_KEYS, keyboard.width).join('\n')}\n`);
     let at = 0;
     for (let id = this.#ids[at]; id !== undefined; id = this.#ids[at]) {
       if (this.#passesOver(id)) {
