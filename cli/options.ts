@@ -96,6 +96,12 @@ export interface PatchApplyOptions {
   readonly unreviewed: boolean;
 }
 
+export interface RequestChangesOptions {
+  readonly message: string | null;
+  /** A path, or `-` for stdin. */
+  readonly file: string | null;
+}
+
 export interface NoteListOptions {
   /** As typed. */
   readonly task: string | null;

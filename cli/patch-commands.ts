@@ -9,7 +9,7 @@ export function definePatchCommands(program: Command, act: Act): void {
   const patch = program
     .command('patch')
     .summary('look at results, decide, apply them')
-    .description('List, show, try, approve, amend, reject and apply patches.')
+    .description('List, show, try, approve, amend, reject, have changed and apply patches.')
     .addHelpText(
       'after',
       examples([
@@ -128,6 +128,25 @@ export function definePatchCommands(program: Command, act: Act): void {
     .action(async (ids: readonly string[], flags: { readonly reason?: string }) => {
       const { rejectPatches } = await import('./commands/patch-decide.ts');
       await act((context) => rejectPatches(context, ids, flags.reason ?? null));
+    });
+  patch
+    .command('request-changes')
+    .description('Have a patch changed: its task is done once more, from the patch’s result, with what you say.')
+    .argument('<patch>', 'a patch or a task')
+    .option('-m, --message <text>', 'what is to be changed')
+    .option('--file <file>', 'read the message from a file, - for stdin')
+    .addHelpText(
+      'after',
+      examples([
+        'patch request-changes add-login --message "use the existing session helper"',
+        'patch request-changes add-login --file review.md',
+      ]),
+    )
+    .action(async (id: string, flags: { readonly message?: string; readonly file?: string }) => {
+      const { requestPatchChanges } = await import('./commands/patch-request-changes.ts');
+      await act((context) =>
+        requestPatchChanges(context, id, { message: flags.message ?? null, file: flags.file ?? null }),
+      );
     });
   patch
     .command('apply')

@@ -48,6 +48,8 @@ export type EventBody =
       readonly flags: readonly Flag[];
     } & PatchSize &
       OfAttempt)
+  /** Of the attempt's patch, by a person. */
+  | ({ readonly type: 'changes.requested'; readonly message: string } & OfAttempt)
   | ({
       readonly type: 'check.ended';
       readonly command: string;

@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { type FileHandle, open } from 'node:fs/promises';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { TranscriptReader } from '../../src/engine/cli.ts';
-import type { AgentEvent } from '../../src/engine/engine.ts';
+import { textOfEvents, transcriptReader } from '../../src/engine/transcripts.ts';
 import { failure } from '../../src/errors.ts';
-import { safeJson, sanitise } from '../../src/sanitise.ts';
+import { revealLine, safeJson, sanitise } from '../../src/sanitise.ts';
+import { changesReason } from '../../src/state/changes-reason.ts';
 import type { AttemptRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import { earlierParts, transcriptFile } from '../../src/tasks/retention.ts';
@@ -32,13 +32,16 @@ export async function logs(context: Context, typed: string, options: LogsOptions
   }
   try {
     const show = options.raw && !context.json ? null : lineWriter(context, attempt);
-    const read = options.raw ? null : await readerOf(attempt.engine);
+    const read = options.raw ? null : await transcriptReader(attempt.engine);
     for await (const chunk of transcript(state, attempt, options.follow ? stop.signal : null)) {
-      const said = read === null ? chunk : Buffer.from(textOf(read.read(chunk)));
+      const said = read === null ? chunk : Buffer.from(textOfEvents(read.read(chunk)));
       await write(context, show === null ? said : show.take(said));
     }
-    if (read !== null && show !== null) await write(context, show.take(Buffer.from(textOf(read.end()))));
+    if (read !== null && show !== null) await write(context, show.take(Buffer.from(textOfEvents(read.end()))));
     if (show !== null) await write(context, show.end());
+    const patch = state.patch(attempt.id);
+    if (patch?.state === 'changes-requested')
+      context.note(revealLine(`${patch.id}: ${changesReason(patch.reason ?? '')}`));
   } finally {
     process.off('SIGINT', onSignal);
   }
@@ -48,29 +51,12 @@ export async function logs(context: Context, typed: string, options: LogsOptions
 /** What an attempt printed up to now, as `logs` shows it: whole lines, sanitised. */
 export async function* transcriptText(state: State, attempt: AttemptRecord): AsyncGenerator<string> {
   const show = lineWriter({ json: false }, attempt);
-  const read = await readerOf(attempt.engine);
+  const read = await transcriptReader(attempt.engine);
   for await (const chunk of transcript(state, attempt, null)) {
-    yield show.take(read === null ? chunk : Buffer.from(textOf(read.read(chunk))));
+    yield show.take(read === null ? chunk : Buffer.from(textOfEvents(read.read(chunk))));
   }
-  if (read !== null) yield show.take(Buffer.from(textOf(read.end())));
+  if (read !== null) yield show.take(Buffer.from(textOfEvents(read.end())));
   yield show.end();
-}
-
-/** Some programs print events for programs; null: what was printed is for people as it is. */
-async function readerOf(engine: string): Promise<TranscriptReader | null> {
-  if (engine === 'claude') return (await import('../../src/engine/claude.ts')).claudeTranscript();
-  if (engine === 'codex') return (await import('../../src/engine/codex.ts')).codexTranscript();
-  return null;
-}
-
-function textOf(events: readonly AgentEvent[]): string {
-  return events
-    .map((event) => {
-      if (event.type === 'usage') return '';
-      const text = event.type === 'text' ? event.text : `> ${event.tool}: ${event.detail}`;
-      return text.endsWith('\n') ? text : `${text}\n`;
-    })
-    .join('');
 }
 
 /** The bytes of the transcript; with a signal: also those to come, until the attempt has ended or the signal came. */

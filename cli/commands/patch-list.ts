@@ -6,7 +6,7 @@ import type { Context } from '../context.ts';
 import type { PatchListOptions } from '../options.ts';
 import { verdictText } from '../render/checks.ts';
 import { patchJson } from '../render/json.ts';
-import { age, coloursOf, sizeOf, tableOf } from '../render/text.ts';
+import { age, coloursOf, patchReason, sizeOf, tableOf } from '../render/text.ts';
 
 export async function listPatches(context: Context, options: PatchListOptions): Promise<number> {
   const state = await context.readState();
@@ -31,7 +31,7 @@ function row(patch: PatchRecord): string[] {
   const notes = [
     flags === '' ? '' : `flags: ${revealLine(flags)}`,
     patch.original === null ? '' : 'amended',
-    revealLine(patch.reason ?? ''),
+    patchReason(patch),
     merged(patch),
   ];
   return [

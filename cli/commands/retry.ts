@@ -19,9 +19,10 @@ export async function retry(context: Context, typed: string, options: RetryOptio
   const state = await context.state();
   if (!state.retryTask(id, { from: from?.id ?? null })) throw notOver(state.task(id));
   const task = state.task(id);
+  const start = task.startFrom === null ? null : state.patch(task.startFrom);
   const isRunning = liveRun(state) !== null;
-  if (context.json) context.printJson({ tasks: [taskJsonOf(state, task, isRunning)], from: from?.id ?? null });
-  else context.print(report(task, from, isRunning));
+  if (context.json) context.printJson({ tasks: [taskJsonOf(state, task, isRunning)], from: start?.id ?? null });
+  else context.print(report(task, start, isRunning));
   return 0;
 }
 

@@ -9,7 +9,7 @@ import { liveRun } from '../live-run.ts';
 import { checkLinesWithOutput, verdictText } from '../render/checks.ts';
 import { eventLine } from '../render/event-line.ts';
 import { attemptJson, taskJsonOf } from '../render/json.ts';
-import { age, clock, colourOfTask, coloursOf, cost, flagLines, sizeOf, tableOf } from '../render/text.ts';
+import { age, clock, colourOfTask, coloursOf, cost, flagLines, patchReason, sizeOf, tableOf } from '../render/text.ts';
 import { roleText } from '../role-of.ts';
 
 export async function task(context: Context, typed: string): Promise<number> {
@@ -110,7 +110,7 @@ function attemptLine(attempt: AttemptRecord): string {
 }
 
 function patchText(patch: PatchRecord): string {
-  const reason = patch.reason === null ? '' : ` (${sanitiseLine(patch.reason)})`;
+  const reason = patch.reason === null ? '' : ` (${patchReason(patch)})`;
   const merged =
     patch.mergedAs === null
       ? ''

@@ -2,6 +2,7 @@
 
 import type { OrchestrateEvent } from '../../src/events.ts';
 import { revealLine, sanitiseLine } from '../../src/sanitise.ts';
+import { changesReason } from '../../src/state/changes-reason.ts';
 import { age, count, sizeOf } from './text.ts';
 
 /** Null for events that are no news to a person (usage, output, tool calls). */
@@ -21,6 +22,8 @@ export function eventLine(event: OrchestrateEvent): string | null {
       return `${event.task}  ${endOf(event)} after ${age(event.durationMs)}${event.reason === null ? '' : `: ${revealLine(event.reason)}`}`;
     case 'patch.created':
       return `${event.task}  patch ${event.patch}: ${sizeOf(event)}${event.salvaged ? ', salvaged' : ''}${flagsOf(event.flags)}`;
+    case 'changes.requested':
+      return `${event.task}  of ${event.attempt}, ${revealLine(changesReason(event.message))}`;
     case 'check.ended':
       return `${event.task}  check ${event.exitCode === 0 ? `passed${event.flaky ? ' the second time (flaky)' : ''}` : `failed (${event.exitCode})`} after ${age(event.durationMs)}: ${revealLine(event.command)}`;
     case 'patch.approved':

@@ -2,6 +2,8 @@
 
 import pc from 'picocolors';
 import { reveal, revealLine } from '../../src/sanitise.ts';
+import { changesReason } from '../../src/state/changes-reason.ts';
+import type { PatchRecord } from '../../src/state/records.ts';
 import { type TaskState, tokensOf, type Usage } from '../../src/types.ts';
 
 export type Colours = ReturnType<typeof pc.createColors>;
@@ -94,6 +96,12 @@ export function colourOfTask(colours: Colours, state: TaskState): (text: string)
   if (state === 'running') return colours.cyan;
   if (state === 'blocked' || state === 'paused') return colours.yellow;
   return (text) => text;
+}
+
+/** Why a patch is in its state, on one line; what people requested may be long. Empty: nobody said. */
+export function patchReason({ state, reason }: Pick<PatchRecord, 'state' | 'reason'>): string {
+  if (reason === null) return '';
+  return revealLine(state === 'changes-requested' ? changesReason(reason) : reason);
 }
 
 /** A diff for the eye: what cannot be seen is spelled out, then coloured. */

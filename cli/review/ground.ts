@@ -48,6 +48,12 @@ export class Ground implements AsyncDisposable {
     return patch;
   }
 
+  /** Whether it is in another state, or another patch, than when it was seen. */
+  isChanged(seen: PatchRecord): boolean {
+    const now = this.patch(seen.id);
+    return now.state !== seen.state || now.tree !== seen.tree || now.baseTree !== seen.baseTree;
+  }
+
   /** Of some patches, in their order, as they are now. */
   async stories(ids: readonly AttemptId[]): Promise<Story[]> {
     const { state, repository, merger } = this;

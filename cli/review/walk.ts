@@ -5,7 +5,7 @@ import { revealLine, sanitise } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { AttemptId } from '../../src/types.ts';
 import { wrap } from '../render/fit.ts';
-import { approve, type Deciding, type Outcome, reject } from './decisions.ts';
+import { approve, changes, type Deciding, type Outcome, reject } from './decisions.ts';
 import { edit } from './edit.ts';
 import { actOf, helpLines, legendLines, PATCH_KEYS, type PatchAct, promptLine } from './keys.ts';
 import { check, checkout, coloursIn, notes, shell, stat, transcript, view, wholeStory } from './looks.ts';
@@ -16,7 +16,7 @@ import { storyLines } from './story-lines.ts';
 type Move = 'next' | 'back' | 'quit' | 'again';
 
 const ACTS: Readonly<Partial<Record<PatchAct, (deciding: Deciding, story: Story) => Promise<Outcome>>>> = {
-  ...{ approve, reject, parts, edit },
+  ...{ approve, reject, changes, parts, edit },
   ...{ view, stat, story: wholeStory, transcript, notes, checks: check, shell, checkout },
 };
 
@@ -108,8 +108,8 @@ export class Walk {
 
   #changedElsewhere({ patch }: Story): boolean {
     const { ground, keyboard } = this.#deciding;
+    if (!ground.isChanged(patch)) return false;
     const now = ground.patch(patch.id);
-    if (now.state === patch.state && now.tree === patch.tree && now.baseTree === patch.baseTree) return false;
     const reason = now.reason === null ? '' : ` (${revealLine(now.reason)})`;
     const what = now.state === patch.state ? 'is another patch' : `is ${now.state}${reason}`;
     keyboard.print(`${patch.id} ${what} since you saw it: somebody else changed it. Nothing was done; look again.\n`);

@@ -4,6 +4,7 @@ import { StringDecoder } from 'node:string_decoder';
 import type { OutputChunk } from '../sandbox/sandbox.ts';
 import type { ModelApi } from '../types.ts';
 import { readerWithUsage } from './command-usage.ts';
+import { accountText, earlierText, requestsText } from './earlier.ts';
 import type { Access, AgentEvent, AgentProgram, AgentSession, Assignment, Engine, EngineVerdict } from './engine.ts';
 
 /** Where the agent finds its home, and below it what was laid there for it. */
@@ -12,6 +13,8 @@ export const CONTEXT_FOLDER = '.orchestrate';
 const PROMPT_FILE = `${CONTEXT_FOLDER}/prompt.md`;
 /** Where the agent finds what is known of its task and what others left, and what it writes to tell others. */
 const CONTEXT_DIR = '/context';
+/** There, what people want changed of the work that the agent goes on with. */
+export const CHANGE_REQUEST = 'change-request.md';
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** What every program in a sandbox has. */
@@ -87,7 +90,8 @@ export function shellProgram(command: string, assignment: Assignment): AgentProg
 
 /** What every agent finds in its environment and home, whichever program it is. */
 export function contextOf(assignment: Assignment): Pick<AgentProgram, 'env' | 'homeFiles' | 'contextFiles'> {
-  const { specialist } = assignment;
+  const { specialist, earlier } = assignment;
+  const requests = requestsText(earlier?.requests ?? []);
   return {
     env: {
       ORCHESTRATE_TASK_ID: assignment.task,
@@ -101,6 +105,8 @@ export function contextOf(assignment: Assignment): Pick<AgentProgram, 'env' | 'h
     contextFiles: [
       { name: 'task.md', content: Buffer.from(taskOf(assignment)) },
       ...(specialist === undefined ? [] : [{ name: 'role.md', content: Buffer.from(`${specialist.prompt}\n`) }]),
+      ...(requests === '' ? [] : [{ name: CHANGE_REQUEST, content: Buffer.from(requests) }]),
+      ...(earlier === undefined ? [] : [{ name: 'earlier.md', content: Buffer.from(accountText(earlier)) }]),
     ],
   };
 }
@@ -117,22 +123,33 @@ export function exitReason(program: string, exitCode: number): string {
   return `${program} ended with exit code ${exitCode}`;
 }
 
-/** What a model is told: the task, then what others left and how to tell them something. */
+/** What a model is told: the task, what was done before, then what others left and how to tell them something. */
 export function promptOf(assignment: Assignment): string {
-  const { notes = null } = assignment;
-  const parts = [taskOf(assignment), ...(notes === null ? [] : [notes]), HOW_TO_SHARE];
+  const { notes = null, earlier } = assignment;
+  const before = earlier === undefined ? [] : [earlierText(earlier)];
+  const parts = [taskOf(assignment), ...before, ...(notes === null ? [] : [notes]), HOW_TO_SHARE];
   return parts.join('\n');
 }
 
 const HOW_TO_SHARE = `(Notes of other agents are in ${CONTEXT_DIR}/notes.md, which grows while you work. What would save them time you can tell them with a file in ${CONTEXT_DIR}/outbox, one fact per file. Do this only where it helps; the task above is what counts.)
 `;
 
-/** The task, then what others left as comments: a program may run the file as a script. */
+/** The task and what people want changed, then what others said as comments: a program may run the file as a script. */
 function filePromptOf(assignment: Assignment): string {
-  const { notes = null } = assignment;
-  if (notes === null) return taskOf(assignment);
-  const comments = notes.trimEnd().split('\n');
-  return `${taskOf(assignment)}\n${comments.map((line) => `# ${line}`.trimEnd()).join('\n')}\n`;
+  const { notes = null, earlier } = assignment;
+  const requests = requestsText(earlier?.requests ?? []);
+  const parts = [
+    taskOf(assignment),
+    ...(requests === '' ? [] : [requests]),
+    ...(earlier === undefined ? [] : [asComments(accountText(earlier))]),
+    ...(notes === null ? [] : [asComments(notes)]),
+  ];
+  return parts.join('\n');
+}
+
+function asComments(text: string): string {
+  const lines = text.trimEnd().split('\n');
+  return `${lines.map((line) => `# ${line}`.trimEnd()).join('\n')}\n`;
 }
 
 /** The task alone: its title as a heading, unless the description begins with it. */

@@ -9,6 +9,7 @@ import type { Role } from '../roles/role.ts';
 import type { ContextFile, HomeFile, OutputChunk } from '../sandbox/sandbox.ts';
 import type { Toolbox } from '../toolbox/toolbox.ts';
 import type { ModelApi, TaskId, Usage } from '../types.ts';
+import type { EarlierWork } from './earlier.ts';
 
 /** What an agent is asked to do. */
 export interface Assignment {
@@ -23,6 +24,8 @@ export interface Assignment {
   readonly description: string;
   /** What others left for it, as Markdown that says whose words these are; null or not given: nothing. */
   readonly notes?: string | null;
+  /** Work on this task that is in the workspace and to be gone on with; not given: it starts afresh. */
+  readonly earlier?: EarlierWork | undefined;
 }
 
 /** How an agent's program reaches the gateway from inside its sandbox. */
@@ -93,6 +96,8 @@ export interface Drive {
   readonly fetch: typeof globalThis.fetch;
   /** A folder of this attempt's own on this side, for what must outlive a killed coordinator. */
   readonly folder: string;
+  /** That of the attempt whose work this one goes on with, which may be gone; null or not given: it starts afresh. */
+  readonly earlierFolder?: string | null;
   readonly signal: AbortSignal;
   emit(event: AgentEvent): void;
 }

@@ -82,6 +82,13 @@ export class MergeFolder implements AsyncDisposable {
     return treeMergeOf(commits, answer.exitCode === 0, splitNul(answer.stdout));
   }
 
+  /** The tree that git makes of a merge, clean or not. */
+  async mergeWithMarkers(trees: TreesToMerge): Promise<ObjectId> {
+    const { left, right } = await this.commitsFor(trees);
+    const [tree] = splitNul((await git(this.where, [...MERGE_TREE, left, right], { accept: [1] })).stdout);
+    return writtenTree(tree);
+  }
+
   /** A conflict whose answer is longer than what a C library holds back of a program's output; it makes nothing. */
   async longAnswer(): Promise<MergeCommits> {
     const name = 'x'.repeat(platform() === 'linux' ? 4_200 : 70_000);
@@ -131,10 +138,15 @@ export class MergeFolder implements AsyncDisposable {
 
 /** From what `git merge-tree` prints (MERGE_TREE): the tree, then paths in conflict. */
 export function treeMergeOf(commits: MergeCommits, clean: boolean, [tree, ...paths]: readonly Buffer[]): TreeMerge {
-  if (tree === undefined) throw failure('GIT_FAILED', 'git merge-tree did not name the tree that it made.');
-  if (clean) return { clean: true, tree: tree.toString('latin1') as ObjectId };
+  const written = writtenTree(tree);
+  if (clean) return { clean: true, tree: written };
   const own = paths.filter((path) => path.length > 0).map((path) => printablePath(path));
   return { clean: false, paths: [...new Set(own.map((path) => withoutCommit(path, commits)))].sort() };
+}
+
+function writtenTree(tree: Buffer | undefined): ObjectId {
+  if (tree === undefined) throw failure('GIT_FAILED', 'git merge-tree did not name the tree that it made.');
+  return tree.toString('latin1') as ObjectId;
 }
 
 /** A file in the way of a folder is told as `<path>~<commit>`, and those commits are nobody's. */

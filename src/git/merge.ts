@@ -1,5 +1,6 @@
 /** Three-way merges of trees in the object store: no work tree, no drivers, no configuration of the user. */
 
+import type { ObjectId } from '../types.ts';
 import { MergeFolder, mergeAtOnce, type TreeMerge, type TreesToMerge } from './merge-folder.ts';
 import type { Repository } from './repository.ts';
 
@@ -11,4 +12,15 @@ export async function mergeTrees(repo: Repository, merge: TreesToMerge): Promise
   if (known !== null) return known;
   await using folder = await MergeFolder.create(repo, 'kept');
   return await folder.merge(merge);
+}
+
+/**
+ * The same for whoever resolves conflicts: where the two do not merge, the tree has both sides of a text between conflict
+ * markers, and of what is no text (a binary file, one that the other side deleted) one of them.
+ */
+export async function mergeWithMarkers(repo: Repository, merge: TreesToMerge): Promise<ObjectId> {
+  const known = mergeAtOnce(merge);
+  if (known?.clean === true) return known.tree;
+  await using folder = await MergeFolder.create(repo, 'kept');
+  return await folder.mergeWithMarkers(merge);
 }

@@ -5,6 +5,7 @@ import { readBlobs } from '../git/blobs.ts';
 import { type ChangedPath, changedPaths, sizedPatch } from '../git/diff.ts';
 import type { Repository } from '../git/repository.ts';
 import type { Flag, ObjectId, PatchSize } from '../types.ts';
+import { conflictMarkers } from './conflict-markers.ts';
 import { filesOf, wholeIds } from './inspect/from-patch.ts';
 import { inspectFiles, shownFlags, wantsWhole } from './inspect/inspect.ts';
 import { comparable, type InspectedFile } from './inspect/inspected-file.ts';
@@ -61,7 +62,7 @@ export async function inspectPatch(
 
 async function inspectParsed(repository: Repository, parsed: ParsedPatch): Promise<Flag[]> {
   const contents = await readBlobs(repository, wholeIds(parsed, wantsWhole), WHOLE_CONTENTS);
-  return [...inspectNames(parsed), ...(await inspectFiles(filesOf(parsed, contents)))];
+  return [...inspectNames(parsed), ...conflictMarkers(parsed), ...(await inspectFiles(filesOf(parsed, contents)))];
 }
 
 function notRead(): { readonly flag: Flag } {

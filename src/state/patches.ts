@@ -6,6 +6,7 @@ import { allChecks, checksOf } from './checks.ts';
 import type { Database, Value } from './database.ts';
 import { settleAbove, settleNew } from './foundations.ts';
 import type { AttemptEnd, CheckRecord, PatchRecord } from './records.ts';
+import { mergeResolved } from './resolutions.ts';
 import type { patches } from './schema.ts';
 
 type PatchRow = typeof patches.$inferSelect;
@@ -71,6 +72,10 @@ export function setPatchState(
       decidedBy = coalesce(?, decidedBy) WHERE id = ? AND state = ?`;
     if (database.run(sql, ...values, id, from) !== 1) return false;
     if (from === 'rejected' || way.to === 'rejected') settleAbove(database, id, way.to === 'rejected');
+    if (way.to === 'merged') mergeResolved(database, id);
+    // What waits to go on with it starts afresh.
+    const waiting = "UPDATE tasks SET startFrom = NULL WHERE startFrom = ? AND state IN ('queued', 'blocked')";
+    if (way.to === 'rejected') database.run(`${waiting} AND id = (SELECT task FROM patches WHERE id = startFrom)`, id);
     return true;
   });
 }

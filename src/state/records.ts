@@ -151,6 +151,14 @@ export interface NewTask {
   readonly dependsOn: readonly string[];
   /** A name for this task within its batch. */
   readonly key?: string;
+  /** The patch of another task whose conflict this one resolves: it starts from it, and is merged in its place. */
+  readonly startFrom?: AttemptId;
+}
+
+/** What a person wants changed of a patch. */
+export interface ChangeRequest {
+  readonly patch: AttemptId;
+  readonly message: string;
 }
 
 export interface PlanSummary {

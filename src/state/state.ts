@@ -19,6 +19,7 @@ import type {
   Usage,
 } from '../types.ts';
 import * as attempts from './attempts.ts';
+import { changeRequests, requestChanges } from './change-requests.ts';
 import { addChecks, approveChecked } from './checks.ts';
 import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
@@ -32,6 +33,7 @@ import { isHeldForReviews, pendingPatches } from './queue.ts';
 import type {
   AttemptEnd,
   AttemptRecord,
+  ChangeRequest,
   CheckRecord,
   NewNote,
   NewTask,
@@ -46,6 +48,7 @@ import type {
   TaskSummary,
 } from './records.ts';
 import { addRequest, type Request, takeRequests } from './requests.ts';
+import { resolutionsOf, resolvedBy } from './resolutions.ts';
 import { resolvePatch, resolveTask, unknownTask } from './resolve.ts';
 import * as restacking from './restacking.ts';
 import * as runs from './runs.ts';
@@ -167,8 +170,9 @@ export class State {
 
   /**
    * Wants a task that ended (or was set aside) once more: `queued`, or `blocked` while something that it depends on has
-   * not succeeded; what depends on it waits again. `from`: the task's patch that the next attempt goes on with.
-   * A task that is queued already only has `from` set. False when the task has not ended, or `from` is no patch of it.
+   * not succeeded; what depends on it waits again. `from`: the task's patch that the next attempt goes on with; null:
+   * the one of which changes were requested that are not made yet, or whose conflict it resolves, else it starts afresh.
+   * A task that waits already only has `from` set. False when the task has not ended, or `from` is no patch of it.
    */
   retryTask(id: TaskId, how: { readonly from: AttemptId | null }): boolean {
     return tasks.retryTask(this.#database, id, how.from);
@@ -437,6 +441,30 @@ export class State {
   /** A stale patch cannot be restacked: its task is queued again where it had succeeded. False as for `restackPatch`. */
   redoStale(seen: PatchRecord, on: ChangedFoundation | null, reason: string): boolean {
     return restacking.redoStale(this.#database, seen, on, reason);
+  }
+
+  /**
+   * A person wants a patch changed: it is `changes-requested` with the message as its reason, and its task is queued as by
+   * `retryTask`, to go on with it. Asked again, the message takes the place of the one before. False, and nothing is
+   * changed, when the patch's state does not allow it or its task is at work or set aside.
+   */
+  requestChanges(id: AttemptId, message: string): boolean {
+    return requestChanges(this.#database, id, message);
+  }
+
+  /** What was asked to be changed of a patch, and of the earlier ones of its task, in the order of attempts. */
+  changeRequests(patch: AttemptId): ChangeRequest[] {
+    return changeRequests(this.#database, patch);
+  }
+
+  /** The patch whose conflict a task resolves: merged as soon as a patch of that task is. Null: it is an ordinary task. */
+  resolvedBy(task: TaskId): AttemptId | null {
+    return resolvedBy(this.#database, task);
+  }
+
+  /** The tasks that are to resolve the conflict of a patch, in the order of adding. */
+  resolutionsOf(patch: AttemptId): TaskId[] {
+    return resolutionsOf(this.#database, patch);
   }
 
   /** A merged patch was taken back by hand and merged anew. False when it is not merged. */

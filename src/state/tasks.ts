@@ -9,6 +9,7 @@ import { chainsOf, raiseChains } from './chains.ts';
 import type { Database } from './database.ts';
 import { release } from './queue.ts';
 import type { NewTask, TaskRecord, TaskSummary } from './records.ts';
+import { addResolution, resolvedBy } from './resolutions.ts';
 import type { dependencies, tasks } from './schema.ts';
 
 type TaskRow = typeof tasks.$inferSelect;
@@ -37,11 +38,11 @@ export function addTasks(database: Database, added: readonly NewTask[]): TaskRec
     const records = added.map((task, i): TaskRecord => {
       const { id, dependsOn, size } = at(resolved, i);
       const reason = waitReason(dependsOn.map((on) => ({ id: on, state: outside.get(on)?.state ?? 'queued' })));
-      const { title, description, agent, priority, routing = null, files = [], plan = null } = task;
+      const { title, description, agent, priority, routing = null, files = [], plan = null, startFrom = null } = task;
       const phase = phases.get(id) ?? 1;
       const state: TaskState = reason === null ? 'queued' : 'blocked';
       const chain = chains.get(id) ?? 1;
-      const fresh = { startedAt: null, endedAt: null, attempts: 0, startFrom: null };
+      const fresh = { startedAt: null, endedAt: null, attempts: 0, startFrom };
       const said = { title, description, agent, routing, priority, files, size, plan, createdAt };
       return { seq: first + i, id, state, reason, dependsOn, phase, chain, ...said, ...fresh };
     });
@@ -52,6 +53,7 @@ export function addTasks(database: Database, added: readonly NewTask[]): TaskRec
         database.run('INSERT INTO dependencies (task, dependsOn) VALUES (?, ?)', task.id, below);
       }
     }
+    for (const { id, startFrom } of records) if (startFrom !== null) addResolution(database, id, startFrom);
     raiseChains(database, [...outside.values()], after);
     return records;
   });
@@ -138,19 +140,33 @@ export function cancelTask(database: Database, id: TaskId): boolean {
   });
 }
 
-export function retryTask(database: Database, id: TaskId, from: AttemptId | null): boolean {
+export function retryTask(database: Database, id: TaskId, from: AttemptId | null, why: string | null = null): boolean {
   return database.transaction(() => {
     const state = stateOf(database, id);
     const startFrom = (patch: AttemptId | null): boolean =>
       database.run('UPDATE tasks SET startFrom = ? WHERE id = ?', patch, id) === 1;
-    // Interrupted with its run, it waits already; what it starts from may still be chosen.
-    if (state === 'queued' && from !== null) return isPatchOf(database, from, id) && startFrom(from);
-    const reason = waitReason(dependencyStates(database, id));
+    const missing = waitReason(dependencyStates(database, id));
+    // It waits already; what it starts from may still be chosen.
+    if (from !== null && (state === 'queued' || (state === 'blocked' && missing !== null))) {
+      if (!isPatchOf(database, from, id)) return false;
+      const sql = "UPDATE tasks SET reason = ? WHERE id = ? AND state = 'queued' AND heldBy IS NULL";
+      if (why !== null) database.run(sql, why, id);
+      return startFrom(from);
+    }
     // What was set aside though nothing that it depends on is missing may be tried again as well.
-    const isOver = isFinal(state) || (state === 'blocked' && reason === null);
-    if (!isOver || (from !== null && !isPatchOf(database, from, id))) return false;
-    return queueTask(database, id, null) && startFrom(from);
+    const isOver = isFinal(state) || state === 'blocked';
+    if (!isOver || (state === 'blocked' && missing !== null)) return false;
+    if (from !== null && !isPatchOf(database, from, id)) return false;
+    const start = from ?? requestedChange(database, id) ?? resolvedBy(database, id);
+    return queueTask(database, id, why) && startFrom(start);
   });
+}
+
+/** The patch that the task goes on with because changes were requested of it, and were not made yet. */
+function requestedChange(database: Database, id: TaskId): AttemptId | null {
+  const sql = `SELECT patches.id FROM tasks JOIN patches ON patches.id = startFrom
+    WHERE tasks.id = ? AND patches.task = tasks.id AND patches.state = 'changes-requested'`;
+  return database.get<{ id: AttemptId }>(sql, id)?.id ?? null;
 }
 
 function isPatchOf(database: Database, patch: AttemptId, task: TaskId): boolean {
@@ -237,13 +253,13 @@ function dependenciesOf(database: Database, id: TaskId): TaskId[] {
 /** Written out: `insert` takes twice as long, which 1,000 tasks in one commit notice. */
 function insertTask(database: Database, task: TaskRecord): void {
   const sql = `INSERT INTO tasks (seq, id, title, description, agent, routing, priority, state, reason, phase,
-      files, size, chain, plan, createdAt)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+      files, size, chain, plan, createdAt, startFrom)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
   const { seq, id, title, description, agent, routing, state, reason, phase, size, chain, plan, createdAt } = task;
   const rank = PRIORITIES.indexOf(task.priority);
   const files = task.files.length === 0 ? '[]' : JSON.stringify(task.files);
   const values = [seq, id, title, description, agent, routing, rank, state, reason, phase];
-  database.run(sql, ...values, files, size, chain, plan, createdAt);
+  database.run(sql, ...values, files, size, chain, plan, createdAt, task.startFrom);
 }
 
 function newIds(database: Database, added: readonly NewTask[]): TaskId[] {

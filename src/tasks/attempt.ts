@@ -1,6 +1,7 @@
 /** One attempt from start to end: sandbox, agent, patch, record. Whatever happens, its end is written down. */
 
 import { mkdir } from 'node:fs/promises';
+import type { EarlierWork } from '../engine/earlier.ts';
 import type { Access, AgentEvent, AgentSession, Assignment, Engine, EngineVerdict } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
@@ -13,6 +14,7 @@ import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts'
 import type { Limits, ObjectId, Usage } from '../types.ts';
 import { conclude, end } from './conclude.ts';
 import type { DiskWatch } from './disk-watch.ts';
+import { earlierAttempt } from './earlier.ts';
 import type { RunGateway } from './gateway.ts';
 import { IdleWatch } from './idle.ts';
 import type { KnownAtStart, NoteExchange } from './note-exchange.ts';
@@ -55,6 +57,8 @@ export interface AttemptContext {
   /** Starts happen in the order of the queue: waits for this attempt's turn, and lets the next one go. */
   readonly turn: StartTurn;
   emit(event: EventBody): void;
+  /** What it goes on with; undefined: it starts afresh. */
+  earlier(): Promise<EarlierWork | undefined>;
   onStarted(base: StartTree): void;
   onCollecting(): void;
   onUsage(usage: Usage): void;
@@ -187,6 +191,7 @@ interface Agent extends AsyncDisposable {
   readonly access: Access | null;
   readonly ties: Ties;
   readonly known: KnownAtStart;
+  readonly earlier: EarlierWork | undefined;
   /** Shuts it out of the gateway; what the gateway counted, null where there is none. */
   release(): Promise<AttemptTotals | null>;
 }
@@ -212,7 +217,9 @@ async function admitAgent(context: AttemptContext, { task, attempt, specialist }
   const ties = new Ties({ attempt, ...context });
   const { id, agent: role, title, description } = task;
   const known = context.notes.knownTo(attempt.id);
-  const assignment = { task: id, attempt: attempt.n, role, specialist, title, description, notes: known.prompt };
+  const earlier = await context.earlier();
+  const said = { title, description, notes: known.prompt, earlier };
+  const assignment = { task: id, attempt: attempt.n, role, specialist, ...said };
   const access = gateway === null ? null : await gateway.admit(attempt.id, ties);
   let released: Promise<AttemptTotals | null> | null = null;
   const release = () => {
@@ -222,7 +229,7 @@ async function admitAgent(context: AttemptContext, { task, attempt, specialist }
   const shutOut = async (): Promise<void> => void (await release().catch(() => {}));
   try {
     const session = engine.begin(assignment, access);
-    return { session, access, ties, known, release, [Symbol.asyncDispose]: shutOut };
+    return { session, access, ties, known, earlier, release, [Symbol.asyncDispose]: shutOut };
   } catch (error) {
     await shutOut();
     throw error;
@@ -327,6 +334,10 @@ async function drive(
       toolbox: gateway.toolboxOf(attempt.id, signal),
       fetch: gateway.fetchAs(attempt.id),
       folder,
+      earlierFolder:
+        agent.earlier === undefined
+          ? null
+          : conversationFolder(repository.stateDir, earlierAttempt(attempt.task, agent.earlier)),
       signal,
       emit: (event) => {
         write(event);

@@ -43,6 +43,10 @@ export async function conclude(
       ...patch.size,
     });
   }
+  if (failed === null && patch !== null && patch.tree === start.tree) {
+    const message = 'the agent changed nothing of the work that it went on with';
+    context.emit({ type: 'warning', task: attempt.task, attempt: attempt.id, message });
+  }
   if (failed !== null) return end(failed.outcome, { exitCode: ended.exitCode, reason: failed.reason, patch });
   const summary = verdict.done ? verdict.summary : null;
   const outcome = patch === null ? 'no-changes' : 'succeeded';

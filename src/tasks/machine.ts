@@ -116,7 +116,12 @@ export const PATCH_MACHINE: Machine<PatchState, PatchEvent> = {
     'upstream-changed': 'stale',
     reopened: 'pending',
   },
-  salvaged: { approved: 'approved', rejected: 'rejected', merged: 'merged' },
+  salvaged: {
+    approved: 'approved',
+    rejected: 'rejected',
+    'changes-requested': 'changes-requested',
+    merged: 'merged',
+  },
   merged: {},
 };
 

@@ -26,6 +26,7 @@ import {
 } from './attempt.ts';
 import { Control } from './control.ts';
 import { DiskWatch } from './disk-watch.ts';
+import { earlierWork } from './earlier.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { NoteExchange } from './note-exchange.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
@@ -419,6 +420,7 @@ export class Run {
       repository,
       turn,
       emit: (event) => this.#emit(event),
+      earlier: () => earlierWork(state, attempt.task),
       onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
       onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
       onUsage: (usage) => void state.attemptUsage(attempt.id, run.fence, usage),

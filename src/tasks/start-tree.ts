@@ -2,7 +2,7 @@
 
 import { isAncestor } from '../git/ancestry.ts';
 import { commitTree, parentOf, treeOf } from '../git/commits.ts';
-import { mergeTrees } from '../git/merge.ts';
+import { mergeTrees, mergeWithMarkers } from '../git/merge.ts';
 import type { Repository } from '../git/repository.ts';
 import type { AttemptRecord, PatchRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
@@ -29,7 +29,8 @@ export interface StartConflict {
 
 /**
  * Merges the results that the attempt stands on, and those that these stand on, onto the run's base in the object store,
- * the lowest first; then what `startFrom` of its task names (an earlier attempt whose work is to be gone on with).
+ * the lowest first; then what `startFrom` of its task names (work that is to be gone on with: of an earlier attempt, or of
+ * another task whose conflict is to be resolved), with conflict markers where the two do not merge.
  */
 export async function startTreeOf(
   repository: Repository,
@@ -43,8 +44,15 @@ export async function startTreeOf(
   const { startFrom } = state.task(attempt.task);
   const earlier = startFrom === null ? null : state.patch(startFrom);
   if (earlier === null) return { ...base, base, near };
-  const start = await mergedOnto(repository, base, [earlier]);
-  return 'with' in start ? start : { ...start, base, near: runBase.tree };
+  return { ...(await goingOn(repository, base, earlier)), base, near: runBase.tree };
+}
+
+/** Always a commit of its own, whose parent is the base, for `recordedStart`. */
+async function goingOn(repository: Repository, base: CommittedTree, earlier: PatchRecord): Promise<CommittedTree> {
+  const trees = { base: earlier.baseTree, ours: base.tree, theirs: earlier.tree };
+  const tree = await mergeWithMarkers(repository, trees);
+  const message = `orchestrate: goes on with ${earlier.id}\n`;
+  return { tree, commit: await commitTree(repository, { tree, parents: [base.commit], message }) };
 }
 
 /** The same without what `startFrom` names: what the attempt's patch is against. */

@@ -60,7 +60,12 @@ export class TestAgent implements AsyncDisposable {
   /** Works a task, or goes on with it: what an earlier one saved is in the folder. */
   async drive(
     parts: Pick<Drive, 'toolbox' | 'fetch'>,
-    how: { readonly options?: Partial<ApiOptions>; readonly engine?: Engine; readonly assignment?: Assignment } = {},
+    how: {
+      readonly options?: Partial<ApiOptions>;
+      readonly engine?: Engine;
+      readonly assignment?: Assignment;
+      readonly earlierFolder?: string;
+    } = {},
   ): Promise<EngineVerdict> {
     const engine = how.engine ?? apiEngine({ retryMs: 1, ...how.options });
     const session = engine.begin(how.assignment ?? assignment(), null);
@@ -68,6 +73,7 @@ export class TestAgent implements AsyncDisposable {
     return session.drive({
       ...parts,
       folder: this.folder,
+      earlierFolder: how.earlierFolder ?? null,
       signal: this.aborter.signal,
       emit: (event) => this.events.push(event),
     });

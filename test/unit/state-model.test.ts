@@ -277,15 +277,51 @@ const retry = fc.tuple(fc.nat(), fc.nat()).map(
       const isOver = task.endedAt !== null || model.setAside.has(task.id);
       const retried = real.state.retryTask(task.id, { from });
       // What waits already only has chosen what it starts from.
-      const waits = task.state === 'queued' && from !== null;
+      const waits = from !== null && isWaiting(model, task);
       expect(retried).toBe(own && (isOver || waits));
       if (!retried) return;
-      expect(real.state.task(task.id)).toMatchObject({ startFrom: from, attempts: task.attempts });
-      if (waits) return;
-      model.succeeded.delete(task.id);
-      model.setAside.delete(task.id);
-      // These wait for the task now, whatever they waited for before.
-      for (const { id, dependsOn } of real.state.tasks()) if (dependsOn.includes(task.id)) model.setAside.delete(id);
+      const isAsked = task.startFrom !== null && model.patches.get(task.startFrom) === 'changes-requested';
+      const startFrom = from ?? (isAsked ? task.startFrom : null);
+      expect(real.state.task(task.id)).toMatchObject({ startFrom, attempts: task.attempts });
+      if (!waits) begunAnew(model, real, task.id);
+    },
+);
+
+function isWaiting(model: Model, { id, state }: TaskRecord): boolean {
+  return state === 'queued' || (state === 'blocked' && !model.setAside.has(id));
+}
+
+function begunAnew(model: Model, real: Real, task: TaskId): void {
+  model.succeeded.delete(task);
+  model.setAside.delete(task);
+  // These wait for the task now, whatever they waited for before.
+  for (const { id, dependsOn } of real.state.tasks()) if (dependsOn.includes(task)) model.setAside.delete(id);
+}
+
+const ASKABLE: readonly PatchState[] = [
+  'pending',
+  'approved',
+  'conflict',
+  'set-aside',
+  'salvaged',
+  'changes-requested',
+];
+
+const askForChanges = fc.nat().map(
+  (which): Act =>
+    (model, real) => {
+      const id = pick([...model.patches.keys()], which);
+      if (id === undefined) return;
+      const task = real.state.task(id.slice(0, id.lastIndexOf('.')) as TaskId);
+      const waits = isWaiting(model, task);
+      const asked = real.state.requestChanges(id, `change ${id}`);
+      const isFree = waits || task.endedAt !== null || model.setAside.has(task.id);
+      expect(asked).toBe(isFree && ASKABLE.includes(model.patches.get(id) as PatchState));
+      if (!asked) return;
+      model.patches.set(id, 'changes-requested');
+      expect(real.state.task(task.id).startFrom).toBe(id);
+      expect(real.state.changeRequests(id).at(-1)).toEqual({ patch: id, message: `change ${id}` });
+      if (!waits) begunAnew(model, real, task.id);
     },
 );
 
@@ -352,6 +388,7 @@ it('keeps its invariants under any sequence of operations', { timeout: 120_000 }
     { weight: 3, arbitrary: movePatch },
     { weight: 1, arbitrary: cancel },
     { weight: 2, arbitrary: retry },
+    { weight: 2, arbitrary: askForChanges },
     { weight: 1, arbitrary: newRun },
     { weight: 1, arbitrary: reopen },
   );

@@ -14,6 +14,7 @@ import type { AttemptId } from '../../types.ts';
 import type { Assignment, Drive, EngineVerdict } from '../engine.ts';
 import { priceOf } from '../prices.ts';
 import type { ApiOptions } from './api-engine.ts';
+import { goneOnWith, isLong } from './goes-on.ts';
 import { CUT_OFF, firstMessage, NUDGE, SUMMARISE, systemPrompt } from './prompt.ts';
 import { refusalFor } from './role-tools.ts';
 import { type Conversation, load, newConversation, save } from './saved.ts';
@@ -69,13 +70,16 @@ export class ConversationLoop {
     });
   }
 
-  /** Of a new attempt, or of one whose coordinator was killed. */
+  /** Of a new attempt, which may go on with the conversation of an earlier one, or of one whose coordinator was killed. */
   static async open(
     options: ApiOptions,
     assignment: Assignment,
     { work, start }: { readonly work: Drive; readonly start: StaggeredStart },
   ): Promise<ConversationLoop> {
-    const conversation = (await load(work.folder)) ?? newConversation(firstMessage(assignment));
+    const conversation =
+      (await load(work.folder)) ??
+      (await goneOnWith(work.earlierFolder ?? null, assignment, options.model)) ??
+      newConversation(options.model, [firstMessage(assignment)]);
     return new ConversationLoop(options, assignment, { work, start, conversation });
   }
 
@@ -106,6 +110,10 @@ export class ConversationLoop {
       this.#next = next.messages;
     }
     if (this.#next !== null) setMessages(runner, this.#next);
+    const { compactAtTokens } = this.#options;
+    if (this.#conversation.turns === 0 && isLong(this.#conversation, compactAtTokens)) {
+      runner.compactBeforeNextTurn(COMPACTION);
+    }
     const start = this.#conversation.turns === 0 ? await this.#start.enter(this.#work.signal) : null;
     try {
       for await (const stream of runner) {

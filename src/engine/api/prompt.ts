@@ -4,6 +4,7 @@
  */
 
 import type { BetaMessageParam, BetaTextBlockParam } from '@anthropic-ai/sdk/resources/beta/messages/messages';
+import { type EarlierWork, earlierText, placeText, requestsText } from '../earlier.ts';
 import type { Assignment } from '../engine.ts';
 import { missingTools } from './role-tools.ts';
 
@@ -41,11 +42,36 @@ export function systemPrompt(guidance: string | null): BetaTextBlockParam[] {
 }
 
 /** What a role adds stands here and not in the system prompt: there every role would have to be paid for anew. */
-export function firstMessage({ role, specialist, title, description, notes = null }: Assignment): BetaMessageParam {
+export function firstMessage(assignment: Assignment): BetaMessageParam {
+  const { title, description, notes = null, earlier } = assignment;
   const task = description.startsWith(title) ? description : `# ${title}\n\n${description}`;
-  const instructions = specialist === undefined ? '' : `\n\n${specialist.prompt}${toolsLine(specialist)}`;
+  const before = earlier === undefined ? '' : `\n\n${earlierText(earlier)}`;
   const known = notes === null ? '' : `\n\n${notes}`;
-  return { role: 'user', content: `Your role: ${role}${instructions}\n\nYour task:\n\n${task}${known}` };
+  return { role: 'user', content: `${roleText(assignment)}\n\nYour task:\n\n${task}${before}${known}` };
+}
+
+function roleText({ role, specialist }: Assignment): string {
+  const instructions = specialist === undefined ? '' : `\n\n${specialist.prompt}${toolsLine(specialist)}`;
+  return `Your role: ${role}${instructions}`;
+}
+
+/**
+ * What a conversation goes on with that came to its end with the earlier work.
+ * @param begun how it began; null: that was summed up
+ */
+export function nextMessage(assignment: Assignment, earlier: EarlierWork, begun: string | null): string {
+  const { notes = null } = assignment;
+  // What was asked of attempts before that one is in the conversation.
+  const asked = requestsText(earlier.requests.filter(({ attempt }) => attempt >= earlier.attempt));
+  const role = roleText(assignment);
+  const parts = [
+    ...(begun?.startsWith(`${role}\n`) === true ? [] : [role]),
+    asked === '' ? 'Go on with your task.' : asked,
+    placeText(earlier),
+    ...(notes === null || begun?.includes(notes) === true ? [] : [notes]),
+    'When you are done, call finish with a summary of the whole change, not of the last step alone.',
+  ];
+  return parts.join('\n\n');
 }
 
 /** The list of tools is the same for all; an agent that knows what it has not does not try. */
@@ -64,4 +90,4 @@ export const CUT_OFF =
   'Your last message was longer than a message may be and was cut off; nothing that it called was done. Go on in smaller steps.';
 
 /** For the summary that takes the place of a conversation that has become long: the task itself is in what it replaces. */
-export const SUMMARISE = `Sum up the conversation so far, so that the work can go on from your summary alone. Give, in this order: the role with its instructions and the task word for word; what was found out about the code and how it is built and tested; what was changed, file by file, and why; what was tried and did not work; the state of the tests; what is left to do, the next step first. Do not call tools.`;
+export const SUMMARISE = `Sum up the conversation so far, so that the work can go on from your summary alone. Give, in this order: the role with its instructions, the task and every change that was requested of it word for word; what was found out about the code and how it is built and tested; what was changed, file by file, and why; what was tried and did not work; the state of the tests; what is left to do, the next step first. Do not call tools.`;

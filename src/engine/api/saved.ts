@@ -12,6 +12,8 @@ const MAX_BYTES = 64 * 1024 * 1024;
 
 export interface Conversation {
   readonly version: 1;
+  /** That answers; not given: written by a version that did not write it down. */
+  readonly model?: string;
   /** Ends with the model's last answer once there is one. */
   readonly messages: readonly BetaMessageParam[];
   /** Why that answer ended; null before the first one. */
@@ -29,10 +31,12 @@ export interface Conversation {
   readonly summary: string | null;
 }
 
-export function newConversation(first: BetaMessageParam): Conversation {
+/** @param messages ends with what the model is to answer first */
+export function newConversation(model: string, messages: readonly BetaMessageParam[]): Conversation {
   return {
     version: 1,
-    messages: [first],
+    model,
+    messages,
     stop: null,
     calls: {},
     nextCall: 1,

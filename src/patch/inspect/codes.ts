@@ -56,6 +56,7 @@ const CODES = {
   // What was not read, or is not in the patch.
   'not-inspected': sensitive('a patch or file that is too large to be inspected'),
   'more-flags': sensitive('more was found than is listed'),
+  'conflict-markers': sensitive('a conflict that is not resolved'),
   'strict-refusal': sensitive('a patch that the strict parser refuses'),
   'too-large': sensitive('a file that is too large for a patch was left out'),
   'unsupported-path': sensitive('a path that git refuses was left out'),

@@ -1,0 +1,40 @@
+/** What people want changed of patches: kept as the reason of the patch, and told on the timeline of its task. */
+
+import { next, PATCH_MACHINE } from '../tasks/machine.ts';
+import type { AttemptId, PatchState, RunId, TaskId } from '../types.ts';
+import { changesReason } from './changes-reason.ts';
+import type { Database } from './database.ts';
+import type { ChangeRequest } from './records.ts';
+import { retryTask } from './tasks.ts';
+import { appendEvent } from './timeline.ts';
+
+interface Asked {
+  readonly task: TaskId;
+  readonly state: PatchState;
+  readonly run: RunId;
+}
+
+export function requestChanges(database: Database, id: AttemptId, message: string): boolean {
+  return database.transaction(() => {
+    const sql = 'SELECT patches.task, patches.state, run FROM patches JOIN attempts USING (id) WHERE id = ?';
+    const asked = database.get<Asked>(sql, id);
+    if (asked === null) return false;
+    const { task, state, run } = asked;
+    const isAgain = state === 'changes-requested';
+    if (!isAgain && next(PATCH_MACHINE, state, 'changes-requested') === null) return false;
+    if (!retryTask(database, task, id, changesReason(message))) return false;
+    const change = "UPDATE patches SET state = 'changes-requested', reason = ?, decidedBy = 'person' WHERE id = ?";
+    database.run(change, message, id);
+    // No run need be at work: the one that made the patch stands for it.
+    appendEvent(database, { at: new Date().toISOString(), type: 'changes.requested', task, attempt: id, message }, run);
+    return true;
+  });
+}
+
+export function changeRequests(database: Database, patch: AttemptId): ChangeRequest[] {
+  const sql = `SELECT patches.id AS patch, coalesce(patches.reason, '') AS message
+    FROM attempts AS this JOIN attempts ON attempts.task = this.task AND attempts.n <= this.n
+      JOIN patches ON patches.id = attempts.id
+    WHERE this.id = ? AND patches.state = 'changes-requested' ORDER BY attempts.n`;
+  return database.all<ChangeRequest>(sql, patch);
+}
