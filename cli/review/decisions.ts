@@ -14,6 +14,7 @@ import { type Question, writtenText } from './written-text.ts';
 export type Outcome = 'stay' | 'again' | 'decided';
 
 export async function approve({ ground }: Deciding, { patch }: Story): Promise<Outcome> {
+  if (ground.isChanged(patch)) throw changedMeanwhile(patch);
   tellDecided(ground.context, await approvePatches(ground, [patch.id], 'person'), 'approved');
   return 'decided';
 }

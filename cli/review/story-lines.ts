@@ -76,7 +76,7 @@ function standsOn({ standsOn: below }: Story): string[] {
 }
 
 function rounds({ rounds: earlier }: Story): string[] {
-  return earlier.map(({ id, state, reason }) => `${id} ${state}${reason === null ? '' : `: ${revealLine(reason)}`}`);
+  return earlier.map(({ id, state, reason }) => `${id} ${state}${reason === null ? '' : `: ${reveal(reason)}`}`);
 }
 
 function flags({ patch }: Story, { isWhole }: StoryOptions): string[] {
