@@ -117,7 +117,10 @@ export class Keyboard implements Disposable {
       return await use();
     } finally {
       this.#isLent = false;
-      if (this.#leaving === null) this.#take();
+      if (this.#leaving === null) {
+        this.#take();
+        await this.forget();
+      }
     }
   }
 

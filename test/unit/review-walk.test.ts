@@ -113,7 +113,7 @@ describe('review on a terminal', () => {
     terminal.press('d');
     await terminal.shows('Into which new folder?');
     terminal.press(`../tried${ENTER}`);
-    await terminal.shows('plain files, no repository');
+    await terminal.shows('Throw it away with');
     expect(await reviewer.left('tried/first.txt')).toBe('x\n');
     terminal.press('k');
     await terminal.shows('No checks are configured.');
