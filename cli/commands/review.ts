@@ -22,6 +22,7 @@ export async function review(context: Context, typed: readonly string[]): Promis
     return 0;
   }
   await using ground = await Ground.open(context);
+  if (context.json) await ground.compared();
   const ids = named.length > 0 ? named : ground.waiting();
   if (context.json) {
     context.printJson({ patches: (await ground.stories(ids)).map(storyJson) });
@@ -37,7 +38,6 @@ async function walk(ground: Ground, ids: readonly AttemptId[], isNamed: boolean)
     const order = wrap(`${ids.length} patches wait for you: ${ORDER_IN_WORDS}.`, keyboard.width);
     keyboard.print(`${order.join('\n')}\n`);
   }
-  if (ground.isForecastOld) keyboard.print('The forecast of conflicts is not complete yet.\n');
   const walking = new Walk({ ground, keyboard }, ids, isNamed);
   const left = await walking.run().then(
     () => null,

@@ -1,5 +1,7 @@
 /** What a review stands on: the state, the repository, and how stories are made of them. */
 
+import { setTimeout } from 'node:timers/promises';
+import { OrchestrateError } from '../../src/errors.ts';
 import { readHead } from '../../src/git/apply.ts';
 import { type Merger, openMerger } from '../../src/git/merger.ts';
 import type { Repository } from '../../src/git/repository.ts';
@@ -14,24 +16,35 @@ import { reviewOrder, type Waiting } from './order.ts';
 import { type Story, storyOf } from './story.ts';
 import { forecastInto } from './target.ts';
 
-/** The forecast is brought up to date first, but nobody waits longer for it. */
-const FORECAST_MS = 800;
+/** So long is waited for the forecast before the first story; the rest of it is made beside the review. */
+const FORECAST_MS = 300;
 
 export class Ground implements AsyncDisposable {
+  readonly #closing = new AbortController();
+  readonly #merger: Merger;
+  readonly #forecast: Promise<void>;
+  #isCompared = false;
+
   private constructor(
     readonly context: Context,
     readonly repository: Repository,
     readonly state: State,
-    private readonly merger: Merger,
-    /** The forecast does not have all that waits. */
-    readonly isForecastOld: boolean,
-  ) {}
+    merger: Merger,
+  ) {
+    this.#merger = merger;
+    this.#forecast = this.#bringForecastUp();
+  }
 
   static async open(context: Context): Promise<Ground> {
     const [repository, state] = await Promise.all([context.repository(), context.state()]);
-    const signal = AbortSignal.timeout(FORECAST_MS);
-    await updateForecast(repository, state, { signal });
-    return new Ground(context, repository, state, await openMerger(repository, 'dropped'), signal.aborted);
+    const ground = new Ground(context, repository, state, await openMerger(repository, 'dropped'));
+    await Promise.race([ground.#forecast, setTimeout(FORECAST_MS, undefined, { ref: false })]);
+    return ground;
+  }
+
+  /** Until every patch was compared with all others. */
+  compared(): Promise<void> {
+    return this.#forecast;
   }
 
   /** All that are pending, in the order in which they are looked at. */
@@ -56,11 +69,11 @@ export class Ground implements AsyncDisposable {
 
   /** Of some patches, in their order, as they are now. */
   async stories(ids: readonly AttemptId[]): Promise<Story[]> {
-    const { state, repository, merger } = this;
+    const { state, repository } = this;
     const target = await readHead(repository);
     const patches = state.patches();
     const byId = new Map(patches.map((patch) => [patch.id, patch]));
-    const sources = { state, patches, conflicts: state.conflicts() };
+    const sources = { state, patches, conflicts: state.conflicts(), isCompared: this.#isCompared };
     const told = ids.map((id) => {
       const patch = byId.get(id) ?? this.patch(id);
       return storyOf(
@@ -68,7 +81,7 @@ export class Ground implements AsyncDisposable {
           ...sources,
           forecast: (one, standsOn) => {
             const isStacked = standsOn.some((below) => below.state !== 'merged');
-            return forecastInto(target, one, { repository, isStacked, merge: (trees) => merger.merge(trees) });
+            return forecastInto(target, one, { repository, isStacked, merge: (trees) => this.#merger.merge(trees) });
           },
         },
         patch,
@@ -84,7 +97,20 @@ export class Ground implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.merger[Symbol.asyncDispose]();
+    this.#closing.abort();
+    await this.#forecast;
+    await this.#merger[Symbol.asyncDispose]();
+  }
+
+  async #bringForecastUp(): Promise<void> {
+    const { signal } = this.#closing;
+    try {
+      await updateForecast(this.repository, this.state, { signal });
+      this.#isCompared = !signal.aborted;
+    } catch (error) {
+      // A review goes on without it, and each story says that it is not there.
+      if (!(error instanceof OrchestrateError)) throw error;
+    }
   }
 
   #waiting(patch: PatchRecord, conflicting: ReadonlySet<AttemptId>): Waiting {

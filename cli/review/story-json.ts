@@ -4,7 +4,8 @@ import { patchJson } from '../render/json.ts';
 import type { Story } from './story.ts';
 
 export function storyJson(story: Story) {
-  const { patch, task, attempt, durationMs, verdict, checks, standsOn, rounds, notes, conflicts, target } = story;
+  const { patch, task, attempt, durationMs, verdict, checks, standsOn, rounds, notes, conflicts, isCompared, target } =
+    story;
   return {
     ...patchJson(
       patch,
@@ -26,6 +27,7 @@ export function storyJson(story: Story) {
       standsOn,
       rounds,
       conflicts,
+      isCompared,
       target,
     },
   };

@@ -106,7 +106,7 @@ function isBleak({ conflicts, target }: Story): boolean {
   return conflicts.length > 0 || target.outcome === 'conflicts';
 }
 
-function forecast({ conflicts, target }: Story): string[] {
+function forecast({ conflicts, target, isCompared }: Story): string[] {
   const branch = revealLine(target.branch ?? 'HEAD');
   const into = {
     merges: `merges into ${branch} as it is now`,
@@ -116,7 +116,7 @@ function forecast({ conflicts, target }: Story): string[] {
   const others = conflicts.map(
     ({ with: id, state, paths }) => `in conflict with ${id} (${state ?? 'at work'}) in ${revealLine(nameSome(paths))}`,
   );
-  return [into, ...others];
+  return [into, ...others, ...(isCompared ? [] : ['not compared with all others yet'])];
 }
 
 /** Framed, and said to be the agent's: nothing in it can pass for our words. */

@@ -24,6 +24,8 @@ export interface Story {
   /** How many notes its agent left, without the summary. */
   readonly notes: number;
   readonly conflicts: readonly ToldConflict[];
+  /** Whether all that may still be merged was compared with each other; else there may be more conflicts. */
+  readonly isCompared: boolean;
   readonly target: TargetForecast;
 }
 
@@ -59,6 +61,7 @@ export interface StorySources {
   /** All patches, as the state has them now. */
   readonly patches: readonly PatchRecord[];
   readonly conflicts: readonly Conflict[];
+  readonly isCompared: boolean;
   forecast(patch: PatchRecord, standsOn: readonly Foundation[]): Promise<TargetForecast>;
 }
 
@@ -76,6 +79,7 @@ export async function storyOf(sources: StorySources, patch: PatchRecord): Promis
     checks: await Promise.all(patch.checks.map((check) => told(state.directory, check))),
     rounds: patches.filter(({ id }) => earlier.has(id)).map(({ id, state: is, reason }) => ({ id, state: is, reason })),
     conflicts: conflictsOf(sources, patch.id),
+    isCompared: sources.isCompared,
     notes: state.countNotes(patch.id, 'note'),
     target: await sources.forecast(patch, standsOn),
   };

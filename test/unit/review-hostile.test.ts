@@ -115,8 +115,8 @@ describe('hostile text in a review', () => {
     const terminal = reviewer.review({ columns: 200, rows: 300, env: { PAGER: 'cat' } });
     await terminal.shows('(1/1)');
     terminal.press('v');
-    await terminal.shows(/\[46008 more characters of this line are not shown\]/);
     await terminal.shows(/\+z499\n\(1\/1\)/);
+    expect(terminal.sent).toContain('[46008 more characters of this line are not shown]');
     terminal.press('p');
     await terminal.shows(/not shown\]\n\(1\/2\) Take/);
     terminal.press('j');
