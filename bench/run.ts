@@ -14,6 +14,7 @@ import { openState, type State } from '../src/state/state.ts';
 import { costOfAgents } from '../test/support/api-agent.ts';
 import { dockerExec, dockerRun, openBenchHost } from './host.ts';
 import { type Contestant, compare, type Row, type Unit } from './measure.ts';
+import { mergeContestants } from './merging.ts';
 import { makeRepository, R10K, R100K, R200, type RepositoryShape } from './repositories.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
@@ -29,7 +30,10 @@ const FLEET = 20;
 /** Downloads for a while, then lays out as many files as a middling dependency folder has. */
 const SET_UP =
   'sleep 5; mkdir -p node_modules && cd node_modules && seq 12000 | awk \'{ print $1 > ("f" $1); close("f" $1) }\'';
-const GROUPS = { command: commandRows, sandbox: sandboxRows, task: taskRows, engine: engineRows, 'set-up': setUpRows };
+const GROUPS = {
+  ...{ command: commandRows, sandbox: sandboxRows, task: taskRows, engine: engineRows, 'set-up': setUpRows },
+  merge: mergeRows,
+};
 
 const folder = await mkdtemp(path.join(tmpdir(), 'orchestrate-bench-'));
 const installations: string[] = [];
@@ -153,6 +157,14 @@ async function setUpRows({ r200 }: Ground): Promise<void> {
       return run(`${SET_UP} # ${made}`);
     }),
   );
+}
+
+async function mergeRows(): Promise<void> {
+  for (const shape of process.argv.includes('--all') ? [R10K, R100K] : [R10K]) {
+    const at = await repository({ ...shape, name: `${shape.name}-merge` });
+    const { ours, baseline } = await mergeContestants(at, env);
+    await measure(`merge 100 disjoint patches, ${shape.name}`, [3, 1 / 20], ours, baseline);
+  }
 }
 
 function chosenGroups(): readonly string[] | null {

@@ -83,6 +83,17 @@ export interface PatchAmendOptions {
   readonly original: boolean;
 }
 
+export interface MergeOptions {
+  /** As typed; null: the current branch. */
+  readonly into: string | null;
+  readonly dryRun: boolean;
+  /** Queue a task for each conflict. */
+  readonly resolve: boolean;
+  /** The flags that are settings, as typed; they have been checked. */
+  readonly settings: WrittenFlags;
+  readonly trust: boolean;
+}
+
 export interface PatchCheckOptions {
   /** The flags that are settings, as typed; they have been checked. */
   readonly settings: WrittenFlags;

@@ -6,6 +6,7 @@ import { PRIORITIES, type Priority } from '../src/types.ts';
 import { type Act, type Action, examples } from './command-parts.ts';
 import type { GlobalFlags, Terminal } from './context.ts';
 import { defineControlCommands } from './control-commands.ts';
+import { defineMergeCommand } from './merge-commands.ts';
 import { defineNoteCommands } from './note-commands.ts';
 import { definePatchCommands } from './patch-commands.ts';
 import { definePlanCommands, withPlanningFlags } from './plan-commands.ts';
@@ -38,6 +39,7 @@ export async function runProgram(argv: readonly string[], terminal: Terminal, ve
   defineControlCommands(program, act);
   definePatchCommands(program, act);
   defineReviewCommands(program, act);
+  defineMergeCommand(program, act);
   defineRoleCommands(program, act);
   defineNoteCommands(program, act);
   defineCareCommands(program, act);

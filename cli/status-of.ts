@@ -1,10 +1,12 @@
 /** All tasks at one moment, as data and as text. Must stay quick with 10,000 tasks. */
 
 import { sanitiseLine } from '../src/sanitise.ts';
+import type { Conflict } from '../src/state/forecasts.ts';
 import type { TaskSummary } from '../src/state/records.ts';
 import type { State } from '../src/state/state.ts';
 import { byTurn } from '../src/tasks/work-order.ts';
-import { NO_USAGE, TASK_STATES, type TaskState } from '../src/types.ts';
+import { type AttemptId, NO_USAGE, TASK_STATES, type TaskState } from '../src/types.ts';
+import { conflictLine, conflictsById } from './conflicts.ts';
 import { liveRun } from './live-run.ts';
 import { runJson, type TaskJson, type TaskPatchJson, taskJson } from './render/json.ts';
 import { age, type Colours, colourOfTask, cost, tableOf } from './render/text.ts';
@@ -14,6 +16,8 @@ export interface StatusJson {
   readonly run: ReturnType<typeof runJson> | null;
   readonly counts: Readonly<Record<TaskState, number>>;
   readonly tasks: readonly TaskJson[];
+  /** Results, of agents at work too, that will not merge with each other. */
+  readonly conflicts: readonly Conflict[];
 }
 
 export interface Status {
@@ -24,22 +28,27 @@ export interface Status {
 
 /** All of it at one moment. Null: nothing was ever queued. */
 export function statusOf(state: State | null): Status {
-  if (state === null) return { json: { run: null, counts: countsOf([]), tasks: [] }, summaries: [] };
+  if (state === null) return { json: { run: null, counts: countsOf([]), tasks: [], conflicts: [] }, summaries: [] };
   const run = liveRun(state);
   const attempts = state.newestAttempts();
   const usage = state.usageByTask();
   const patches = new Map(state.patches().map((patch) => [patch.task, patch]));
   const summaries = state.summaries();
-  const tasks = summaries.map((task) =>
-    taskJson(task, {
+  const conflicts = state.conflicts();
+  const conflictsWith = conflictsById(conflicts);
+  const none: readonly AttemptId[] = [];
+  const tasks = summaries.map((task) => {
+    const patch = patches.get(task.id) ?? null;
+    return taskJson(task, {
       attempt: attempts.get(task.id) ?? null,
       usage: usage.get(task.id) ?? NO_USAGE,
-      patch: patches.get(task.id) ?? null,
+      patch,
+      conflictsWith: patch === null ? none : (conflictsWith.get(patch.id) ?? none),
       isRunning: run !== null,
-    }),
-  );
-  const json = { run: run === null ? null : runJson(run, state.usageOfRun(run.id)), counts: countsOf(tasks), tasks };
-  return { json, summaries };
+    });
+  });
+  const spent = run === null ? null : runJson(run, state.usageOfRun(run.id));
+  return { json: { run: spent, counts: countsOf(tasks), tasks, conflicts }, summaries };
 }
 
 function countsOf(tasks: readonly TaskJson[]): Record<TaskState, number> {
@@ -56,7 +65,8 @@ export async function statusText({ json, summaries }: Status, colours: Colours):
   const cells = [HEADER];
   for (const tasks of phases) for (const task of tasks) cells.push(taskRow(task));
   const text = await tableOf(cells);
-  if (phases.length === 1 && !colours.isColorSupported) return `${head}\n${text}`;
+  const warnings = warningLines(json.conflicts);
+  if (phases.length === 1 && !colours.isColorSupported) return `${head}\n${text}${warnings}`;
   const [header = '', ...rows] = text.split('\n');
   const lines = [colours.bold(header)];
   let row = 0;
@@ -64,7 +74,16 @@ export async function statusText({ json, summaries }: Status, colours: Colours):
     if (phases.length > 1) lines.push(colours.bold(headingOf(tasks)));
     for (const { status } of tasks) lines.push(paint(rows[row++] ?? '', status, colours));
   }
-  return `${head}\n${lines.join('\n')}\n`;
+  return `${head}\n${lines.join('\n')}\n${warnings}`;
+}
+
+const MOST_WARNINGS = 10;
+
+function warningLines(conflicts: readonly Conflict[]): string {
+  if (conflicts.length === 0) return '';
+  const lines = conflicts.slice(0, MOST_WARNINGS).map((conflict) => `warning: ${conflictLine(conflict)}\n`);
+  const left = conflicts.length - lines.length;
+  return `\n${lines.join('')}${left === 0 ? '' : `and ${left} more: orchestrate patch list\n`}`;
 }
 
 function byPhase(tasks: readonly TaskJson[], summaries: readonly TaskSummary[]): TaskJson[][] {

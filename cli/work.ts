@@ -83,6 +83,8 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     { acquireLock },
     { liveGuests },
     { idlePolicy },
+    { whileLanding },
+    { refuseAutoMerge },
     repository,
   ] = await Promise.all([
     import('../src/coordinator.ts'),
@@ -93,6 +95,8 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     import('../src/tasks/lock.ts'),
     import('../src/tasks/guests.ts'),
     import('../src/review/policy.ts'),
+    import('../src/merge/landing-lock.ts'),
+    import('../src/merge/auto-merge.ts'),
     context.repository(),
   ]);
   const { state, settings } = work;
@@ -105,6 +109,13 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
     throw alreadyRunning(lock.heldBy);
   }
   try {
+    if (settings.autoMerge !== null) await refuseAutoMerge(repository, settings.autoMerge);
+    await whileLanding(
+      repository,
+      state,
+      (line) => context.warn(line),
+      async () => {},
+    );
     const docker = await connectEngine(context.env);
     const { installation } = state;
     const roles = await context.roles(settings.base ?? 'HEAD');
@@ -150,6 +161,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
         reviews: {
           checks: settings.checks,
           autoApprove: settings.autoApprove,
+          autoMerge: settings.autoMerge,
           maxPending: settings.maxPendingReviews,
           containerName: (run, id) => checkName(installation, run, id),
         },

@@ -60,6 +60,21 @@ export type EventBody =
     } & OfAttempt)
   /** By policy: `--auto-approve`. */
   | ({ readonly type: 'patch.approved'; readonly patch: AttemptId } & OfAttempt)
+  /** What was approved was merged into a branch during a run: `--auto-merge`. */
+  | {
+      readonly type: 'merge.ended';
+      readonly target: string;
+      readonly from: string;
+      readonly to: string;
+      readonly merged: readonly AttemptId[];
+      readonly setAside: readonly { readonly id: AttemptId; readonly reason: string }[];
+      /** `with`: a patch, or the target by its name. */
+      readonly conflicts: readonly {
+        readonly id: AttemptId;
+        readonly with: string;
+        readonly paths: readonly string[];
+      }[];
+    }
   | { readonly type: 'warning'; readonly message: string; readonly task?: TaskId; readonly attempt?: AttemptId }
   | {
       readonly type: 'run.ended';

@@ -21,7 +21,7 @@ export async function amend(context: Context, typed: string, { file, original }:
   const bytes = file === null ? null : await readBytes(context, file, OUTSIDE_PATCH.maxBytes);
   const [{ decideTree }, bench] = await Promise.all([import('../../src/review/decide.ts'), open(context)]);
   const tree = bytes === null ? originalOf(patch) : await patchedTree(bench.repository, patch, bytes);
-  tellDecided(context, await decideTree(bench, patch, tree, null), 'amended');
+  await tellDecided(context, await decideTree(bench, patch, tree, null), 'amended');
   return 0;
 }
 

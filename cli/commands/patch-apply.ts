@@ -3,12 +3,12 @@
 import { OrchestrateError, usageError } from '../../src/errors.ts';
 import type { Applied, Change } from '../../src/git/apply.ts';
 import type { Repository } from '../../src/git/repository.ts';
+import { commitMessage } from '../../src/merge/commit-message.ts';
 import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import type { AttemptId, ObjectId } from '../../src/types.ts';
 import { mergedAmong, selectPatches } from '../apply-order.ts';
-import { commitMessage } from '../commit-message.ts';
 import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import type { PatchApplyOptions } from '../options.ts';
@@ -62,8 +62,17 @@ async function applyAll(context: Context, typed: readonly string[], options: Pat
   const { patches, alreadyMerged } = selectPatches(known, typed, { ...options, missing });
   if (patches.length === 0) return { applied: [], alreadyMerged, stopped: null };
   const [repository, state] = await Promise.all([context.repository(), context.state()]);
-  if (!options.commit) return { applied: await applyUncommitted(repository, patches), alreadyMerged, stopped: null };
-  return { ...(await applyCommitted(repository, state, { patches, branch: options.branch })), alreadyMerged };
+  const { whileLanding } = await import('../../src/merge/landing-lock.ts');
+  return whileLanding(
+    repository,
+    state,
+    (line) => context.warn(line),
+    async () => {
+      if (!options.commit)
+        return { applied: await applyUncommitted(repository, patches), alreadyMerged, stopped: null };
+      return { ...(await applyCommitted(repository, state, { patches, branch: options.branch })), alreadyMerged };
+    },
+  );
 }
 
 /** Which merged patches the target does not have: their commit is not in its history, and their change would do something. */

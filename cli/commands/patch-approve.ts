@@ -49,7 +49,7 @@ async function approveParts(context: Context, typed: string, { only, except }: P
   const files = await listParts(bench.repository, trees.base, trees.tree);
   const choice = only.length > 0 ? chosenParts(files, only) : partsWithout(files, except);
   const decided = await decideTree(bench, patch, await treeOfChoice(bench.repository, trees, choice), 'person');
-  tellDecided(context, decided, 'approved');
+  await tellDecided(context, decided, 'approved');
   if (!context.json) context.print(`Next: orchestrate patch apply ${patch.id}\n`);
   return 0;
 }
@@ -82,7 +82,7 @@ async function approvePassing(context: Context): Promise<number> {
     }
   }
   const { patches, unchanged, alsoChanged, restacked } = joined(all);
-  tellDecided(context, { patches, unchanged, alsoChanged, restacked }, 'approved', { left });
+  await tellDecided(context, { patches, unchanged, alsoChanged, restacked }, 'approved', { left });
   if (context.json) return 0;
   for (const { id, reason } of left) context.print(`${id} was left: ${revealLine(reason)}\n`);
   if (pending.length === 0) context.print('No patch is pending.\n');

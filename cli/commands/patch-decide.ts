@@ -10,7 +10,7 @@ export async function approvePatches(context: Context, typed: readonly string[])
   const ids = idsOf(someState(await context.readState(), typed[0] ?? ''), typed);
   const [{ approvePatches: approve }, bench] = await Promise.all([import('../../src/review/decide.ts'), open(context)]);
   const decided = await approve(bench, ids, 'person');
-  tellDecided(context, decided, 'approved');
+  await tellDecided(context, decided, 'approved');
   if (!context.json) context.print(`Next: orchestrate patch apply ${ids.join(' ')}\n`);
   return 0;
 }
@@ -22,7 +22,7 @@ export async function rejectPatches(
 ): Promise<number> {
   const ids = idsOf(someState(await context.readState(), typed[0] ?? ''), typed);
   const [{ rejectPatches: reject }, bench] = await Promise.all([import('../../src/review/decide.ts'), open(context)]);
-  tellDecided(context, await reject(bench, ids, 'person', reason), 'rejected');
+  await tellDecided(context, await reject(bench, ids, 'person', reason), 'rejected');
   return 0;
 }
 

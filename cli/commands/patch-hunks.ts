@@ -6,6 +6,7 @@ import type { PatchFile } from '../../src/review/parts.ts';
 import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { ObjectId } from '../../src/types.ts';
+import { conflictsById } from '../conflicts.ts';
 import type { Context } from '../context.ts';
 import { patchJson } from '../render/json.ts';
 import { type Colours, coloursOf, diffText } from '../render/text.ts';
@@ -19,7 +20,8 @@ export async function showHunks(
   const { listParts } = await import('../../src/review/parts.ts');
   const files = await listParts(repository, from, to);
   if (context.json) {
-    context.printJson({ ...patchJson(patch), parts: files.map(partJson) });
+    const conflicts = conflictsById((await context.readState())?.conflicts() ?? []);
+    context.printJson({ ...patchJson(patch, conflicts.get(patch.id) ?? []), parts: files.map(partJson) });
     return 0;
   }
   const colours = coloursOf(context.colour);

@@ -3,6 +3,7 @@
 import { usageError } from '../../src/errors.ts';
 import { MESSAGE_LIMIT, requestChanges } from '../../src/review/request-changes.ts';
 import { revealLine } from '../../src/sanitise.ts';
+import { conflictsOf } from '../conflicts.ts';
 import type { Context } from '../context.ts';
 import { patchOf, someState } from '../find.ts';
 import { readInput } from '../input.ts';
@@ -23,7 +24,10 @@ export async function requestPatchChanges(
   const task = state.task(patch.task);
   const isRunning = liveRun(state) !== null;
   if (context.json) {
-    context.printJson({ patches: [patchJson(patch)], tasks: [taskJsonOf(state, task, isRunning)] });
+    context.printJson({
+      patches: [patchJson(patch, conflictsOf(state, patch.id))],
+      tasks: [taskJsonOf(state, task, isRunning)],
+    });
     return 0;
   }
   const waits = task.state === 'blocked' && task.reason !== null ? `; it ${revealLine(task.reason)}` : '';

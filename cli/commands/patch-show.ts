@@ -10,6 +10,7 @@ import { reveal, revealLine, sanitiseLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import type { ObjectId } from '../../src/types.ts';
+import { conflictsOf } from '../conflicts.ts';
 import type { Context } from '../context.ts';
 import { patchOf, someState } from '../find.ts';
 import type { PatchShowOptions } from '../options.ts';
@@ -35,13 +36,17 @@ export async function showPatch(context: Context, typed: string, options: PatchS
   }
   if (options.output !== null) {
     await writeFile(resolve(context.cwd, options.output), binaryDiffStream(repository, from, to));
-    if (context.json) context.printJson(patchJson(patch));
+    if (context.json) context.printJson(patchJson(patch, conflictsOf(state, patch.id)));
     else context.note(`wrote ${options.output}`);
     return 0;
   }
   if (context.json) {
     const diff = options.stat ? {} : { diff: (await binaryDiff(repository, from, to)).toString('utf8') };
-    context.printJson({ ...patchJson(patch), stat: await diffStat(repository, from, to), ...diff });
+    context.printJson({
+      ...patchJson(patch, conflictsOf(state, patch.id)),
+      stat: await diffStat(repository, from, to),
+      ...diff,
+    });
     return 0;
   }
   if (options.stat) {

@@ -3,6 +3,7 @@
 import { revealLine, sanitise, sanitiseLine } from '../../src/sanitise.ts';
 import type { AttemptRecord, PatchRecord, TaskRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
+import { conflictLine } from '../conflicts.ts';
 import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import { liveRun } from '../live-run.ts';
@@ -38,6 +39,7 @@ export async function task(context: Context, typed: string): Promise<number> {
     ['cost', cost(json.usage)],
     ['denied', deniedText(attempts)],
     ['notes', notesText(state, attempts)],
+    ['conflicts', conflictsText(state, attempts)],
   ];
   const timeline = state
     .eventsOf(record.id)
@@ -77,6 +79,13 @@ function deniedText(attempts: readonly AttemptRecord[]): string {
 function notesText(state: State, attempts: readonly AttemptRecord[]): string {
   const count = attempts.reduce((sum, { id }) => sum + state.countNotes(id), 0);
   return count === 0 ? '-' : `${count} (orchestrate note list --task ${attempts[0]?.task})`;
+}
+
+/** What the patch, or what its agent at work has so far, will not merge with. */
+function conflictsText(state: State, attempts: readonly AttemptRecord[]): string {
+  const own = new Set(attempts.map(({ id }) => id));
+  const found = state.conflicts().filter(({ left, right }) => own.has(left) || own.has(right));
+  return found.map(conflictLine).join('; ') || '-';
 }
 
 function section(title: string, body: string): string {

@@ -3,6 +3,7 @@
 import type { Decided } from '../../src/review/decide.ts';
 import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
+import { conflictsById } from '../conflicts.ts';
 import type { Context } from '../context.ts';
 import { patchJson } from './json.ts';
 import { sizeOf } from './text.ts';
@@ -10,10 +11,11 @@ import { sizeOf } from './text.ts';
 export type Verb = 'approved' | 'rejected' | 'amended';
 
 /** `{"patches":[…],"alsoChanged":[…],"restacked":[{"patch","outcome","reason"}], …more}`, or a line for each. */
-export function tellDecided(context: Context, decided: Decided, verb: Verb, more: object = {}): void {
+export async function tellDecided(context: Context, decided: Decided, verb: Verb, more: object = {}): Promise<void> {
   const { patches, unchanged, alsoChanged, restacked } = decided;
   if (context.json) {
-    const json = (all: readonly PatchRecord[]) => all.map((patch) => patchJson(patch));
+    const conflicts = conflictsById((await context.readState())?.conflicts() ?? []);
+    const json = (all: readonly PatchRecord[]) => all.map((patch) => patchJson(patch, conflicts.get(patch.id) ?? []));
     context.printJson({ patches: json(patches), alsoChanged: json(alsoChanged), restacked, ...more });
     return;
   }

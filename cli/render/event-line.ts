@@ -28,6 +28,8 @@ export function eventLine(event: OrchestrateEvent): string | null {
       return `${event.task}  check ${event.exitCode === 0 ? `passed${event.flaky ? ' the second time (flaky)' : ''}` : `failed (${event.exitCode})`} after ${age(event.durationMs)}: ${revealLine(event.command)}`;
     case 'patch.approved':
       return `${event.task}  patch ${event.patch} approved by policy`;
+    case 'merge.ended':
+      return mergeOf(event);
     case 'egress.denied':
       return `${event.task}  refused to reach ${revealLine(event.host)}: ${sanitiseLine(event.reason)}`;
     case 'warning':
@@ -44,6 +46,15 @@ export function eventLine(event: OrchestrateEvent): string | null {
 function endOf(event: OrchestrateEvent & { readonly type: 'task.ended' }): string {
   const name = event.outcome === 'no-changes' ? 'succeeded without changes' : event.outcome;
   return event.status === 'queued' ? `${name}, queued again` : name;
+}
+
+function mergeOf(event: OrchestrateEvent & { readonly type: 'merge.ended' }): string {
+  const parts = [
+    ...(event.merged.length === 0 ? [] : [`merged into ${revealLine(event.target)}: ${event.merged.join(', ')}`]),
+    ...event.setAside.map(({ id, reason }) => `set aside: ${id} (${revealLine(reason)})`),
+    ...event.conflicts.map(({ id, with: other }) => `in conflict: ${id} with ${revealLine(other)}`),
+  ];
+  return parts.join('; ');
 }
 
 function numberOf(attempt: string): string {

@@ -11,6 +11,7 @@ import type {
 } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import { type CheckVerdict, type Flag, NO_USAGE, tokensOf, type Usage } from '../../src/types.ts';
+import { conflictsOf } from '../conflicts.ts';
 
 export interface TaskJson {
   readonly id: string;
@@ -40,6 +41,8 @@ export interface TaskPatchJson {
   readonly deletions: number;
   readonly flags: readonly Flag[];
   readonly checks: CheckVerdict;
+  /** As in a patch's own JSON. */
+  readonly conflictsWith: readonly string[];
 }
 
 /** What a task's JSON is made of besides the task. */
@@ -47,6 +50,8 @@ export interface TaskContext {
   readonly attempt: AttemptRecord | null;
   readonly usage: Usage;
   readonly patch: PatchRecord | null;
+  /** Of the patch. */
+  readonly conflictsWith: readonly string[];
   /** Whether a run works the queue now. */
   readonly isRunning: boolean;
 }
@@ -65,7 +70,7 @@ export function taskJson(task: TaskSummary, context: TaskContext): TaskJson {
     startedAt: task.startedAt,
     endedAt: task.endedAt,
     usage: context.usage,
-    patch: context.patch === null ? null : taskPatchJson(context.patch),
+    patch: context.patch === null ? null : taskPatchJson(context.patch, context.conflictsWith),
     reason: task.reason ?? whyItWaits(task, context.isRunning),
   };
 }
@@ -77,10 +82,12 @@ export function taskJsonOf(
   isRunning: boolean,
 ): TaskJson & { readonly agentReason: string | null } {
   const attempts = state.attemptsOf(task.id);
+  const patch = state.patchOf(task.id);
   const json = taskJson(task, {
     attempt: attempts.at(-1) ?? null,
     usage: attempts.map((attempt) => attempt.usage).reduce(addUsage, NO_USAGE),
-    patch: state.patchOf(task.id),
+    patch,
+    conflictsWith: patch === null ? [] : conflictsOf(state, patch.id),
     isRunning,
   });
   return { ...json, agentReason: task.routing };
@@ -92,8 +99,9 @@ function whyItWaits(task: TaskSummary, isRunning: boolean): string | null {
   return isRunning ? 'waits for a free agent' : 'waits for `orchestrate run`';
 }
 
-function taskPatchJson(patch: PatchRecord): TaskPatchJson {
-  return { id: patch.id, status: patch.state, ...patch.size, flags: patch.flags, checks: verdictOf(patch) };
+function taskPatchJson(patch: PatchRecord, conflictsWith: readonly string[]): TaskPatchJson {
+  const { id, state: status, size, flags } = patch;
+  return { id, status, ...size, flags, checks: verdictOf(patch), conflictsWith };
 }
 
 /** `log`: the file with its output, in the state's folder. */
@@ -117,8 +125,8 @@ export function attemptJson(attempt: AttemptRecord) {
   };
 }
 
-/** `conflictsWith`: ids of patches that touch the same lines; empty where that was not looked at. */
-export function patchJson(patch: PatchRecord, conflictsWith: readonly string[] = []) {
+/** `conflictsWith`: ids of patches, and of attempts under way, that it will not merge with as far as that was looked at. */
+export function patchJson(patch: PatchRecord, conflictsWith: readonly string[]) {
   return {
     id: patch.id,
     task: patch.task,

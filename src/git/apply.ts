@@ -98,13 +98,14 @@ export async function applyToBranch(repo: Repository, change: Change & { readonl
   return { from: start.commit, to, branch, undo };
 }
 
+/** A commit at the end of a branch. */
 export interface Tip {
   readonly commit: ObjectId;
   readonly tree: ObjectId;
 }
 
 /** Branch names may hold what a shell would act on. */
-function shellWord(word: string): string {
+export function shellWord(word: string): string {
   return /^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
@@ -120,7 +121,8 @@ async function mergedTree(repo: Repository, change: Change, onto: ObjectId): Pro
   });
 }
 
-async function prepareMove(
+/** The move of the checkout from one tree to the other. Failure LOCAL_CHANGES, and nothing is done. */
+export async function prepareMove(
   repo: Repository,
   move: { readonly from: ObjectId; readonly to: ObjectId; readonly local: LocalState },
 ): Promise<TreeMove> {
@@ -156,7 +158,8 @@ export async function readHead(repo: Repository): Promise<Tip & { readonly branc
   return { commit: commit as ObjectId, tree: tree as ObjectId, branch };
 }
 
-async function readTip(repo: Repository, ref: string): Promise<Tip | null> {
+/** Null where the ref does not exist. */
+export async function readTip(repo: Repository, ref: string): Promise<Tip | null> {
   const args = ['rev-parse', '--quiet', '--verify', '--end-of-options', `${ref}^{commit}`];
   const found = await git(userGit(repo, 'read'), args, { accept: [1, 128] });
   if (found.exitCode !== 0) return null;
@@ -174,7 +177,8 @@ const UNFINISHED: readonly (readonly [string, string])[] = [
   ['rebase-apply', 'rebase'],
 ];
 
-async function refuseUnfinished(repo: Repository): Promise<void> {
+/** Failures OPERATION_IN_PROGRESS and REPOSITORY_LOCKED. */
+export async function refuseUnfinished(repo: Repository): Promise<void> {
   const there = async (name: string) =>
     access(join(repo.gitDir, name)).then(
       () => true,

@@ -16,7 +16,7 @@ import { cannotWrite } from './private-dir.ts';
 import { type Repository, userGit } from './repository.ts';
 
 /** Copies of the files before the move, named by the number of their change, and what `lstat` said of the originals. */
-interface Kept {
+export interface Kept {
   readonly folder: string;
   readonly stats: readonly (BigIntStats | null)[];
 }
@@ -62,7 +62,7 @@ export async function moveCheckout(repo: Repository, move: TreeMove): Promise<vo
 async function readTree(repo: Repository, move: TreeMove, filters: readonly string[]): Promise<void> {
   const where = userGit(repo, 'write');
   const args = [...filters, 'read-tree', '-m', '-u', move.from, move.to];
-  const options = { env: { ORCHESTRATE_NOTHING: '', ORCHESTRATE_FALSE: 'false' }, shielded: true };
+  const options = { env: NO_FILTERS, shielded: true };
   try {
     await git(where, args, options);
   } catch (error) {
@@ -74,7 +74,7 @@ async function readTree(repo: Repository, move: TreeMove, filters: readonly stri
 }
 
 /** Arguments that switch the user's filters off, when the change itself says which files go through which filter. */
-async function foreignFilters(repo: Repository, changes: readonly RawChange[]): Promise<string[]> {
+export async function foreignFilters(repo: Repository, changes: readonly RawChange[]): Promise<string[]> {
   if (!changes.some((change) => /(?:^|\/)\.gitattributes$/i.test(change.path.toString('latin1')))) return [];
   const args = ['config', '--name-only', '-z', '--get-regexp', '^filter\\..*'];
   const answer = await git(userGit(repo, 'read'), args, { accept: [1] });
@@ -88,7 +88,7 @@ async function foreignFilters(repo: Repository, changes: readonly RawChange[]): 
 }
 
 /** Copies every file that the change replaces or deletes; a hard link would change its ctime, which git watches. */
-async function keepAside(repo: Repository, changes: readonly RawChange[], kept: string): Promise<Kept> {
+export async function keepAside(repo: Repository, changes: readonly RawChange[], kept: string): Promise<Kept> {
   const stats: (BigIntStats | null)[] = [];
   await mkdir(kept, { recursive: true, mode: 0o700 });
   for (const [n, change] of changes.entries()) {
@@ -108,8 +108,11 @@ async function keepAside(repo: Repository, changes: readonly RawChange[], kept: 
   return { folder: kept, stats };
 }
 
+/** The environment for what `foreignFilters` names. */
+export const NO_FILTERS = { ORCHESTRATE_NOTHING: '', ORCHESTRATE_FALSE: 'false' };
+
 /** The work tree as it was; git writes the index last, so that is still the old one. */
-async function putBack(repo: Repository, changes: readonly RawChange[], kept: Kept): Promise<void> {
+export async function putBack(repo: Repository, changes: readonly RawChange[], kept: Kept): Promise<void> {
   for (const change of changes) {
     if (change.status !== 'A') continue;
     const path = change.path.toString('latin1');

@@ -1,7 +1,10 @@
 /** Commit objects: made without porcelain, with an identity that is given or is the user's own. */
 
+import { createHash } from 'node:crypto';
+import { deflateSync } from 'node:zlib';
 import { environmentError } from '../errors.ts';
 import type { ObjectId } from '../types.ts';
+import { objectId } from './bytes.ts';
 import { git, gitError } from './git.ts';
 import { privateGit } from './private-dir.ts';
 import { type Repository, userGit } from './repository.ts';
@@ -33,6 +36,56 @@ export async function commitTree(repo: Repository, commit: NewCommit): Promise<O
     config: ['core.fsync=committed'],
   });
   return written.stdout.toString('latin1').trim() as ObjectId;
+}
+
+/** The next commit of a chain: its tree and message. */
+export interface LinkedCommit {
+  readonly tree: ObjectId;
+  readonly message: string;
+}
+
+/**
+ * Writes commits, each the parent of the next, on top of `parent`: one process and one flush for all of them. Returns their
+ * ids in order. No ref moves.
+ */
+export async function commitChain(
+  repo: Repository,
+  parent: ObjectId,
+  chain: { readonly commits: readonly LinkedCommit[] } & Pick<NewCommit, 'author' | 'committer'>,
+): Promise<ObjectId[]> {
+  const { commits, ...people } = chain;
+  if (commits.length === 0) return [];
+  const ids: ObjectId[] = [];
+  const texts: Buffer[] = [];
+  for (const { tree, message } of commits) {
+    const text = commitText({ tree, message, parents: [ids.at(-1) ?? parent], ...people });
+    texts.push(text);
+    ids.push(objectId(repo.objectFormat, 'commit', text));
+  }
+  // Kept as the pack that it is: one file to flush, where a hundred loose ones take twenty times as long.
+  await git(await privateGit(repo), ['index-pack', '--strict', '--stdin'], {
+    input: packOfCommits(repo, texts),
+    config: ['core.fsync=committed'],
+  });
+  return ids;
+}
+
+/** Pack format version 2 (gitformat-pack): header, whole objects, and the hash of it all. */
+function packOfCommits(repo: Repository, texts: readonly Buffer[]): Buffer {
+  const header = Buffer.from('PACK\0\0\0\x02\0\0\0\0', 'latin1');
+  header.writeUInt32BE(texts.length, 8);
+  const objects = texts.flatMap((text) => [commitHeader(text.length), deflateSync(text, { level: 1 })]);
+  const pack = Buffer.concat([header, ...objects]);
+  return Buffer.concat([pack, createHash(repo.objectFormat).update(pack).digest()]);
+}
+
+/** The type (1: commit) and the size: 4 bits of it, then 7 in each byte, each but the last with its highest bit set. */
+function commitHeader(size: number): Buffer {
+  const bytes = [(1 << 4) | (size & 15)];
+  for (let rest = Math.floor(size / 16); rest > 0; rest = Math.floor(rest / 128)) {
+    bytes.push((bytes.pop() ?? 0) | 0x80, rest & 127);
+  }
+  return Buffer.from(bytes);
 }
 
 /** The synthetic commit without parents for a tree; the same tree always gives the same commit. */

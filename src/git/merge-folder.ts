@@ -1,6 +1,7 @@
 /** A folder of synthetic commits, which tell git what is merged into what: 2.39 takes no trees and no `--merge-base`. */
 
-import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, utimes } from 'node:fs/promises';
 import { platform } from 'node:os';
 import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
@@ -44,6 +45,7 @@ export function mergeAtOnce({ base, ours, theirs }: TreesToMerge): TreeMerge | n
 export class MergeFolder implements AsyncDisposable {
   /** The commits that are there already, by what they say. */
   readonly #written = new Map<string, Promise<ObjectId>>();
+  readonly #folders = new Set<string>();
   readonly #repo: Repository;
   readonly #path: string;
   /** How git runs that sees the commits. */
@@ -107,6 +109,7 @@ export class MergeFolder implements AsyncDisposable {
     const now = new Date();
     await utimes(this.#path, now, now).catch(async () => {
       this.#written.clear();
+      this.#folders.clear();
       await mkdir(this.#path, { recursive: true });
     });
   }
@@ -115,12 +118,18 @@ export class MergeFolder implements AsyncDisposable {
     await rm(this.#path, { recursive: true, force: true });
   }
 
-  /** Writes a loose object (zlib of header and content). */
+  /** Writes a loose object (zlib of header and content). At once: small files, and each way round by a thread is felt. */
   async #write(type: 'blob' | 'tree' | 'commit', content: Buffer): Promise<ObjectId> {
     const id = objectId(this.#repo.objectFormat, type, content);
-    await mkdir(join(this.#path, id.slice(0, 2)), { recursive: true });
     const object = Buffer.concat([Buffer.from(`${type} ${content.length}\0`), content]);
-    await writeFile(join(this.#path, id.slice(0, 2), id.slice(2)), deflateSync(object, { level: 1 }));
+    const folder = join(this.#path, id.slice(0, 2));
+    try {
+      if (!this.#folders.has(folder)) mkdirSync(folder, { recursive: true });
+      this.#folders.add(folder);
+      writeFileSync(join(folder, id.slice(2)), deflateSync(object, { level: 1 }));
+    } catch (error) {
+      throw cannotWrite(folder, error);
+    }
     return id;
   }
 

@@ -111,14 +111,17 @@ function characterAt(bytes: Buffer, at: number): string | null {
   }
 }
 
-/** Printable UTF-8 of a path: control, format and malformed bytes are shown as `\xNN`. */
+/** Printable UTF-8 of a path: controls, what has no ink and malformed bytes are shown as `\xNN`. */
 export function printable(path: BytePath): string {
   const bytes = pathBytes(path);
   let shown = '';
   for (let at = 0; at < bytes.length; ) {
     const character = characterAt(bytes, at);
     const length = character === null ? 1 : Buffer.byteLength(character);
-    shown += character === null || /[\p{C}\p{Zl}\p{Zp}]/u.test(character) ? escaped(bytes, at, length) : character;
+    shown +=
+      character === null || /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/u.test(character)
+        ? escaped(bytes, at, length)
+        : character;
     at += length;
   }
   return shown;

@@ -1,5 +1,6 @@
 /** What the user lets a machine decide, and how much may wait for a person. Pure. */
 
+import { isSensitive } from '../patch/inspect/codes.ts';
 import type { PatchRecord } from '../state/records.ts';
 import type { AutoApproval } from '../types.ts';
 import { verdictOn } from './verdict.ts';
@@ -16,16 +17,11 @@ export interface ReviewPolicy {
  */
 export function mayApprove(patch: PatchRecord, { autoApprove, checks }: ReviewPolicy): boolean {
   if (autoApprove !== 'passing' || patch.state !== 'pending') return false;
-  return verdictOn(patch, checks) === 'passed' && !patch.flags.some(isSensitive);
+  return verdictOn(patch, checks) === 'passed' && !patch.flags.some(({ code }) => isSensitive(code));
 }
 
 /** Why such a policy approves nothing at all; null: it may. */
 export function idlePolicy({ autoApprove, checks }: ReviewPolicy): string | null {
   if (autoApprove === 'never' || checks.length > 0) return null;
   return `--auto-approve ${autoApprove} approves nothing: there is no check that could pass (--check)`;
-}
-
-/** Until flags are told apart, a person has to look at each. */
-function isSensitive(): boolean {
-  return true;
 }

@@ -1,11 +1,11 @@
 /** What people want changed of patches: kept as the reason of the patch, and told on the timeline of its task. */
 
 import { next, PATCH_MACHINE } from '../tasks/machine.ts';
-import type { AttemptId, PatchState, RunId, TaskId } from '../types.ts';
+import type { AttemptId, AttemptOutcome, PatchState, RunId, TaskId } from '../types.ts';
 import { changesReason } from './changes-reason.ts';
 import type { Database } from './database.ts';
 import type { ChangeRequest } from './records.ts';
-import { retryTask } from './tasks.ts';
+import { moveTask, retryTask } from './tasks.ts';
 import { appendEvent } from './timeline.ts';
 
 interface Asked {
@@ -29,6 +29,21 @@ export function requestChanges(database: Database, id: AttemptId, message: strin
     appendEvent(database, { at: new Date().toISOString(), type: 'changes.requested', task, attempt: id, message }, run);
     return true;
   });
+}
+
+/**
+ * A patch was decided after all: its task does not wait for the changes any more, and is as done as its result. Where it is
+ * at work already, it goes on. Call it within a transaction.
+ */
+export function withdrawRequest(database: Database, patch: AttemptId): void {
+  const sql = `SELECT tasks.id, outcome FROM tasks JOIN attempts ON attempts.id = startFrom AND attempts.task = tasks.id
+    WHERE startFrom = ? AND tasks.state IN ('queued', 'blocked')`;
+  const waiting = database.get<{ id: TaskId; outcome: AttemptOutcome }>(sql, patch);
+  if (waiting === null) return;
+  const { id, outcome } = waiting;
+  if (outcome === 'succeeded') moveTask(database, id, 'succeeded', null);
+  else moveTask(database, id, 'cancelled', 'the request for changes was withdrawn');
+  database.run('UPDATE tasks SET startFrom = NULL WHERE id = ?', id);
 }
 
 export function changeRequests(database: Database, patch: AttemptId): ChangeRequest[] {

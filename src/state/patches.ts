@@ -2,6 +2,7 @@
 
 import { eventBetween, PATCH_MACHINE } from '../tasks/machine.ts';
 import type { AttemptId, Decider, Flag, ObjectId, PatchState, TaskId } from '../types.ts';
+import { withdrawRequest } from './change-requests.ts';
 import { allChecks, checksOf } from './checks.ts';
 import type { Database, Value } from './database.ts';
 import { settleAbove, settleNew } from './foundations.ts';
@@ -49,6 +50,11 @@ export function patchIds(database: Database): { id: AttemptId; task: TaskId }[] 
   return database.all(`SELECT patches.id, patches.task ${IN_ORDER} ORDER BY tasks.seq, n`);
 }
 
+/** What waits for a person, by what it is now. */
+export function pendingTrees(database: Database): Pick<PatchRow, 'id' | 'task' | 'tree'>[] {
+  return database.all("SELECT id, task, tree FROM patches WHERE state = 'pending' ORDER BY rowid");
+}
+
 export function insertPatch(database: Database, patch: NonNullable<AttemptEnd['patch']>): void {
   const { size, flags, ...rest } = patch;
   const row = { ...rest, ...size, flags: JSON.stringify(flags), createdAt: new Date().toISOString() };
@@ -73,9 +79,7 @@ export function setPatchState(
     if (database.run(sql, ...values, id, from) !== 1) return false;
     if (from === 'rejected' || way.to === 'rejected') settleAbove(database, id, way.to === 'rejected');
     if (way.to === 'merged') mergeResolved(database, id);
-    // What waits to go on with it starts afresh.
-    const waiting = "UPDATE tasks SET startFrom = NULL WHERE startFrom = ? AND state IN ('queued', 'blocked')";
-    if (way.to === 'rejected') database.run(`${waiting} AND id = (SELECT task FROM patches WHERE id = startFrom)`, id);
+    if (from === 'changes-requested') withdrawRequest(database, id);
     return true;
   });
 }

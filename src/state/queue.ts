@@ -73,7 +73,7 @@ function holdForReviews(database: Database, most: number, only: QueueChoice['onl
 }
 
 /** How many patches wait for a person; salvaged ones do not. */
-export function pendingPatches(database: Database): number {
+function pendingPatches(database: Database): number {
   return database.get<{ n: number }>("SELECT count(*) AS n FROM patches WHERE state = 'pending'")?.n ?? 0;
 }
 

@@ -2,6 +2,7 @@
 
 import { eventBetween, PATCH_MACHINE, USABLE_RESULTS } from '../tasks/machine.ts';
 import type { AttemptId, Decider, Flag, ObjectId, PatchSize, PatchState, TaskId } from '../types.ts';
+import { withdrawRequest } from './change-requests.ts';
 import type { Database } from './database.ts';
 import {
   attemptsOn,
@@ -50,6 +51,7 @@ export function amendPatch(database: Database, seen: Seen, to: Amendment): boole
       ...{ patch: id, tree: to.tree, reason: `builds on ${id}, which was amended` },
     });
     if (seen.state === 'rejected' && to.state !== 'rejected') settleAbove(database, id, false);
+    if (seen.state === 'changes-requested' && to.state !== seen.state) withdrawRequest(database, id);
     return true;
   });
 }

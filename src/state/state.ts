@@ -25,11 +25,12 @@ import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
 import * as forecasts from './forecasts.ts';
 import { attemptsOn, type ChangedFoundation, directFoundations, foundationsOf, outdatedBy } from './foundations.ts';
+import * as merges from './merges.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
 import * as patches from './patches.ts';
 import * as plans from './plans.ts';
-import { isHeldForReviews, pendingPatches } from './queue.ts';
+import { isHeldForReviews } from './queue.ts';
 import type {
   AttemptEnd,
   AttemptRecord,
@@ -384,9 +385,9 @@ export class State {
     return approveChecked(this.#database, id, tree);
   }
 
-  /** How many patches wait for a person. */
-  pendingPatches(): number {
-    return pendingPatches(this.#database);
+  /** The patches that wait for a person, each with its present tree. Cheap enough to be called every second. */
+  pendingTrees(): Pick<PatchRecord, 'id' | 'task' | 'tree'>[] {
+    return patches.pendingTrees(this.#database);
   }
 
   /** Whether a queued task (of `only`, where that is given) was passed over because too many patches are pending. */
@@ -470,6 +471,30 @@ export class State {
   /** A merged patch was taken back by hand and merged anew. False when it is not merged. */
   mergedAgain(id: AttemptId, merge: patches.PatchMerge): boolean {
     return patches.mergedAgain(this.#database, id, merge);
+  }
+
+  /**
+   * Writes down what is to land, before the branch moves. Null, and nothing is written, where one of the patches is in none
+   * of the states `from` any more. At most one process lands at a time (see src/merge/landing-lock.ts).
+   */
+  beginMerge(merge: merges.NewMerge, from: readonly PatchState[]): merges.OpenMerge | null {
+    const seq = merges.beginMerge(this.#database, merge, from);
+    return seq === null ? null : { ...merge, seq };
+  }
+
+  /** Their ids, sorted. Cheap enough to be asked every second. */
+  approvedPatches(): AttemptId[] {
+    return merges.approvedPatches(this.#database);
+  }
+
+  /** Merges without an end: under way, or cut off. */
+  openMerges(): merges.OpenMerge[] {
+    return merges.openMerges(this.#database);
+  }
+
+  /** The merge is over; where it landed its patches are merged, all at once. */
+  endMerge(merge: merges.OpenMerge, landed: boolean): void {
+    merges.endMerge(this.#database, merge, landed);
   }
 
   /** Of each task the newest patch that may still be merged; at most so many, newest first. */

@@ -25,12 +25,14 @@ export type TaskEvent =
   /** All that it depends on succeeded. */
   | 'unblocked'
   /** Wanted once more, however it ended. */
-  | 'retried';
+  | 'retried'
+  /** What was wanted once more is not wanted any more: an earlier result is what counts. */
+  | 'withdrawn';
 
 /** A task starts `queued`, or `blocked` while something it depends on has not succeeded. */
 export const TASK_MACHINE: Machine<TaskState, TaskEvent> = {
-  queued: { claimed: 'running', blocked: 'blocked', cancelled: 'cancelled' },
-  blocked: { unblocked: 'queued', cancelled: 'cancelled' },
+  queued: { claimed: 'running', blocked: 'blocked', cancelled: 'cancelled', withdrawn: 'succeeded' },
+  blocked: { unblocked: 'queued', cancelled: 'cancelled', withdrawn: 'succeeded' },
   running: {
     paused: 'paused',
     succeeded: 'succeeded',
@@ -93,12 +95,8 @@ export const PATCH_MACHINE: Machine<PatchState, PatchEvent> = {
     reopened: 'pending',
   },
   rejected: { approved: 'approved', reopened: 'pending' },
-  'changes-requested': {
-    approved: 'approved',
-    rejected: 'rejected',
-    'upstream-changed': 'stale',
-    reopened: 'pending',
-  },
+  // Its task is done again whatever changes below it, and starts from what is there then.
+  'changes-requested': { approved: 'approved', rejected: 'rejected', reopened: 'pending' },
   stale: { rejected: 'rejected', reopened: 'pending' },
   conflict: {
     approved: 'approved',

@@ -3,16 +3,22 @@
 import { OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
 import type { Checker } from '../review/checker.ts';
+import { refusalOf } from '../review/decide.ts';
 import { mayApprove, type ReviewPolicy } from '../review/policy.ts';
 import { uncheckedBy, verdictOn } from '../review/verdict.ts';
 import type { PatchRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
-import type { AttemptId, ObjectId } from '../types.ts';
+import type { AttemptId, ObjectId, TaskId } from '../types.ts';
+
+/** How soon what somebody else changed is seen; the run's own patches are told at once. */
+const LOOK_EVERY_MS = 1000;
 
 export interface ReviewsContext {
   readonly state: State;
   readonly policy: ReviewPolicy;
   readonly checker: Checker;
+  /** Patches of these tasks alone; not given: all. */
+  readonly only?: readonly TaskId[] | undefined;
   /** Aborted: checks under way end, and their patches stay without a verdict. */
   readonly signal: AbortSignal;
   emit(event: EventBody): void;
@@ -22,14 +28,16 @@ export interface ReviewsContext {
   onApproved?(patch: AttemptId): void;
 }
 
-/** Nothing is taken before `open`, when sandboxes start from what was set up. What is passed over the next run takes. */
+/** Nothing is taken before `open`, when sandboxes start from what was set up. What is not taken the next run takes. */
 export class Reviews {
   readonly #context: ReviewsContext;
   readonly #cancelling = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
+  /** Each with the tree that was taken: somebody may amend it, or what it stands on, meanwhile. */
+  readonly #taken = new Map<AttemptId, ObjectId>();
   readonly #red = new Set<AttemptId>();
   readonly #faults: unknown[] = [];
-  #isOpen = false;
+  #looking: NodeJS.Timeout | null = null;
 
   constructor(context: ReviewsContext) {
     this.#context = context;
@@ -45,17 +53,26 @@ export class Reviews {
     return this.#red.size;
   }
 
-  /** From now on patches are taken, these first: whatever was decided on them meanwhile. */
-  open(waiting: readonly PatchRecord[]): void {
-    this.#isOpen = true;
-    for (const patch of waiting) this.take(patch.id);
+  /** From now on pending patches are taken as they are found: those of earlier runs, new ones, and amended ones anew. */
+  open(): void {
+    this.#looking = setInterval(() => this.look(), LOOK_EVERY_MS);
+    this.look();
   }
 
-  /** Has a pending patch checked, as far as it was not, and decided on. Returns at once. */
-  take(id: AttemptId): void {
-    const { state, policy } = this.#context;
-    const patch = state.patch(id);
-    if (!this.#isOpen || patch?.state !== 'pending' || policy.checks.length === 0) return;
+  /** Has what came to be checked, as far as it was not, and decided on. Returns at once. */
+  look(): void {
+    const { state, policy, only } = this.#context;
+    if (this.#looking === null || policy.checks.length === 0) return;
+    for (const { id, task, tree } of state.pendingTrees()) {
+      if (this.#taken.get(id) === tree || only?.includes(task) === false) continue;
+      this.#taken.set(id, tree);
+      this.#take(id);
+    }
+  }
+
+  #take(id: AttemptId): void {
+    const patch = this.#context.state.patch(id);
+    if (patch === null) return;
     const work: Promise<void> = this.#review(patch)
       .catch((error) => this.#failed(patch, error))
       .finally(() => this.#underWay.delete(work));
@@ -67,8 +84,10 @@ export class Reviews {
     this.#cancelling.abort();
   }
 
-  /** Resolves when nothing is under way any more. Rejects with what was not foreseen. */
+  /** Takes nothing more, and resolves when nothing is under way any more. Rejects with what was not foreseen. */
   async done(): Promise<void> {
+    if (this.#looking !== null) clearInterval(this.#looking);
+    this.#looking = null;
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
     if (this.#faults.length > 0) throw this.#faults[0];
   }
@@ -108,8 +127,11 @@ export class Reviews {
     const { state, policy, emit, onApproved } = this.#context;
     const patch = state.patch(id);
     if (patch === null) return;
-    if (verdictOn(patch, policy.checks) === 'failed') this.#red.add(id);
-    if (!mayApprove(patch, policy) || !state.approveChecked(id, patch.tree)) return;
+    const verdict = verdictOn(patch, policy.checks);
+    if (verdict === 'failed') this.#red.add(id);
+    if (verdict === 'passed') this.#red.delete(id);
+    if (!mayApprove(patch, policy) || refusalOf(state, patch, 'approved') !== null) return;
+    if (!state.approveChecked(id, patch.tree)) return;
     emit({ type: 'patch.approved', task: patch.task, attempt: id, patch: id });
     onApproved?.(id);
   }

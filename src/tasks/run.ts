@@ -6,13 +6,15 @@ import type { EventBody, EventBus } from '../events.ts';
 import type { Base } from '../git/base.ts';
 import { nameSome } from '../git/bytes.ts';
 import type { Repository } from '../git/repository.ts';
+import { AutoMerge } from '../merge/auto-merge.ts';
 import { summaryOf } from '../notes/summary.ts';
+import type { Checker } from '../review/checker.ts';
 import { createChecker } from '../review/checks.ts';
 import type { ReviewPolicy } from '../review/policy.ts';
 import { type Restacked, restackAbove, restackStale } from '../review/restack.ts';
 import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
-import type { AttemptEnd, AttemptRecord, PatchRecord, RunRecord, TaskRecord } from '../state/records.ts';
+import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
 import { NO_USAGE, type RunId, type TaskId } from '../types.ts';
 import {
@@ -69,6 +71,8 @@ export interface RunOptions {
 export interface WantedReviews extends ReviewPolicy {
   /** Nothing is started while so many patches are pending; null: they may pile up. */
   readonly maxPending: number | null;
+  /** A branch that nobody has checked out, into which what is approved is merged; not given: none. */
+  readonly autoMerge?: string | null;
   /** Deterministic name of a check's container; `id` is its alone within the run. */
   containerName(run: RunId, id: string): string;
 }
@@ -140,6 +144,7 @@ export class Run {
   readonly #leaving = new Set<Promise<void>>();
   readonly #setUp: RunSetUp | null;
   readonly #reviews: Reviews;
+  readonly #autoMerge: AutoMerge | null;
   /** It was said that the run waits for people. */
   #saidHeld = false;
 
@@ -171,21 +176,40 @@ export class Run {
         onProgress: (line) => parts.onProgress(line),
         onWarning: (message) => this.#emit({ type: 'warning', message }),
       });
-    this.#reviews = this.#reviewsOf(the);
+    const checker = this.#checkerOf(the);
+    this.#autoMerge = this.#autoMergeOf(the, checker);
+    this.#reviews = this.#reviewsOf(the, checker);
   }
 
-  #reviewsOf({ options, parts, host, run }: RunParts): Reviews {
+  #checkerOf({ options, parts, host, run }: RunParts): Checker {
     const { state } = parts;
-    const { checks, autoApprove, containerName }: WantedReviews = options.reviews ?? NO_REVIEWS;
+    const { containerName }: WantedReviews = options.reviews ?? NO_REVIEWS;
     const { limits, timeoutMs } = options.bounds;
-    const checker = createChecker({
+    return createChecker({
       ...{ host, limits, timeoutMs, disk: this.#disk, stateDir: state.directory, run: run.id },
       containerName: (id) => containerName(run.id, id),
     });
+  }
+
+  #autoMergeOf({ options, parts }: RunParts, checker: Checker): AutoMerge | null {
+    const { checks: commands, autoMerge: branch }: WantedReviews = options.reviews ?? NO_REVIEWS;
+    if (branch === undefined || branch === null) return null;
+    const { repository, state } = parts;
+    return new AutoMerge({
+      ...{ repository, state, branch, commands, checker, signal: this.#control.stopNow },
+      emit: (event) => this.#emit(event),
+    });
+  }
+
+  #reviewsOf({ options, parts }: RunParts, checker: Checker): Reviews {
+    const { state } = parts;
+    const { checks, autoApprove }: WantedReviews = options.reviews ?? NO_REVIEWS;
     return new Reviews({
       ...{ state, checker, policy: { checks, autoApprove }, signal: this.#control.stopNow },
+      onApproved: () => this.#autoMerge?.poke(),
       emit: (event) => this.#emit(event),
       isSetUpFor: async (tree) => (await this.#setUp?.isOf(tree)) !== false,
+      only: options.only,
     });
   }
 
@@ -230,7 +254,7 @@ export class Run {
       await Promise.all(adopted.map((resume) => resume()));
       throw error;
     }
-    if (!control.stopStarting.aborted) this.#reviews.open(this.#unreviewed());
+    if (!control.stopStarting.aborted) this.#reviews.open();
     await workQueue({
       state: parts.state,
       run,
@@ -253,16 +277,10 @@ export class Run {
         this.#reviews.cancel();
         throw fault;
       })
-      .finally(() => Promise.all([...this.#leaving, this.#reviews.done()]));
+      .finally(() => Promise.all([...this.#leaving, this.#reviews.done()]))
+      .finally(() => this.#autoMerge?.end());
     if (this.#unusable !== null) throw this.#unusable;
     return { run: run.id, ...this.tally };
-  }
-
-  /** Of earlier runs: this one's are taken as they come to be. */
-  #unreviewed(): PatchRecord[] {
-    const { parts, options } = this.#the;
-    const pending = parts.state.patches().filter(({ state }) => state === 'pending');
-    return pending.filter(({ task }) => options.only?.includes(task) !== false);
   }
 
   #held(): void {
@@ -346,7 +364,7 @@ export class Run {
     this.#forecast.attemptEnded(attempt.id, end.patch !== null);
     if (end.patch !== null) await this.#restack((repository, state) => restackAbove(repository, state, attempt.id));
     if (silent) return;
-    if (end.patch !== null) this.#reviews.take(end.patch.id);
+    if (end.patch !== null) this.#reviews.look();
     if (end.taskState === 'succeeded') this.#tally.succeeded += 1;
     else if (end.taskState === 'failed') this.#tally.failed += 1;
     this.#emit({

@@ -1,5 +1,6 @@
 // Changes that a person requests of a patch: through the command line, and with each kind of engine in real sandboxes.
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../support/killed-run.ts';
 import { obedient } from '../support/model-server/obedient.ts';
 import { answersSoFar, items, type Script, saidTo } from '../support/model-server/script.ts';
 import { ModelServer } from '../support/model-server/server.ts';
@@ -114,6 +115,19 @@ describe('a request for changes', () => {
     if (engine === 'api') expect(answersSoFar(asked)).toBeGreaterThan(1);
     else expect(saidTo(asked)).toContain('> Done as the task says.');
     expect(await statesOf()).toEqual({ 'greet.1': 'changes-requested', 'greet.2': 'pending' });
+    expect(await applied()).toBe('hello\nmoon');
+  });
+
+  it('is taken up at once by a run that is at work', async () => {
+    await scratch.submitScript('Greet', 'printf "hello\\n" >greeting.txt');
+    await scratch.submitScript('Wait', 'sleep 600');
+    const running = scratch.orchestrate(['run', '--engine', 'demo', '--max-agents', '2']);
+    await until(async () => (await statesOf())['greet.1'] === 'pending');
+    const said = await scratch.must(['patch', 'request-changes', 'greet', '-m', MESSAGE]);
+    expect(said).toContain('the run takes it up');
+    await until(async () => (await statesOf())['greet.2'] === 'pending');
+    await scratch.must(['kill', 'wait']);
+    await running;
     expect(await applied()).toBe('hello\nmoon');
   });
 

@@ -131,9 +131,9 @@ describe('patch approve --only and --except', () => {
   ])('%j is refused as %s', async (args, code, hint) => {
     await pending();
     await stack.finish('other', { other: 'x' });
-    const { exitCode, stdout } = await orchestrate(['patch', 'approve', ...args, '--json']);
+    const { exitCode, stderr } = await orchestrate(['patch', 'approve', ...args, '--json']);
     expect(exitCode).toBe(2);
-    const { error } = JSON.parse(stdout) as { error: { code: string; hint?: string } };
+    const { error } = JSON.parse(stderr) as { error: { code: string; hint?: string } };
     expect(error).toMatchObject({ code });
     expect(error.hint ?? '').toContain(hint);
     expect(stack.states()).toEqual({ 'change.1': 'pending', 'other.1': 'pending' });
@@ -150,7 +150,7 @@ describe('patch approve --only and --except', () => {
     await stack.finish('above', { 'above.txt': 'above\n' }, ['change']);
     await stack.finish('beside', { long: line(15, 'beside\n', CHANGED.replace('b\n', 'line 15\n')) }, ['change']);
     const told = await must('patch', 'approve', 'change', '--except', 'long:2');
-    expect(told).toContain('above.1: restacked on change.1; look again\n');
+    expect(told).toContain('above.1 is pending now: restacked on change.1; look again\n');
     expect(told).toContain('beside.1 is stale now: conflicts in long; to be done again on change.1\n');
     expect(await must('patch', 'list')).toMatch(/^above\.1 +pending .*restacked on change\.1; look again$/m);
     expect(await must('task', 'beside')).toContain('conflicts in long; to be done again on change.1');
@@ -244,9 +244,9 @@ describe('patch amend --file', () => {
   ])('refuses %s, and changes nothing', async (_, patch, code) => {
     await pending();
     const before = stack.patch('change.1');
-    const { exitCode, stdout } = await orchestrate(['patch', 'amend', 'change', '--file', '-', '--json'], patch);
+    const { exitCode, stderr } = await orchestrate(['patch', 'amend', 'change', '--file', '-', '--json'], patch);
     expect(exitCode).toBe(2);
-    expect(JSON.parse(stdout)).toMatchObject({ error: { code } });
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code } });
     expect(stack.patch('change.1')).toEqual(before);
     expect(Object.keys(await stack.refs())).toEqual(['change/1/result']);
   });

@@ -18,7 +18,7 @@ afterEach(() => scratch[Symbol.asyncDispose]());
 describe('status', () => {
   it('has the promised JSON, before and after the first task', async () => {
     const counts = { queued: 0, blocked: 0, running: 0, paused: 0, succeeded: 0, failed: 0, cancelled: 0 };
-    expect(await scratch.json(['status'])).toEqual({ run: null, counts, tasks: [] });
+    expect(await scratch.json(['status'])).toEqual({ run: null, counts, tasks: [], conflicts: [] });
     const flags = [{ code: 'executable', path: 'x', detail: 'is executable' }];
     await finishTask(scratch, { title: 'Add x', files: { x: 'new\n' }, flags });
     await scratch.must(['submit', 'Later', '--depends-on', 'add-x']);
@@ -31,10 +31,14 @@ describe('status', () => {
           ...{ id: 'add-x', title: 'Add x', agent: 'test-engineer', priority: 'high', status: 'succeeded', phase: 1 },
           ...{ dependsOn: [], attempt: 'add-x.1', host: 'local', usage, reason: null },
           ...{ startedAt: expect.stringMatching(/Z$/), endedAt: expect.stringMatching(/Z$/) },
-          patch: { id: 'add-x.1', status: 'pending', files: 1, insertions: 1, deletions: 0, flags, checks: 'none' },
+          patch: {
+            ...{ id: 'add-x.1', status: 'pending', files: 1, insertions: 1, deletions: 0 },
+            ...{ flags, checks: 'none', conflictsWith: [] },
+          },
         },
         expect.objectContaining({ id: 'later', status: 'queued', reason: expect.stringContaining('orchestrate run') }),
       ],
+      conflicts: [],
     });
   });
 

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commandEngine } from '../../src/engine/command.ts';
 import { agentName } from '../../src/sandbox/docker/names.ts';
 import { openState, type State } from '../../src/state/state.ts';
+import { finishTask } from '../support/queue.ts';
 import { runHere } from '../support/run-here.ts';
 import { Scratch } from '../support/scratch.ts';
 
@@ -56,5 +57,21 @@ describe('snapshots of an agent at work', () => {
     const text = await scratch.git('show', 'refs/orchestrate/counts/1/result:lines.txt');
     expect(text.split('\n')).toEqual(Array.from({ length: lines }, () => token));
     expect(await wip('counts')).toBe('');
+  });
+
+  it('are looked at beside the patches that wait: what will not merge is told while the agent still works', async () => {
+    await finishTask(scratch, { title: 'Shout', files: { 'README.md': '# LOUD\n' } });
+    addTask('busy');
+    const run = new AbortController();
+    const engine = commandEngine({ name: 'command', command: 'echo "# Quiet" > README.md; sleep 60' });
+    const running = runHere(scratch, state, { engine, signal: run.signal });
+    while (state.conflicts().length === 0) await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(state.conflicts()).toEqual([{ left: 'busy.1', right: 'shout.1', paths: ['README.md'] }]);
+    run.abort();
+    await running;
+    const warnings = state.eventsOf(state.resolveTask('shout')).filter(({ type }) => type === 'warning');
+    expect(warnings).toMatchObject([{ attempt: 'shout.1', message: 'will not merge with busy.1 (README.md)' }]);
+    // What it left is salvaged, and nobody merges that unless it is approved.
+    expect(state.conflicts()).toEqual([]);
   });
 });

@@ -9,7 +9,7 @@ import { agentName } from '../../src/sandbox/docker/names.ts';
 import type { State } from '../../src/state/state.ts';
 import type { Scratch } from './scratch.ts';
 
-type Choices = Pick<RunOptions, 'engine'> & Partial<Pick<RunOptions, 'engineNamed'>>;
+type Choices = Pick<RunOptions, 'engine'> & Partial<Pick<RunOptions, 'engineNamed' | 'signal'>>;
 
 /** Works the queue with one agent at once and snapshots every half second. */
 export async function runHere(scratch: Scratch, state: State, choices: Choices): Promise<void> {

@@ -7,6 +7,7 @@ it('an attempt whose engine cannot begin is shut out of the gateway again', asyn
   const context = {
     host: { prepareTree: async () => {} },
     notes: { knownTo: () => ({ prompt: null, contextFiles: [] }) },
+    earlier: async () => undefined,
     gateway: {
       admit: async (attempt: string) => void admitted.add(attempt),
       release: async (attempt: string) => void admitted.delete(attempt),

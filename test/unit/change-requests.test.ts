@@ -122,15 +122,49 @@ describe('requesting changes', () => {
     expect(state.eventsOf('a' as TaskId)).toEqual([]);
   });
 
-  it('stands until it is met: an attempt that fails, and a retry, go on with the patch; a rejected one does not', () => {
+  it('stands until it is met: an attempt that fails, and a retry, go on with the patch', () => {
     add('a');
     work();
     state.requestChanges(A1, 'x');
     work('failed');
     expect(state.retryTask('a' as TaskId, { from: null })).toBe(true);
     expect(state.task('a' as TaskId).startFrom).toBe(A1);
-    state.setPatchState(A1, ['changes-requested'], 'rejected');
-    expect(state.task('a' as TaskId).startFrom).toBeNull();
+  });
+
+  it.each(['approved', 'rejected'] as const)('is withdrawn when the patch is %s after all', (to) => {
+    add('a');
+    add('b', { dependsOn: ['a'] });
+    work();
+    state.requestChanges(A1, 'x');
+    expect(state.task('b' as TaskId).state).toBe('blocked');
+    state.setPatchState(A1, ['changes-requested'], to);
+    expect(state.task('a' as TaskId)).toMatchObject({ state: 'succeeded', reason: null, startFrom: null });
+    expect(state.task('b' as TaskId).state).toBe('queued');
+    expect(state.changeRequests(A1)).toEqual([]);
+  });
+
+  it('is withdrawn of salvaged work, whose task was not done, without another attempt', () => {
+    add('a');
+    work('failed');
+    state.requestChanges(A1, 'x');
+    state.setPatchState(A1, ['changes-requested'], 'approved');
+    expect(state.task('a' as TaskId)).toMatchObject({ state: 'cancelled', startFrom: null });
+  });
+
+  it('is not lost when what the patch stands on is rejected, or replaced by a new result', () => {
+    add('a');
+    add('b', { dependsOn: ['a'] });
+    work();
+    work();
+    const b = 'b.1' as AttemptId;
+    state.requestChanges(A1, 'x');
+    state.requestChanges(b, 'y');
+    expect(state.task('b' as TaskId)).toMatchObject({ state: 'blocked', startFrom: b });
+    work();
+    state.replaceFoundations('a' as TaskId);
+    state.setPatchState(A2, ['pending'], 'rejected');
+    expect(state.patch(b)).toMatchObject({ state: 'changes-requested', reason: 'y' });
+    expect(work()).toBe(b);
   });
 
   it('stands the new attempt on the results that are there now', () => {

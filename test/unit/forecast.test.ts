@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findRepository, type Repository } from '../../src/git/repository.ts';
 import { isForecastOld, updateForecast } from '../../src/merge/forecast.ts';
+import { mergesOnto } from '../../src/merge/onto.ts';
 import type { State } from '../../src/state/state.ts';
 import type { AttemptId, ObjectId, PatchState, TaskId } from '../../src/types.ts';
 import { finishTask, PlayedRun, stateOf } from '../support/queue.ts';
@@ -141,5 +142,25 @@ describe('the forecast', () => {
     expect(pairs()).toEqual([]);
     await updateForecast(repository, state);
     expect(pairs()).toEqual([]);
+  });
+});
+
+describe('merges onto a tree', () => {
+  it('are told for each patch alone, with what it stands on', async () => {
+    const below = await finishTask(scratch, { title: 'Below', files: { 'lines.txt': LINES.replace('one', 'ONE') } });
+    const above = { title: 'Above', dependsOn: ['below'], base: below.result };
+    await finishTask(scratch, { ...above, files: { 'lines.txt': LINES.replace('one', 'ONE AND MORE') } });
+    await patch('Apart', { 'new.txt': 'new\n' });
+    await patch('Gone', { 'other.txt': 'y\n' });
+    await scratch.write({ 'other.txt': 'moved on\n' });
+    await scratch.git('commit', '--quiet', '--all', '--message', 'later');
+    const tree = (await scratch.git('rev-parse', 'HEAD^{tree}')) as ObjectId;
+    const merges = await mergesOnto(repository, state, { tree, patches: state.patches() });
+    expect([...merges].map(([id, merge]) => [id, merge.clean || merge.paths])).toEqual([
+      ['below.1', true],
+      ['above.1', true],
+      ['apart.1', true],
+      ['gone.1', ['other.txt']],
+    ]);
   });
 });

@@ -285,3 +285,65 @@ describe('the order of work told beforehand', () => {
     }
   });
 });
+
+describe('--max-pending-reviews', () => {
+  const most = { maxPendingReviews: 1 };
+  const reasons = (): (string | null)[] => state.tasks().map(({ reason }) => reason);
+  const waits = 'waits for reviews: 1 patch is pending (--max-pending-reviews 1)';
+
+  /** Ends the task with a patch. */
+  function patched(id: string, patchState: 'pending' | 'salvaged' = 'pending'): AttemptId {
+    const attempt = `${id}.1` as AttemptId;
+    const size = { files: 1, insertions: 1, deletions: 0 };
+    const trees = { baseTree: OID, baseCommit: OID, tree: OID, commit: OID };
+    const isSalvaged = patchState === 'salvaged';
+    state.endAttempt(attempt, run.fence, {
+      ...{ outcome: isSalvaged ? 'failed' : 'succeeded', taskState: isSalvaged ? 'failed' : 'succeeded' },
+      ...{ exitCode: 0, reason: null, usage: NO_USAGE, egressDenied: [], summary: null },
+      patch: { id: attempt, task: id as TaskId, state: patchState, size, flags: [], reason: null, ...trees },
+    });
+    return attempt;
+  }
+
+  it('takes nothing while so many wait, says so with what is queued, and goes on once one is decided on', () => {
+    state.addTasks([task('a'), task('b'), task('c')]);
+    expect(claim(most)).toBe('a');
+    const patch = patched('a');
+    expect(claim(most)).toBeNull();
+    expect(reasons()).toEqual([null, waits, waits]);
+    expect(state.isHeldForReviews()).toBe(true);
+    expect(state.isHeldForReviews(['a' as TaskId])).toBe(false);
+    state.addTasks([task('d')]);
+    expect(claim(most)).toBeNull();
+    expect(reasons()).toEqual([null, waits, waits, waits]);
+    state.setPatchState(patch, ['pending'], 'rejected');
+    expect(claim(most)).toBe('b');
+    expect(reasons()).toEqual([null, null, null, null]);
+    expect(state.isHeldForReviews()).toBe(false);
+  });
+
+  it('does not count what is salvaged, nor hold a run that has no such limit', () => {
+    state.addTasks([task('a'), task('b'), task('c')]);
+    claim(most);
+    patched('a', 'salvaged');
+    expect(claim(most)).toBe('b');
+    patched('b');
+    expect(claim()).toBe('c');
+  });
+
+  it('speaks only of what this run would work, and leaves no word behind when it ends', () => {
+    state.addTasks([task('a'), task('b'), task('c')]);
+    claim(most);
+    patched('a');
+    expect(claim({ ...most, only: ['b' as TaskId] })).toBeNull();
+    expect(reasons()).toEqual([null, waits, null]);
+    state.endRun(run.id);
+    expect(reasons()).toEqual([null, null, null]);
+    run = begin('run-2');
+    claim({ ...most, only: ['b' as TaskId] });
+    expect(reasons()).toEqual([null, waits, null]);
+    // Of a run that was killed.
+    begin('run-3');
+    expect(reasons()).toEqual([null, null, null]);
+  });
+});

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { nextCommands } from '../../cli/commands/task.ts';
-import { commitMessage } from '../../cli/commit-message.ts';
 import { hunkLine } from '../../cli/render/diff-lines.ts';
 import { eventLine } from '../../cli/render/event-line.ts';
 import { taskJson } from '../../cli/render/json.ts';
@@ -8,6 +7,7 @@ import { createJsonLines } from '../../cli/render/json-lines.ts';
 import { createLiveView } from '../../cli/render/live.ts';
 import { age, coloursOf, tableOf } from '../../cli/render/text.ts';
 import { EventBus } from '../../src/events.ts';
+import { commitMessage } from '../../src/merge/commit-message.ts';
 import type { AttemptRecord, PatchRecord, TaskRecord } from '../../src/state/records.ts';
 import { type AttemptId, NO_USAGE, type ObjectId, type RunId, type TaskId } from '../../src/types.ts';
 
@@ -79,7 +79,7 @@ function paper(size: { columns?: number; rows?: number } = {}) {
 
 describe('the JSON of a task', () => {
   it('has the promised fields', () => {
-    const json = taskJson(task, { attempt, usage: NO_USAGE, patch, isRunning: false });
+    const json = taskJson(task, { attempt, usage: NO_USAGE, patch, conflictsWith: ['other.1'], isRunning: false });
     expect(json).toEqual({
       ...{
         id: 'add-login',
@@ -91,14 +91,17 @@ describe('the JSON of a task', () => {
       },
       ...{ dependsOn: [], attempt: 'add-login.1', host: 'local', startedAt: task.startedAt, endedAt: task.endedAt },
       usage: { inputTokens: 0, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, usd: null },
-      patch: { id: 'add-login.1', status: 'pending', files: 1, insertions: 2, deletions: 3, flags: [], checks: 'none' },
+      patch: {
+        ...{ id: 'add-login.1', status: 'pending', files: 1, insertions: 2, deletions: 3 },
+        ...{ flags: [], checks: 'none', conflictsWith: ['other.1'] },
+      },
       reason: null,
     });
   });
 
   it('says why a queued task waits', () => {
     const queued = { ...task, state: 'queued' as const };
-    const context = { attempt: null, usage: NO_USAGE, patch: null };
+    const context = { attempt: null, usage: NO_USAGE, patch: null, conflictsWith: [] };
     expect(taskJson(queued, { ...context, isRunning: true }).reason).toBe('waits for a free agent');
     expect(taskJson(queued, { ...context, isRunning: false }).reason).toContain('orchestrate run');
     expect(taskJson({ ...queued, reason: 'waits for x' }, { ...context, isRunning: true }).reason).toBe('waits for x');
@@ -113,7 +116,8 @@ describe('the JSON of a task', () => {
       ...{ command: 'test', exitCode, durationMs: 1 },
       ...{ tree: OID, isFlaky: false, log: null },
     }));
-    const json = taskJson(task, { attempt, usage: NO_USAGE, patch: { ...patch, checks }, isRunning: false });
+    const context = { attempt, usage: NO_USAGE, conflictsWith: [], isRunning: false };
+    const json = taskJson(task, { ...context, patch: { ...patch, checks } });
     expect(json.patch?.checks).toBe(verdict);
   });
 });

@@ -41,6 +41,20 @@ const body = agentContainer(spec, place);
 const host = body.HostConfig ?? {};
 const toolbox = () => JSON.parse((body.Env?.[0] ?? '').replace('ORCHESTRATE_TOOLBOX=', ''));
 
+describe('the create body of a check', () => {
+  it('is an agent’s, and labelled as what it is', () => {
+    const check = agentContainer({ ...spec, kind: 'check' }, place);
+    const kind = { 'orchestrate.kind': 'check' };
+    const relabelled = JSON.stringify(host.Mounts).replaceAll(
+      '"orchestrate.kind":"agent"',
+      '"orchestrate.kind":"check"',
+    );
+    expect(check.Labels).toEqual({ ...body.Labels, ...kind });
+    expect(check.HostConfig).toEqual({ ...host, Mounts: JSON.parse(relabelled) });
+    expect({ ...check, Labels: null, HostConfig: null }).toEqual({ ...body, Labels: null, HostConfig: null });
+  });
+});
+
 describe('the create body of an agent', () => {
   it('leaves no network, no capability, no privilege and no path of the host', () => {
     expect(host).toMatchObject({

@@ -52,7 +52,7 @@ function isUndermined(model: Model, patch: AttemptId): boolean {
 /** What others start from: a result that is not of a failed attempt, rejected, or on top of a rejected one. */
 const UNUSABLE: readonly (PatchState | undefined)[] = [undefined, 'salvaged', 'rejected', 'stale'];
 /** What nothing that happens below a patch changes any more. */
-const SETTLED: readonly PatchState[] = ['merged', 'rejected', 'salvaged'];
+const SETTLED: readonly PatchState[] = ['merged', 'rejected', 'salvaged', 'changes-requested'];
 
 /** What a rejection, or its end, does to the patches on top. */
 function settle(model: Model, patch: AttemptId): void {
@@ -243,8 +243,13 @@ const movePatch = fc
         const id = pick([...model.patches.keys()], which);
         if (id === undefined) return;
         const before = model.patches.get(id) as PatchState;
+        const task = real.state.task(id.slice(0, id.lastIndexOf('.')) as TaskId);
         const moved = real.state.setPatchState(id, from, to);
         if (moved) {
+          const waits = before === 'changes-requested' && (task.state === 'queued' || task.state === 'blocked');
+          const isDone = real.state.attemptsOf(task.id).find((one) => one.id === id)?.outcome === 'succeeded';
+          if (waits && task.startFrom === id) model.setAside.delete(task.id);
+          if (waits && task.startFrom === id && isDone) model.succeeded.add(task.id);
           expect(from).toContain(before);
           expect(before).not.toBe('merged');
           expect(['pending', 'approved', 'conflict', 'set-aside', 'salvaged'].includes(before) || to !== 'merged').toBe(

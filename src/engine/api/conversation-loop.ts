@@ -14,7 +14,7 @@ import type { AttemptId } from '../../types.ts';
 import type { Assignment, Drive, EngineVerdict } from '../engine.ts';
 import { priceOf } from '../prices.ts';
 import type { ApiOptions } from './api-engine.ts';
-import { goneOnWith, isLong } from './goes-on.ts';
+import { goneOnWith } from './goes-on.ts';
 import { CUT_OFF, firstMessage, NUDGE, SUMMARISE, systemPrompt } from './prompt.ts';
 import { refusalFor } from './role-tools.ts';
 import { type Conversation, load, newConversation, save } from './saved.ts';
@@ -110,11 +110,10 @@ export class ConversationLoop {
       this.#next = next.messages;
     }
     if (this.#next !== null) setMessages(runner, this.#next);
-    const { compactAtTokens } = this.#options;
-    if (this.#conversation.turns === 0 && isLong(this.#conversation, compactAtTokens)) {
-      runner.compactBeforeNextTurn(COMPACTION);
-    }
-    const start = this.#conversation.turns === 0 ? await this.#start.enter(this.#work.signal) : null;
+    const { turns, tokens = 0 } = this.#conversation;
+    // It goes on with one that had become long when it ended.
+    if (turns === 0 && tokens > this.#options.compactAtTokens) runner.compactBeforeNextTurn(COMPACTION);
+    const start = turns === 0 ? await this.#start.enter(this.#work.signal) : null;
     try {
       for await (const stream of runner) {
         this.#tell(stream, start);
@@ -185,6 +184,7 @@ export class ConversationLoop {
       calls,
       nextCall: nextCall + Object.keys(calls).length,
       turns: turns + 1,
+      tokens: contextTokens(message.usage),
     };
     this.#next = null;
     await save(this.#work.folder, this.#conversation);

@@ -9,8 +9,6 @@ import type { Assignment } from '../engine.ts';
 import { nextMessage } from './prompt.ts';
 import { type Conversation, load, newConversation } from './saved.ts';
 
-/** Code and prose have more bytes to a token. */
-const BYTES_PER_TOKEN = 3;
 /** After these the model waits for what comes next; after all others its answer is not whole. */
 const WHOLE_ENDS: readonly unknown[] = ['tool_use', 'end_turn', 'stop_sequence'];
 
@@ -28,19 +26,13 @@ export async function goneOnWith(
   if (folder === null || earlier === undefined) return null;
   const saved = await load(folder).catch(() => null);
   if (saved === null || saved.model !== model || !WHOLE_ENDS.includes(saved.stop)) return null;
-  const { messages, summary } = saved;
+  const { messages, summary, tokens = 0 } = saved;
   const last = messages.at(-1);
   if (!messages.every(isMessage) || last?.role !== 'assistant' || !saysSomething(last)) return null;
   const begun = messages[0]?.role === 'user' ? textOf(messages[0]) : null;
   const text = nextMessage(assignment, earlier, begun);
   const content: BetaContentBlockParam[] = [...answersTo(last, summary !== null), { type: 'text', text }];
-  return newConversation(model, [...messages, { role: 'user', content }]);
-}
-
-/** Whether a conversation that is gone on with is summed up first. */
-export function isLong({ messages }: Conversation, tokens: number): boolean {
-  if (messages.length === 1) return false;
-  return Buffer.byteLength(JSON.stringify(messages)) > tokens * BYTES_PER_TOKEN;
+  return { ...newConversation(model, [...messages, { role: 'user', content }]), tokens };
 }
 
 /** Every call must be answered, the one that ended the attempt too. */

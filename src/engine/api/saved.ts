@@ -27,6 +27,8 @@ export interface Conversation {
   /** Answers in a row without a tool call, and ones that were cut off. */
   readonly idle: number;
   readonly cutOff: number;
+  /** Tokens of all messages, as of the last answer; not given: there is none, or as for `model`. */
+  readonly tokens?: number;
   /** Set once the model said that it is done. */
   readonly summary: string | null;
 }

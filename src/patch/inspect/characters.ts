@@ -25,6 +25,8 @@ const PROSE =
 /** Letters that look like Latin ones; a word of code that has them beside Latin letters reads like another word. */
 const LOOKS_LATIN = 'аеорсухіјѕԁԛԝһӏвнкмтАВЕКМНОРСТУХІЈЅԚԜӀΑΒΕΖΗΙΚΜΝΟΡΤΥΧοօսոհцɡɑɩⅼⅽⅾⅿⅰⅴⅹᴏᴄᴠᴡᴢꜱꞮᎪᏴᏟᎠᎬᎻᎫᏦᏞᎷᏢᎡᏚᎢᏙᎳᏃ';
 const CONFUSABLE = new RegExp(`[${LOOKS_LATIN}\\uff21-\\uff3a\\uff41-\\uff5a\\u{1d400}-\\u{1d7ff}]`, 'u');
+/** Neither ASCII nor like a Latin letter. */
+const STRANGE = new RegExp(`[^\\x00-\\x7f${LOOKS_LATIN}\\uff21-\\uff3a\\uff41-\\uff5a\\u{1d400}-\\u{1d7ff}]`, 'u');
 const WORD = /[\p{L}\p{M}\p{N}_$]{1,400}/gu;
 /** All letters of the word look Latin, and it stands where code names something. */
 const WHOLE = new RegExp(`^[${LOOKS_LATIN}]{2,}$`, 'u');
@@ -106,7 +108,8 @@ function isOrdinary(character: string, { text, at, number }: Position): boolean 
 }
 
 function lastCharacter(text: string, at: number): string {
-  return [...text.slice(Math.max(0, at - 2), at)].at(-1) ?? '';
+  const isPair = /[\udc00-\udfff]/.test(text.charAt(at - 1));
+  return text.slice(Math.max(0, at - (isPair ? 2 : 1)), at);
 }
 
 function isConfusable(text: string): boolean {
@@ -129,22 +132,21 @@ function isBesideCode(text: string): boolean {
 }
 
 function confusableWord(text: string): string | null {
+  const isSentence = !onlyStrangeWords(text);
   WORD.lastIndex = 0;
   for (let match = WORD.exec(text); match !== null; match = WORD.exec(text)) {
     const word = match[0];
     if (!CONFUSABLE.test(word)) continue;
-    const latin = word.match(/[a-zA-Z]/g)?.length ?? 0;
-    const strange = [...word].filter((one) => /[^\x20-\x7e]/.test(one));
-    if (latin >= 2 && strange.every((one) => CONFUSABLE.test(one))) return word;
+    if (/[a-zA-Z].*[a-zA-Z]/.test(word) && !STRANGE.test(word)) return word;
     const after = text.slice(WORD.lastIndex, WORD.lastIndex + 2);
-    if (WHOLE.test(word) && /^\s?[(=.[]/.test(after) && onlyStrangeWords(text)) return word;
+    if (!isSentence && /^\s?[(=.[]/.test(after) && WHOLE.test(word)) return word;
   }
   return null;
 }
 
 /** Whether everything on the line that is not ASCII looks like Latin letters: no sentence in another language. */
 function onlyStrangeWords(text: string): boolean {
-  return [...text.slice(0, 2000)].every((one) => one <= '\x7f' || CONFUSABLE.test(one));
+  return !STRANGE.test(text);
 }
 
 function confusableDetail(text: string): string {

@@ -73,7 +73,9 @@ function thresholds(lines: readonly Line[]): ReadonlyMap<string, readonly number
   const found = new Map<string, number[]>();
   for (const { text } of lines) {
     for (const [, name = '', value] of text.slice(0, 1000).matchAll(THRESHOLD)) {
-      found.set(name, [...(found.get(name) ?? []), Number(value)]);
+      const values = found.get(name) ?? [];
+      values.push(Number(value));
+      found.set(name, values);
     }
   }
   return found;

@@ -82,8 +82,9 @@ function otherSource(
   old: LockEntry | undefined,
   { places, key }: { readonly places: ReadonlySet<string>; readonly key: string },
 ): string | null {
+  const known = new Set(old?.sources);
   for (const source of entry.sources) {
-    if (old?.sources.includes(source) === true) continue;
+    if (known.has(source)) continue;
     const place = placeOf(source);
     const name = quoted(entry.key);
     if (/^(?:[a-z]{2,9}\+)?(?:http|git|ftp):\/\//i.test(source))
@@ -101,11 +102,11 @@ function otherIntegrity(entry: LockEntry, old: LockEntry | undefined, wasChecked
     const isFetched = entry.sources.some((source) => /^https?:/i.test(source) && !isRepository(source));
     return wasChecked && isFetched && entry.integrity.length === 0 ? `${quoted(entry.key)} has no checksum` : null;
   }
-  const gone = old.integrity.filter((sum) => !entry.integrity.includes(sum));
-  if (gone.length === 0) return null;
+  const [before, now] = [new Set(old.integrity), new Set(entry.integrity)];
+  if (old.integrity.every((sum) => now.has(sum))) return null;
   if (entry.integrity.length === 0) return `${quoted(entry.key)} has lost its checksum`;
   // Another kind of checksum (sha1 to sha512), or fewer files of the same release, is no other content.
-  const isSame = entry.integrity.every((sum) => old.integrity.includes(sum));
+  const isSame = entry.integrity.every((sum) => before.has(sum));
   const kinds = (sums: readonly string[]) => new Set(sums.map((sum) => /^[a-z0-9]{2,9}[-:=]/i.exec(sum)?.[0] ?? ''));
   const [was, is] = [kinds(old.integrity), kinds(entry.integrity)];
   if (isSame || (![...is].some((kind) => was.has(kind)) && !is.has(''))) return null;

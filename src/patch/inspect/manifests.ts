@@ -2,6 +2,7 @@
 
 import type { Flag } from '../../types.ts';
 import { flagOf, flagOfLines, type InspectedFile, quoted } from './inspected-file.ts';
+import { runsByPath } from './paths-that-run.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -39,12 +40,12 @@ function npm(file: InspectedFile): Flag[] {
   if (scripts.length > 0) flags.push(flagOf(file, 'package-script', scriptsDetail(scripts, after.scripts)));
   else if (runs.length > 0) flags.push(flagOf(file, 'package-script', `${runs.join(', ')} changed`));
   const fresh: string[] = [];
-  for (const [name, written, was] of dependenciesOf(before, after)) {
+  for (const [name, written, isKnown] of dependenciesOf(before, after)) {
     if (isElsewhere(written)) {
       flags.push(flagOf(file, 'dependency-source', `${quoted(name)} comes from ${quoted(written)}`));
       break;
     }
-    if (was === undefined) fresh.push(name);
+    if (!isKnown) fresh.push(name);
   }
   const replaced = NPM_REPLACES.filter((key) => changedKeys(before?.[key], after[key]).length > 0);
   if (replaced.length > 0 && !flags.some(({ code }) => code === 'dependency-source')) {
@@ -61,15 +62,14 @@ function scriptsDetail(names: readonly string[], scripts: unknown): string {
   const more = names.length > 1 ? ` and ${names.length - 1} more` : '';
   const when = LIFECYCLE.test(worst) ? ' (runs by itself when packages are installed or published)' : '';
   if (value === undefined) return `the script ${quoted(worst)}${more} is taken out`;
-  return `the script ${quoted(worst)}${more}: ${quoted(String(value))}${when}`;
+  return `the script ${quoted(worst)}${more}: ${quoted(typeof value === 'string' ? value : 'no text')}${when}`;
 }
 
-/** Name, what is written now, what was written; only what changed. */
-function* dependenciesOf(before: Json | null, after: Json): Generator<readonly [string, string, string | undefined]> {
+/** Name, what is written now, and whether it was there before; only what changed. */
+function* dependenciesOf(before: Json | null, after: Json): Generator<readonly [string, string, boolean]> {
   const known = new Map(NPM_DEPENDENCIES.flatMap((key) => Object.entries(recordOf(before?.[key]))));
   for (const [name, value] of NPM_DEPENDENCIES.flatMap((key) => Object.entries(recordOf(after[key])))) {
-    const was = known.get(name);
-    if (was !== value) yield [name, String(value), was === undefined ? undefined : String(was)];
+    if (known.get(name) !== value) yield [name, typeof value === 'string' ? value : '', known.has(name)];
   }
 }
 
@@ -152,7 +152,7 @@ const LINES: readonly LineRule[] = [
   },
   {
     path: /(?:^|\/)(?:pyproject\.toml|pipfile|environment\.ya?ml)$/,
-    line: /["']?[\w.-]{1,100}(?:\[[^\]]{0,100}\])?\s{0,9}@\s{0,9}(?:git|https?|file)[+:]|\b(?:git|url)\s{0,9}=\s{0,9}["'](?:https?|git|ssh|file)[+:]/,
+    line: /["']?[\w.-]{1,100}(?:\[[^\]]{0,100}\])?\s{0,9}@\s{0,9}(?:git|https?|file)[+:]|[{,]\s{0,9}(?:git|url)\s{0,9}=\s{0,9}["'](?:https?|git|ssh|file)[+:]/,
     code: 'dependency-source',
     detail: 'a package from an address instead of the registry',
   },
@@ -188,16 +188,19 @@ const LINES: readonly LineRule[] = [
   },
 ];
 
+const SETTINGS = /(?:^|\/)(?:\.vscode\/(?:settings|extensions)\.json|[^/]*\.code-workspace|\.idea\/.*|\.editorconfig)$/;
+
 function byLine(file: InspectedFile): Flag[] {
+  const rules = LINES.filter(({ path }) => path.test(file.key));
+  const isSettings = SETTINGS.test(file.key);
+  if (rules.length === 0 && !isSettings) return [];
   const old = new Set(file.removed.map(({ text }) => text.trim()));
   const fresh = file.added.filter(({ text }) => text.length < 10_000 && !old.has(text.trim()));
-  const flags = LINES.filter(({ path }) => path.test(file.key)).flatMap(({ line, code, detail }) => {
+  const flags = rules.flatMap(({ line, code, detail }) => {
     const found = fresh.filter(({ text }) => line.test(text));
     return flagOfLines(file, code, found, `${quoted(found[0]?.text ?? '')}: ${detail}`);
   });
-  const isSettings =
-    /(?:^|\/)(?:\.vscode\/(?:settings|extensions)\.json|[^/]*\.code-workspace|\.idea\/.*|\.editorconfig)$/;
-  if (flags.length > 0 || !isSettings.test(file.key)) return flags;
+  if (flags.length > 0 || !isSettings || runsByPath(file.key)) return flags;
   return [flagOf(file, 'editor-settings', 'settings of an editor')];
 }
 

@@ -139,6 +139,11 @@ export function pathsThatRun(file: InspectedFile): Flag[] {
   return [flagOf(file, before.code, `${what}: ${before.detail}`)];
 }
 
+/** Whether a file at this (comparable) path has such a code whatever it holds. */
+export function runsByPath(key: string): boolean {
+  return ruleOf(key) !== undefined;
+}
+
 function ruleOf(key: string): PathRule | undefined {
   return RULES.find(({ path }) => path.test(key));
 }

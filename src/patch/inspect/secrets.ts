@@ -50,7 +50,7 @@ const PRIVATE_KEY = /-----BEGIN (?:(?:RSA|EC|DSA|OPENSSH|ENCRYPTED|PGP) )?PRIVAT
 const KEY_BODY = /^[\s"'+,|\\n]{0,30}[A-Za-z0-9+/]{50,}={0,2}/;
 /** A name that means a secret, given a quoted (or in settings, a bare) value. */
 const ASSIGNED =
-  /(?:secret|token|passwd|password|api_?key|access_?key|private_?key|client_?key|auth_?key|encryption_?key|credential)s?["']?\s{0,20}(?::|=|=>|:=)\s{0,20}(["'`]?)([A-Za-z0-9+/_=.!@#%^&*~-]{20,200})(?![A-Za-z0-9+/_=.-])/gi;
+  /(?:secret|token|passwd|password|api_?key|access_?key|private_?key|client_?key|auth_?key|encryption_?key|credential)s?["']?\s{0,20}(?::|=|=>|:=)\s{0,20}(["'`]?)([A-Za-z0-9+/_=.!@#%^&*~-]{20,200})/gi;
 const SETTINGS = /(?:^|\/)(?:\.env[^/]*|[^/]*\.(?:env|ini|cfg|conf|properties|ya?ml|toml|tfvars))$/;
 
 /** What people write where a key would stand. */

@@ -28,7 +28,7 @@ const ONLY = /\.only\b|\b(?:fit|fdescribe|fcontext)\s{0,4}\(/;
 const SKIPS_CALL =
   /\b(?:it|test|describe|context|suite|specify|scenario)\.(?:skip|todo|fixme|fails|failing)\b|\bx(?:it|test|describe|context|specify)\b/;
 
-export function isTest(key: string): boolean {
+function isTest(key: string): boolean {
   return CODE.test(key) && !SUPPORT.test(key) && (FOLDER.test(key) || NAME.test(key));
 }
 
@@ -47,7 +47,8 @@ export function tests(file: InspectedFile): Flag[] {
   const old = new Set(file.removed.map(({ text }) => text.trim()));
   const fresh = file.added.filter(({ text }) => !old.has(text.trim()));
   const code = fresh.filter(({ text }) => !COMMENT.test(text));
-  const skips = code.filter((line) => SKIP.test(head(line.text)) && !isInNewTest(line, file));
+  const candidates = code.filter(({ text }) => SKIP.test(head(text)));
+  const skips = candidates.length === 0 ? [] : candidates.filter(isOldTest(file));
   const wereSkipped = file.removed.filter(({ text }) => SKIP.test(head(text))).length;
   if (skips.length > wereSkipped) {
     flags.push(...flagOfLines(file, 'test-skipped', skips, `${quoted(skips[0]?.text ?? '')} does not run all tests`));
@@ -57,16 +58,17 @@ export function tests(file: InspectedFile): Flag[] {
 }
 
 /** A test that nobody had before loses nothing by being skipped; one that is singled out skips all others. */
-function isInNewTest(line: Line, file: InspectedFile): boolean {
-  const text = head(line.text);
-  if (ONLY.test(text)) return false;
-  if (file.kind === 'add') return true;
-  if (SKIPS_CALL.test(text)) {
-    const name = nameIn(text);
-    return !file.removed.some((old) => name === nameIn(old.text));
-  }
-  const at = file.added.indexOf(line);
-  return beginsTest(file.added, at, 1) || beginsTest(file.added, at, -1);
+function isOldTest(file: InspectedFile): (line: Line) => boolean {
+  const positions = new Map(file.added.map((line, at) => [line, at]));
+  const names = new Set(file.removed.map(({ text }) => nameIn(text)));
+  return (line) => {
+    const text = head(line.text);
+    if (ONLY.test(text)) return true;
+    if (file.kind === 'add') return false;
+    if (SKIPS_CALL.test(text)) return names.has(nameIn(text));
+    const at = positions.get(line) ?? 0;
+    return !beginsTest(file.added, at, 1) && !beginsTest(file.added, at, -1);
+  };
 }
 
 /** Whether lines that were added with this one, without a gap, begin the test that it belongs to. */

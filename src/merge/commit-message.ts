@@ -1,7 +1,7 @@
 /** The message of the commit that a patch becomes: title, what was done, and where it came from. */
 
-import { sanitise, sanitiseLine } from '../src/sanitise.ts';
-import type { AttemptRecord, TaskRecord } from '../src/state/records.ts';
+import { sanitise, sanitiseLine } from '../sanitise.ts';
+import type { AttemptRecord, TaskRecord } from '../state/records.ts';
 
 /**
  * Subject: the task's title. Body: the agent's summary, else the task's description unless the title says it all.
