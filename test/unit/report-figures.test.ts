@@ -170,6 +170,17 @@ describe('the picture', () => {
     expect(reportOf(records({})).picture).toMatchObject({ from: at(0), to: at(600) });
   });
 
+  it('of too many attempts keeps what went wrong, and shows all of the night', () => {
+    const attempts = Array.from({ length: 2000 }, (_, n) =>
+      attempt(`t${n}.1`, [n / 4, n / 4 + 0.2], n === 1234 ? { outcome: 'failed' } : {}),
+    );
+    const { picture } = reportOf(records({ history: { attempts } }));
+    const bars = picture.lanes.flat();
+    expect(bars.length + picture.leftOut).toBe(2000);
+    expect(bars.map((bar) => bar.attempt)).toContain('t1234.1');
+    expect(Date.parse(bars.at(-1)?.from ?? '')).toBeGreaterThan(Date.parse(at(490)));
+  });
+
   it('cuts what began before the time that was asked for', () => {
     const period = { since: at(30), until: at(720), by: 'asked' } as const;
     const { picture } = reportOf(records({ period, history: { attempts: [attempt('a.1', [0, 60])] } }));
