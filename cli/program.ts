@@ -10,6 +10,7 @@ import { defineMergeCommand } from './merge-commands.ts';
 import { defineNoteCommands } from './note-commands.ts';
 import { definePatchCommands } from './patch-commands.ts';
 import { definePlanCommands, withPlanningFlags } from './plan-commands.ts';
+import { defineReviewCommands } from './review-commands.ts';
 import { defineRoleCommands } from './role-commands.ts';
 import { type SettingFlags, settingFlags, withSettingFlags } from './setting-flags.ts';
 import { createContext } from './wire.ts';
@@ -37,6 +38,7 @@ export async function runProgram(argv: readonly string[], terminal: Terminal, ve
   defineLookCommands(program, act);
   defineControlCommands(program, act);
   definePatchCommands(program, act);
+  defineReviewCommands(program, act);
   defineMergeCommand(program, act);
   defineRoleCommands(program, act);
   defineNoteCommands(program, act);

@@ -3,8 +3,11 @@
 import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Settings } from '../../src/config/settings.ts';
 import { EXIT_CODES, failure, usageError } from '../../src/errors.ts';
+import { verdictOf } from '../../src/review/verdict.ts';
 import type { TaskRecord } from '../../src/state/records.ts';
+import type { State } from '../../src/state/state.ts';
 import type { Context } from '../context.ts';
 import type { DemoOptions } from '../options.ts';
 import { createContext } from '../wire.ts';
@@ -45,14 +48,13 @@ async function sampleFolder(context: Context, wanted: string | null): Promise<st
 }
 
 async function demonstrate(context: Context, folder: string): Promise<number> {
-  const [{ demoEngine }, { EventBus }, { createLiveView }, { applyPatches }, { workQueue }] = await Promise.all([
+  const [{ demoEngine }, { EventBus }, { createLiveView }, { workQueue }] = await Promise.all([
     import('../../src/engine/demo.ts'),
     import('../../src/events.ts'),
     import('../render/live.ts'),
-    import('./patch-apply.ts'),
     import('../work.ts'),
   ]);
-  const { settings } = await context.settings({}, { trust: false });
+  const settings = { ...(await context.settings({}, { trust: false })).settings, ...SAMPLE_SETTINGS };
   const state = await context.state();
   const tasks = state.addTasks(SAMPLE_TASKS);
   context.note(`queued: ${tasks.map((task) => task.id).join(', ')} (the last depends on the first)`);
@@ -65,7 +67,7 @@ async function demonstrate(context: Context, folder: string): Promise<number> {
   try {
     await workQueue(context, {
       state,
-      settings: { ...settings, setUp: null },
+      settings,
       engine: demoEngine,
       gateway: null,
       bus,
@@ -80,13 +82,7 @@ async function demonstrate(context: Context, folder: string): Promise<number> {
   if (unfinished.length > 0)
     throw failure('DEMO_FAILED', sentenceOf(unfinished), { hint: `look at: orchestrate --repo ${folder} status` });
 
-  const merged = [];
-  for (const task of state.tasks()) {
-    const patch = state.patchOf(task.id);
-    if (patch === null) continue;
-    state.setPatchState(patch.id, ['pending'], 'approved');
-    merged.push(...(await applyPatches(context, [patch.id], APPROVED_ONLY)));
-  }
+  const merged = await mergeAll(context, state, settings);
   if (context.json) {
     context.printJson({ repository: folder, tasks: tasks.map((task) => task.id), merged });
     return 0;
@@ -95,7 +91,24 @@ async function demonstrate(context: Context, folder: string): Promise<number> {
   return 0;
 }
 
-const APPROVED_ONLY = { branch: null, commit: true, withDependencies: false, unreviewed: false } as const;
+/** Approves what a person would, and merges it through the check. Gives the ids of what landed. */
+async function mergeAll(context: Context, state: State, settings: Settings): Promise<readonly string[]> {
+  const [{ mergeApproved }, { openChecker }] = await Promise.all([
+    import('../../src/merge/merge.ts'),
+    import('../checking.ts'),
+  ]);
+  const red = state.patches().filter((patch) => verdictOf(patch) !== 'passed');
+  if (red.length > 0) throw failure('DEMO_FAILED', `the check failed on ${red.map(({ id }) => id).join(', ')}`);
+  for (const { id } of state.patches()) state.setPatchState(id, ['pending'], 'approved', { decidedBy: 'person' });
+  const { signal } = new AbortController();
+  await using checking = await openChecker(context, settings, { command: 'orchestrate demo', signal });
+  const { merged } = await mergeApproved(await context.repository(), state, {
+    ...{ into: null, commands: settings.checks, signal, openChecker: async () => checking.checker },
+    onProgress: (line) => context.note(line),
+    onWarning: (line) => context.warn(line),
+  });
+  return merged;
+}
 
 function sentenceOf(unfinished: readonly TaskRecord[]): string {
   return `the demo did not finish: ${unfinished.map((task) => `${task.id} is ${task.state} (${task.reason ?? 'no reason'})`).join(', ')}`;
@@ -108,7 +121,8 @@ ${merged} of ${tasks.length} patches merged into main.
 
 What happened: each task ran in a container of its own, with no network, no key and no way to this machine, on a
 copy-on-write view of the sample repository. Two started at once; the third started from the first one's result. Each
-left a patch; the patches were approved here for you and applied as one commit each.
+left a patch, which passed its check (\`${SAMPLE_SETTINGS.checks.join()}\`) in a clean container. The patches were approved here for you,
+stacked in memory, checked again as merged, and only then main moved, one commit for each.
 
 Where to look:
   git -C ${folder} log --stat
@@ -135,6 +149,8 @@ async function removeContainersAndStore(context: Context): Promise<void> {
   const docker = await connectEngine(context.env);
   await sweep(docker, state.installation, { kinds: ['agent', 'keeper', 'store'], dryRun: false });
 }
+
+const SAMPLE_SETTINGS = { setUp: null, checks: ['node --test'] } as const;
 
 const SAMPLE_FILES = {
   'README.md': '# Shop\n\nA very small shop.\n',

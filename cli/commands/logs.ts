@@ -48,6 +48,17 @@ export async function logs(context: Context, typed: string, options: LogsOptions
   return stop.signal.aborted ? 130 : 0;
 }
 
+/** What an attempt printed up to now, as `logs` shows it: whole lines, sanitised. */
+export async function* transcriptText(state: State, attempt: AttemptRecord): AsyncGenerator<string> {
+  const show = lineWriter({ json: false }, attempt);
+  const read = await transcriptReader(attempt.engine);
+  for await (const chunk of transcript(state, attempt, null)) {
+    yield show.take(read === null ? chunk : Buffer.from(textOfEvents(read.read(chunk))));
+  }
+  if (read !== null) yield show.take(Buffer.from(textOfEvents(read.end())));
+  yield show.end();
+}
+
 /** The bytes of the transcript; with a signal: also those to come, until the attempt has ended or the signal came. */
 async function* transcript(
   state: State,
@@ -130,7 +141,10 @@ async function openIfThere(path: string): Promise<FileHandle | null> {
 }
 
 /** Cuts bytes into lines and makes each fit to be shown, or an event. Escape sequences never reach across lines. */
-function lineWriter(context: Context, attempt: AttemptRecord): { take(chunk: Buffer): string; end(): string } {
+function lineWriter(
+  context: Pick<Context, 'json'>,
+  attempt: AttemptRecord,
+): { take(chunk: Buffer): string; end(): string } {
   const decoder = new StringDecoder('utf8');
   let unfinished = '';
   const show = (line: string): string =>

@@ -31,7 +31,7 @@ function originalOf({ id, original, tree }: PatchRecord): ObjectId {
 }
 
 /** What comes from outside is read strictly before git sees it. */
-async function patchedTree(repository: Repository, patch: PatchRecord, bytes: Buffer): Promise<ObjectId> {
+export async function patchedTree(repository: Repository, patch: PatchRecord, bytes: Buffer): Promise<ObjectId> {
   const [{ parsePatch }, { applyToTree }] = await Promise.all([
     import('../../src/patch/parse.ts'),
     import('../../src/git/apply-patch.ts'),

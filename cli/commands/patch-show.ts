@@ -5,7 +5,6 @@ import { createWriteStream } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { StringDecoder } from 'node:string_decoder';
 import { environmentError, usageError } from '../../src/errors.ts';
 import { reveal, revealLine, sanitiseLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
@@ -16,8 +15,9 @@ import type { Context } from '../context.ts';
 import { patchOf, someState } from '../find.ts';
 import type { PatchShowOptions } from '../options.ts';
 import { checkLines } from '../render/checks.ts';
+import { diffLines } from '../render/diff-lines.ts';
 import { patchJson } from '../render/json.ts';
-import { type Colours, coloursOf, diffText, flagLines, sizeOf } from '../render/text.ts';
+import { coloursOf, flagLines, sizeOf } from '../render/text.ts';
 
 export async function showPatch(context: Context, typed: string, options: PatchShowOptions): Promise<number> {
   if (options.hunks && (options.stat || options.output !== null)) {
@@ -79,32 +79,8 @@ function headOf(state: State, patch: PatchRecord, { rejected }: PatchShowOptions
 /** Line by line, so that a patch of any size can be shown. */
 async function show(context: Context, head: string, diff: Readable): Promise<void> {
   context.print(head);
-  const eye = new DiffEye(coloursOf(context.colour));
-  const decoder = new StringDecoder('utf8');
-  let unfinished = '';
-  for await (const chunk of diff) {
-    const lines = (unfinished + decoder.write(chunk as Buffer)).split('\n');
-    unfinished = lines.pop() ?? '';
-    const text = lines.map((line) => eye.line(line)).join('');
-    if (text !== '' && !context.out.write(text)) await once(context.out, 'drain');
-  }
-  if (unfinished !== '') context.print(eye.line(unfinished));
-}
-
-/** Colours a diff's lines and leaves out the encoded content of binary files, which says nothing to the eye. */
-class DiffEye {
-  #isBinary = false;
-
-  constructor(readonly colours: Colours) {}
-
-  line(line: string): string {
-    if (line.startsWith('diff --git ')) this.#isBinary = false;
-    if (this.#isBinary) return '';
-    if (line === 'GIT binary patch') {
-      this.#isBinary = true;
-      return '(binary content; `patch show` into a pipe or --output has it)\n';
-    }
-    return `${diffText(line, this.colours)}\n`;
+  for await (const text of diffLines(diff, coloursOf(context.colour))) {
+    if (!context.out.write(text)) await once(context.out, 'drain');
   }
 }
 

@@ -1,48 +1,16 @@
 /** The screen of a plan on a terminal of a test's own, with a planner that says what the test tells it to. */
 
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll } from 'vitest';
 import type { Plan, PlanTask } from '../../src/plan/plan.ts';
 import { loadPlan } from '../../src/plan/stored.ts';
 import type { TaskRecord } from '../../src/state/records.ts';
 import { openState } from '../../src/state/state.ts';
+import { compiledProgram } from './compiled.ts';
 import { TestTerminal } from './terminal.ts';
 
-const ROOT = path.resolve(import.meta.dirname, '../..');
 const PROGRAM = 'test/support/plan-screen-program';
-
-let compiled: string | null = null;
-afterAll(() => {
-  if (compiled !== null) rmSync(compiled, { recursive: true, force: true });
-  compiled = null;
-});
-
-/** The program as plain JavaScript, made once per test file: it starts in half the time, and these tests start many. */
-function compiledProgram(): string {
-  compiled ??= compile();
-  return path.join(compiled, `${PROGRAM}.js`);
-}
-
-function compile(): string {
-  const folder = mkdtempSync(path.join(tmpdir(), 'plan-screen-program-'));
-  const config = {
-    extends: path.join(ROOT, 'tsconfig.json'),
-    compilerOptions: {
-      ...{ noEmit: false, outDir: folder, rootDir: ROOT, typeRoots: [path.join(ROOT, 'node_modules/@types')] },
-    },
-    ...{ files: [path.join(ROOT, `${PROGRAM}.ts`)], include: [] },
-  };
-  const file = path.join(folder, 'tsconfig.json');
-  writeFileSync(file, JSON.stringify(config));
-  execFileSync(process.execPath, [path.join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', file]);
-  writeFileSync(path.join(folder, 'package.json'), '{"type":"module"}\n');
-  symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
-  cpSync(path.join(ROOT, 'src/state/migrations'), path.join(folder, 'src/state/migrations'), { recursive: true });
-  return folder;
-}
 
 /** What the planner does when it is asked. */
 export interface Script {
@@ -92,7 +60,7 @@ export class PlanFolder implements Disposable {
   }
 
   open({ env = {}, underShell = false, ...size }: Opening = {}): TestTerminal {
-    const args = [compiledProgram(), this.folder];
+    const args = [compiledProgram(PROGRAM), this.folder];
     const started = underShell
       ? { file: '/bin/sh', args: ['-c', '"$@"; exit', 'sh', process.execPath, ...args] }
       : { file: process.execPath, args };

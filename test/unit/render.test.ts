@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { nextCommands } from '../../cli/commands/task.ts';
+import { hunkLine } from '../../cli/render/diff-lines.ts';
 import { eventLine } from '../../cli/render/event-line.ts';
 import { taskJson } from '../../cli/render/json.ts';
 import { createJsonLines } from '../../cli/render/json-lines.ts';
 import { createLiveView } from '../../cli/render/live.ts';
-import { age, coloursOf, diffText, tableOf } from '../../cli/render/text.ts';
+import { age, coloursOf, tableOf } from '../../cli/render/text.ts';
 import { EventBus } from '../../src/events.ts';
 import { commitMessage } from '../../src/merge/commit-message.ts';
 import type { AttemptRecord, PatchRecord, TaskRecord } from '../../src/state/records.ts';
@@ -125,8 +126,8 @@ describe('the next command', () => {
   it.each([
     ['queued', null, ['orchestrate run']],
     ['running', null, ['orchestrate logs -f add-login']],
-    ['succeeded', 'pending', ['orchestrate patch show add-login.1', 'orchestrate patch approve add-login.1']],
-    ['succeeded', 'approved', ['orchestrate patch apply add-login.1']],
+    ['succeeded', 'pending', ['orchestrate review add-login.1', 'orchestrate patch approve add-login.1']],
+    ['succeeded', 'approved', ['orchestrate merge']],
     ['succeeded', 'merged', []],
     ['succeeded', null, ['orchestrate logs add-login']],
     ['succeeded', 'stale', ['orchestrate retry add-login']],
@@ -175,7 +176,7 @@ describe('text', () => {
   });
 
   it('spells out in a diff what could mislead a reviewer', () => {
-    expect(diffText('+if (admin\u202e)\x1b[8m', coloursOf(false))).toBe('+if (admin\\u{202e})\\x1b[8m');
+    expect(hunkLine('+if (admin\u202e)\x1b[8m', coloursOf(false))).toBe('+if (admin\\u{202e})\\x1b[8m');
   });
 });
 
