@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { reportOf } from '../../src/report/figures.ts';
-import { spendText } from '../../src/report/phrases.ts';
+import { headline, spendText } from '../../src/report/phrases.ts';
 import type { AttemptId } from '../../src/types.ts';
 import { at, attempt, ended, patch, RUN, records, run, started, task, used } from '../support/night-records.ts';
 
@@ -129,6 +129,22 @@ describe('what failed', () => {
       ['timeout', 0, 1],
       ['lost', 1, 0],
     ]);
+  });
+});
+
+describe('the headline', () => {
+  it('counts what failed in the period, and does not hide what failed before it', () => {
+    const report = reportOf(
+      records({
+        tasks: [task('a', 'failed'), task('b', 'failed'), task('c', 'failed'), task('d', 'cancelled')],
+        history: {
+          attempts: [attempt('a.1', [0, 1], { outcome: 'failed' }), attempt('d.1', [0, 1], { outcome: 'killed' })],
+        },
+      }),
+    );
+    expect(headline(report)).toBe(
+      '0 patches landed, 0 wait for you, 1 task failed, 2 failed earlier, 1 cancelled. Cost: nothing.',
+    );
   });
 });
 
