@@ -52,6 +52,7 @@ export interface RunFigures {
   readonly isolation: string | null;
   readonly deadline: string | null;
   readonly budget: { readonly usd: number | null; readonly tokens: number | null };
+  /** By its attempts that ended in the period, or are under way: less than the run spent where that began before. */
   readonly spent: Spend;
 }
 

@@ -199,7 +199,7 @@ function runEntry(run: RunFigures): Entry {
     details: [
       run.reason === null ? [say.runEndText(run)] : ['ended: ', { others: run.reason }],
       ['isolation ', isolation, ', base ', { code: run.base.slice(0, 12) }],
-      [`${say.runBoundsText(run)}; spent ${say.spendText(run.spent)}`],
+      [`${say.runBoundsText(run)}; spent in this time: ${say.spendText(run.spent)}`],
     ],
   });
 }
