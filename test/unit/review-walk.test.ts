@@ -71,11 +71,12 @@ describe('review on a terminal', { timeout: 60_000 }, () => {
       ]);
     });
     const terminal = reviewer.review({ columns: 100, rows: 60 });
-    // It is red, and what it stands on comes first all the same.
     const first = await terminal.shows('(1/3) base.1');
     expect(first).toContain('in conflict with clash.1 (pending) in README.md');
     terminal.press('>');
-    const story = await terminal.shows('(2/3) above.1');
+    await terminal.shows('(2/3) clash.1');
+    terminal.press('>');
+    const story = await terminal.shows('(3/3) above.1');
     for (const part of [
       'stands on  base.1 (pending)',
       'failed with 3 in 1s: npm test',
