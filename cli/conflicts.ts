@@ -7,14 +7,18 @@ import type { State } from '../src/state/state.ts';
 import type { AttemptId } from '../src/types.ts';
 import type { Context } from './context.ts';
 
+/** Nobody waits longer for a list; the next look goes on where this one ended. */
+const LONGEST_MS = 3_000;
+
 /** Looks at patches that nobody has looked at beside the others. Where that cannot be done, a warning says so. */
 export async function updateConflicts(context: Context): Promise<void> {
   const { isForecastOld, MOST_RESULTS, updateForecast } = await import('../src/merge/forecast.ts');
   const known = await context.readState();
   if (known === null || !isForecastOld(known)) return;
   try {
-    const { isCut } = await updateForecast(await context.repository(), await context.state());
-    if (isCut) context.note(`only the newest ${MOST_RESULTS} patches are in the forecast of conflicts`);
+    const signal = AbortSignal.timeout(LONGEST_MS);
+    const { isCut } = await updateForecast(await context.repository(), await context.state(), { signal });
+    if (isCut) context.note(`not all patches were looked at for conflicts (at most ${MOST_RESULTS}, for a moment)`);
   } catch (error) {
     context.warn(`no forecast of conflicts: ${error instanceof Error ? error.message : String(error)}`);
   }

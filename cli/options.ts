@@ -152,3 +152,11 @@ export interface CleanupOptions {
   readonly dryRun: boolean;
   readonly olderThanMs: number | null;
 }
+
+export interface ReportOptions {
+  /** As typed. */
+  readonly since: string | null;
+  /** Where to write the page. */
+  readonly html: string | null;
+  readonly markdown: boolean;
+}

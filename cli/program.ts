@@ -247,6 +247,22 @@ function defineLookCommands(program: Command, act: Act): void {
       const { logs } = await import('./commands/logs.ts');
       await act((context) => logs(context, id, { raw: flags.raw ?? false, follow: flags.follow ?? false }));
     });
+  program
+    .command('report')
+    .summary('the morning report')
+    .description(
+      'What landed, what waits for you and what to type, what failed and why, and what it cost: since the newest run ' +
+        'began, or since a time.',
+    )
+    .option('--html <file>', 'write it as one page that needs nothing else')
+    .option('--markdown', 'print it as Markdown')
+    .option('--since <when>', 'such as 12h, 18:00, yesterday or 2026-03-01T18:00')
+    .addHelpText('after', examples(['report', 'report --html report.html', 'report --since 18:00 --markdown']))
+    .action(async (flags: { readonly html?: string; readonly markdown?: true; readonly since?: string }) => {
+      const { report } = await import('./commands/report.ts');
+      const options = { html: flags.html ?? null, markdown: flags.markdown ?? false, since: flags.since ?? null };
+      await act((context) => report(context, options));
+    });
 }
 
 function defineCareCommands(program: Command, act: Act): void {

@@ -15,4 +15,4 @@ say 'next morning'
 orchestrate status
 orchestrate patch list
 
-next 'orchestrate patch show <patch>' 'orchestrate patch checkout <patch> ../try    # the files, to try by hand' 'orchestrate patch apply <patch> --with-dependencies'
+next 'orchestrate review' 'orchestrate patch checkout <patch> ../try    # the files, to try by hand' 'orchestrate merge'

@@ -18,12 +18,12 @@ orchestrate patch show "$fix"
 
 # Into a branch of yours it goes by your own hand.
 if [ "$here" = 1 ]; then
-  next "orchestrate patch approve $fix" "orchestrate patch apply $fix"
+  next "orchestrate review $fix" "orchestrate merge"
   exit 0
 fi
 
-say 'approve and apply: a commit on the current branch'
+say 'approve and merge: a commit on the current branch'
 orchestrate patch approve "$fix"
-orchestrate patch apply "$fix"
+orchestrate merge
 
 next 'git show' 'git revert HEAD    # takes it back'

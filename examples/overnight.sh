@@ -24,4 +24,4 @@ orchestrate status
 orchestrate patch list
 orchestrate note list
 
-next 'orchestrate patch show <patch>' 'orchestrate patch approve <patch>' 'orchestrate patch apply <patch> --with-dependencies' 'orchestrate retry <task>    # one that failed'
+next 'orchestrate review' 'orchestrate merge' 'orchestrate retry <task>    # one that failed'

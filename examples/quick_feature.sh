@@ -15,4 +15,4 @@ orchestrate run --max-agents 1
 say 'what it made'
 orchestrate patch show "$feature" --stat
 
-next "orchestrate patch show $feature" "orchestrate patch approve $feature" "orchestrate patch apply $feature"
+next "orchestrate review $feature" "orchestrate merge"

@@ -34,9 +34,9 @@ echo '== review'
 orchestrate status
 orchestrate patch show sum --stat
 
-echo '== approve and apply: one commit per patch'
+echo '== approve and merge: one commit per patch'
 orchestrate patch approve price-list readme sum
-orchestrate patch apply price-list readme sum
+orchestrate merge
 
 git log --oneline --stat
 echo "== the sample repository stays at $shop"

@@ -20,4 +20,4 @@ orchestrate run --max-agents 3
 say 'progress'
 orchestrate status
 
-next 'orchestrate patch list' 'orchestrate patch show <patch>' 'orchestrate patch approve <patch>' 'orchestrate patch apply <patch> --with-dependencies'
+next 'orchestrate review' 'orchestrate merge'

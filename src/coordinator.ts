@@ -59,12 +59,11 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     // One that has no end has left something in the engine: the next start looks after it.
     if (await closed(host, bus)) state.endRun(run.id);
     await dropOld(repository, state, new Date()).catch((error) => warn(bus, error));
-    bus.emit({
-      type: 'run.ended',
-      run: run.id,
-      ...coordinator.tally,
-      reason: options.signal.aborted ? 'interrupted' : coordinator.tally.limit,
-    });
+    const reason = options.signal.aborted ? 'interrupted' : coordinator.tally.limit;
+    const ended = { type: 'run.ended', run: run.id, ...coordinator.tally, reason } as const;
+    // The timeline tells one that ended from one that was cut off.
+    state.appendEvent({ at: new Date().toISOString(), ...ended }, run.id);
+    bus.emit(ended);
   }
 }
 

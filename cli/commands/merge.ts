@@ -1,6 +1,7 @@
 /** `merge`: everything approved into a branch, through checks; says what landed, what did not and why, and what to type next. */
 
 import { EXIT_CODES, failure } from '../../src/errors.ts';
+import type { Repository } from '../../src/git/repository.ts';
 import type { MergeReport } from '../../src/merge/merge.ts';
 import type { State } from '../../src/state/state.ts';
 import type { Context } from '../context.ts';
@@ -12,7 +13,10 @@ import { mergeJson, mergeText, planJson, planText } from '../render/merge.ts';
 export async function merge(context: Context, options: MergeOptions): Promise<number> {
   const { settings } = await context.settings(options.settings, { trust: options.trust });
   const commands = [...new Set(settings.checks)];
-  const [repository, state] = [await context.repository(), await context.state()];
+  const repository = await context.repository();
+  // Nothing is made where nothing was ever queued.
+  if ((await context.readState()) === null) return nothing(context, repository, options.into);
+  const state = await context.state();
   if (options.dryRun) {
     const { planMerge } = await import('../../src/merge/merge.ts');
     const plan = await planMerge(repository, state, options.into);
@@ -53,6 +57,17 @@ export async function merge(context: Context, options: MergeOptions): Promise<nu
     release();
     lock.release();
   }
+}
+
+async function nothing(context: Context, repository: Repository, into: string | null): Promise<number> {
+  const { targetOf } = await import('../../src/merge/target.ts');
+  const target = await targetOf(repository, into);
+  const from = target.tip.commit;
+  const lists = { merged: [], setAside: [], conflicts: [], leftOut: [], flaky: [] };
+  const none: MergeReport = { target, from, to: from, ...lists, checked: 0, undo: '' };
+  if (context.json) context.printJson(mergeJson(none));
+  else context.print(mergeText(none, repository.stateDir));
+  return 0;
 }
 
 type Opened = Awaited<ReturnType<typeof import('../checking.ts').openChecker>>;

@@ -3,7 +3,7 @@
 import { OrchestrateError, usageError } from '../../src/errors.ts';
 import { isSensitive } from '../../src/patch/inspect/codes.ts';
 import type { Decided } from '../../src/review/decide.ts';
-import { verdictOf } from '../../src/review/verdict.ts';
+import { verdictOf, verdictOn } from '../../src/review/verdict.ts';
 import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { AttemptId } from '../../src/types.ts';
@@ -50,7 +50,7 @@ async function approveParts(context: Context, typed: string, { only, except }: P
   const choice = only.length > 0 ? chosenParts(files, only) : partsWithout(files, except);
   const decided = await decideTree(bench, patch, await treeOfChoice(bench.repository, trees, choice), 'person');
   await tellDecided(context, decided, 'approved');
-  if (!context.json) context.print(`Next: orchestrate patch apply ${patch.id}\n`);
+  if (!context.json) context.print(`Next: orchestrate merge\n`);
   return 0;
 }
 
@@ -61,6 +61,8 @@ interface Left {
 
 async function approvePassing(context: Context): Promise<number> {
   const pending = ((await context.readState())?.patches() ?? []).filter((patch) => patch.state === 'pending');
+  // What is configured counts; without that, whatever was run.
+  const { checks } = (await context.settings({}, { trust: false })).settings;
   const left: Left[] = [];
   const all: Decided[] = [];
   if (pending.length > 0) {
@@ -69,7 +71,7 @@ async function approvePassing(context: Context): Promise<number> {
       open(context),
     ]);
     for (const patch of pending) {
-      const reason = whyLeft(patch);
+      const reason = whyLeft(patch, checks);
       if (reason !== null) left.push({ id: patch.id, reason });
       else {
         // Each for itself: what somebody else decides meanwhile concerns no other.
@@ -86,14 +88,13 @@ async function approvePassing(context: Context): Promise<number> {
   if (context.json) return 0;
   for (const { id, reason } of left) context.print(`${id} was left: ${revealLine(reason)}\n`);
   if (pending.length === 0) context.print('No patch is pending.\n');
-  else if (patches.length > 0)
-    context.print(`Next: orchestrate patch apply ${patches.map(({ id }) => id).join(' ')}\n`);
+  else if (patches.length > 0) context.print(`Next: orchestrate merge\n`);
   return 0;
 }
 
 /** Null: it passed, and nothing in it has to wait for a person's eyes. */
-function whyLeft(patch: PatchRecord): string | null {
-  const verdict = verdictOf(patch);
+function whyLeft(patch: PatchRecord, checks: readonly string[]): string | null {
+  const verdict = checks.length > 0 ? verdictOn(patch, checks) : verdictOf(patch);
   const flagged = [...new Set(patch.flags.map(({ code }) => code).filter(isSensitive))];
   const why = [
     ...(verdict === 'failed' ? ['its checks failed'] : []),

@@ -11,7 +11,7 @@ export async function approvePatches(context: Context, typed: readonly string[])
   const [{ approvePatches: approve }, bench] = await Promise.all([import('../../src/review/decide.ts'), open(context)]);
   const decided = await approve(bench, ids, 'person');
   await tellDecided(context, decided, 'approved');
-  if (!context.json) context.print(`Next: orchestrate patch apply ${ids.join(' ')}\n`);
+  if (!context.json) context.print(`Next: orchestrate merge\n`);
   return 0;
 }
 

@@ -7,7 +7,7 @@ import type { AttemptId } from '../../src/types.ts';
 import { conflictsById, updateConflicts } from '../conflicts.ts';
 import type { Context } from '../context.ts';
 import type { PatchListOptions } from '../options.ts';
-import { verdictText } from '../render/checks.ts';
+import { isTold, verdictText } from '../render/checks.ts';
 import { patchJson } from '../render/json.ts';
 import { age, coloursOf, patchReason, sizeOf, tableOf } from '../render/text.ts';
 
@@ -39,6 +39,7 @@ function row(patch: PatchRecord, conflictsWith: readonly AttemptId[]): string[] 
   const notes = [
     flags === '' ? '' : `flags: ${revealLine(flags)}`,
     patch.original === null ? '' : 'amended',
+    patch.checks.some(isTold) ? `output: orchestrate task ${patch.task}` : '',
     conflictsWith.length === 0 ? '' : `conflicts with ${nameSome(conflictsWith)}`,
     patchReason(patch),
     merged(patch),

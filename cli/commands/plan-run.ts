@@ -32,7 +32,7 @@ export async function runPlan(context: Context, typed: string, options: PlanRunO
     if (!context.json) {
       context.note(
         left.length === 0
-          ? `All tasks of the plan ${id} are done. Look at the results with: orchestrate patch list`
+          ? `All tasks of the plan ${id} are done. Look at the results with: orchestrate review`
           : `Nothing is left to start. Did not succeed: ${left.join(', ')}; try again with: orchestrate retry <task>`,
       );
     }
@@ -46,9 +46,7 @@ export async function runPlan(context: Context, typed: string, options: PlanRunO
   const undone = tasks.filter((task) => state.task(task).state !== 'succeeded');
   if (!context.json) {
     const done = tasks.length - undone.length;
-    context.note(
-      `${done} of ${tasks.length} tasks of the plan are done. Look at the results with: orchestrate patch list`,
-    );
+    context.note(`${done} of ${tasks.length} tasks of the plan are done. Look at the results with: orchestrate review`);
   }
   return exitCode === 0 && undone.length > 0 ? EXIT_CODES.failure : exitCode;
 }

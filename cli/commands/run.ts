@@ -53,5 +53,5 @@ function ending(summary: RunSummary): string {
   const parts = [`${summary.succeeded} succeeded`, `${summary.failed} failed`];
   if (summary.redPatches > 0) parts.push(`${summary.redPatches} with a failed check`);
   if (summary.blocked > 0) parts.push(`${summary.blocked} blocked`);
-  return `${parts.join(', ')}. Look at the results with: orchestrate patch list`;
+  return `${parts.join(', ')}. Look at the results with: orchestrate review`;
 }

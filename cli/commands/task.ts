@@ -141,8 +141,8 @@ export function nextCommands(record: TaskRecord, patch: PatchRecord | null): str
     return [...logs, ...salvaged, retry];
   }
   if (patch === null) return record.attempts === 0 ? [] : [`orchestrate logs ${record.id}`];
-  if (patch.state === 'pending') return [`orchestrate patch show ${patch.id}`, `orchestrate patch approve ${patch.id}`];
-  if (patch.state === 'approved') return [`orchestrate patch apply ${patch.id}`];
+  if (patch.state === 'pending') return [`orchestrate review ${patch.id}`, `orchestrate patch approve ${patch.id}`];
+  if (patch.state === 'approved') return ['orchestrate merge'];
   if (patch.state === 'stale' || patch.state === 'rejected') return [retry];
   return [];
 }

@@ -38,6 +38,7 @@ function checkLine(check: CheckRecord, stateDir: string): string {
   return `${outcome} after ${age(durationMs)}: ${revealLine(command)}${where}`;
 }
 
-function isTold(check: CheckRecord): boolean {
+/** Where somebody may want to see its output: it failed, if only at first. */
+export function isTold(check: CheckRecord): boolean {
   return !hasPassed(check) || check.isFlaky;
 }

@@ -44,7 +44,7 @@ export function requestsText(requests: readonly RequestedChange[]): string {
 /** Where the work is. */
 export function placeText({ attempt, isEdited, reason }: EarlierWork): string {
   const lines = [
-    `The work of attempt ${attempt} is in the workspace: go on from there. What was left elsewhere or ignored by git is gone, and no program runs.`,
+    `The work of attempt ${attempt} is in the workspace: go on from there. What was left elsewhere or is ignored by git is gone, and so are programs that ran.`,
     ...(isEdited ? ['The person who reviewed it has edited it since, or left parts of it out.'] : []),
     ...(reason === null ? [] : [`That attempt was not finished: ${sanitise(reason).replaceAll('\n', ' ')}`]),
     'Where it does not merge with what it stands on by now, files have conflict markers (<<<<<<<): resolve these first.',

@@ -67,7 +67,9 @@ export class MergeFolder implements AsyncDisposable {
       GIT_OBJECT_DIRECTORY: written,
       GIT_ALTERNATE_OBJECT_DIRECTORIES: quotePath(Buffer.from(read)),
     };
-    return new MergeFolder(repo, path, { ...where, env: { ...where.env, ...objects } });
+    // What goes away again need not be small.
+    const config = results === 'kept' ? where.config : [...where.config, 'core.looseCompression=0'];
+    return new MergeFolder(repo, path, { ...where, env: { ...where.env, ...objects }, config });
   }
 
   /** The two commits whose merge is that of the trees. */

@@ -44,7 +44,7 @@ function checkedOut(message: string): Error {
 
 export class AutoMerge {
   readonly #context: AutoMergeContext;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | null = null;
   readonly #said = new Set<string>();
   #work: Promise<void> = Promise.resolve();
   #isAsked = false;
@@ -53,13 +53,17 @@ export class AutoMerge {
 
   constructor(context: AutoMergeContext) {
     this.#context = context;
-    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
-    this.#timer.unref();
+  }
+
+  /** From now on it merges: sandboxes start from what was set up. */
+  open(): void {
+    this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS).unref();
+    this.#look();
   }
 
   /** Something was approved: merges soon. What is approved while a merge is under way waits for the next. */
   poke(): void {
-    if (this.#isAsked || this.#context.signal.aborted) return;
+    if (this.#timer === null || this.#isAsked || this.#context.signal.aborted) return;
     this.#isAsked = true;
     this.#work = this.#work.then(async () => {
       this.#isAsked = false;
@@ -69,9 +73,11 @@ export class AutoMerge {
 
   /** Merges a last time, and resolves when that is done. Nothing merges after that. */
   async end(): Promise<void> {
+    if (this.#timer === null) return;
     clearInterval(this.#timer);
     this.#look();
     await this.#work;
+    this.#timer = null;
   }
 
   #look(): void {
@@ -83,7 +89,10 @@ export class AutoMerge {
     const { repository, state, branch, commands, checker, signal } = this.#context;
     if (signal.aborted) return;
     const lock = tryMergeLock(state);
-    if (lock === null) return;
+    if (lock === null) {
+      this.#warnOnce(`another merge is at work: what is approved is merged into ${branch} later`);
+      return;
+    }
     try {
       const before = state.approvedPatches().join(' ');
       this.#seen = before;

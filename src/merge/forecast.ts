@@ -1,6 +1,6 @@
 /** Which results will not merge with each other: every two that can conflict at all are merged in memory, once. */
 
-import { manyChanges, type PathChange, type TreePair } from '../git/many-changes.ts';
+import { manyChanges, type TreePair } from '../git/many-changes.ts';
 import type { TreeMerge } from '../git/merge.ts';
 import { type Merger, openMerger } from '../git/merger.ts';
 import type { Repository } from '../git/repository.ts';
@@ -15,14 +15,14 @@ export const MOST_RESULTS = 500;
 export interface ForecastOptions {
   /** Snapshots of attempts under way; they are looked at beside the patches. */
   readonly underWay?: readonly Result[];
-  /** Aborted: nothing more is looked at, and nothing of what was is written down. */
+  /** Aborted: nothing more is looked at. What was is written down; the next time goes on from there. */
   readonly signal?: AbortSignal;
 }
 
 export interface ForecastUpdate {
   /** Those that nobody knew of. */
   readonly found: readonly Conflict[];
-  /** More patches wait than are looked at. */
+  /** There are patches that were not looked at: more than MOST_RESULTS, or the signal was aborted. */
   readonly isCut: boolean;
 }
 
@@ -42,10 +42,13 @@ export async function updateForecast(
   const isCut = patches.length > MOST_RESULTS;
   if (fresh.length === 0) return { found: [], isCut };
   const known = new Set(state.conflicts().map(nameOf));
-  const forecast = await lookAt(repository, state, { results, fresh, signal });
-  if (forecast === null) return { found: [], isCut };
-  state.addForecast(forecast);
-  return { found: forecast.conflicts.filter((conflict) => !known.has(nameOf(conflict))), isCut };
+  const found: Conflict[] = [];
+  for await (const forecast of looks(repository, state, { results, fresh })) {
+    state.addForecast(forecast);
+    found.push(...forecast.conflicts.filter((conflict) => !known.has(nameOf(conflict))));
+    if (signal?.aborted === true) break;
+  }
+  return { found, isCut: isCut || freshOf(state, results).length > 0 };
 }
 
 /** Whether `updateForecast` has something to do. */
@@ -70,58 +73,67 @@ function nameOf({ left, right }: Conflict): string {
 interface Beside {
   readonly results: readonly Result[];
   readonly fresh: readonly Result[];
-  readonly signal: AbortSignal | undefined;
 }
 
 type Pair = readonly [left: Result, right: Result];
 
-/** Merges are asked for by so many at once. */
+/** Merges that are asked for at once, about. */
 const AT_ONCE = 256;
 
-async function lookAt(repository: Repository, state: State, beside: Beside): Promise<Forecast | null> {
-  const { fresh, signal } = beside;
-  const pairs = await pairsOf(repository, state, beside);
-  const conflicts: Forecast['conflicts'][number][] = [];
-  if (pairs.length === 0) return { looked: fresh, conflicts };
-  await using merger = await openMerger(repository, 'dropped');
-  for (let at = 0; at < pairs.length; at += AT_ONCE) {
-    if (signal?.aborted === true) return null;
-    const some = pairs.slice(at, at + AT_ONCE);
-    const merges = await Promise.all(some.map((pair) => mergePair(merger, pair)));
-    for (const [n, merge] of merges.entries()) {
-      const [left, right] = some[n] ?? [];
-      if (left === undefined || right === undefined || merge.clean) continue;
-      conflicts.push({ left: left.id, right: right.id, paths: merge.paths, results: [left, right] });
-    }
+/** Fresh results by the group, each beside those that were looked at before: of two fresh ones the later one has the pair. */
+async function* looks(repository: Repository, state: State, { results, fresh }: Beside): AsyncGenerator<Forecast> {
+  const looked = new Set(results);
+  for (const result of fresh) looked.delete(result);
+  if (results.length === 1) return yield { looked: fresh, conflicts: [] };
+  const canMeet = await meetings(repository, state, results);
+  let group: Result[] = [];
+  let pairs: Pair[] = [];
+  for (const [at, result] of fresh.entries()) {
+    pairs.push(...(await canMeet(result, [...looked])));
+    looked.add(result);
+    group.push(result);
+    if (pairs.length < AT_ONCE && at < fresh.length - 1) continue;
+    yield { looked: group, conflicts: await conflictsOf(repository, pairs) };
+    group = [];
+    pairs = [];
   }
-  return { looked: fresh, conflicts };
 }
 
-/** Every fresh result with every other one, where they can conflict. */
-async function pairsOf(repository: Repository, state: State, { results, fresh }: Beside): Promise<Pair[]> {
-  const isFresh = new Set(fresh);
-  const foundations = new Map<AttemptId, ReadonlySet<AttemptId>>();
-  const standsOn = ({ id }: Result, below: Result): boolean => {
-    const known = foundations.get(id) ?? new Set(state.foundationsOf(id));
-    foundations.set(id, known);
+/** With a merger of their own: what merges make stays on the disk as long as that. */
+async function conflictsOf(repository: Repository, pairs: readonly Pair[]): Promise<Forecast['conflicts']> {
+  if (pairs.length === 0) return [];
+  await using merger = await openMerger(repository, 'dropped');
+  const merges = await Promise.all(
+    pairs.map(async ([left, right]) => ({ left, right, merge: await mergePair(merger, [left, right]) })),
+  );
+  return merges.flatMap(({ left, right, merge }) =>
+    merge.clean ? [] : [{ left: left.id, right: right.id, paths: merge.paths, results: [left, right] as const }],
+  );
+}
+
+type Meetings = (result: Result, others: readonly Result[]) => Promise<Pair[]>;
+
+/** The pairs of a result that can conflict. */
+async function meetings(repository: Repository, state: State, results: readonly Result[]): Promise<Meetings> {
+  const touched = await touchedByEach(repository, results);
+  const renames = new Map<string, boolean>();
+  const foundations = new Map<Result, ReadonlySet<AttemptId>>();
+  const standsOn = (above: Result, below: Result): boolean => {
+    const known = foundations.get(above) ?? new Set(state.foundationsOf(above.id));
+    foundations.set(above, known);
     return known.has(below.id);
   };
-  const open: Pair[] = [];
-  for (const [at, one] of results.entries()) {
-    for (const other of results.slice(at + 1)) {
-      if ((isFresh.has(one) || isFresh.has(other)) && one.task !== other.task) {
-        open.push(one.id < other.id ? [one, other] : [other, one]);
-      }
-    }
-  }
-  if (open.length === 0) return [];
-  const [touched, renames] = await Promise.all([touchedByEach(repository, results), renamesBetween(repository, open)]);
-  return open.filter(([left, right]) => {
-    const [a, b] = [touched.get(left), touched.get(right)];
-    // A tree that is gone merges with nothing, and says so where it is needed.
-    if (a === undefined || b === undefined) return false;
-    return (renames(left, right) || canConflict(a, b)) && !standsOn(left, right) && !standsOn(right, left);
-  });
+  return async (result, others) => {
+    await lookForRenames(repository, renames, [result, others]);
+    const met = others.filter((other) => {
+      const [a, b] = [touched.get(result), touched.get(other)];
+      // A tree that is gone merges with nothing, and says so where it is needed.
+      if (a === undefined || b === undefined || result.task === other.task) return false;
+      if (renames.get(basesOf(result, other)) !== true && !canConflict(a, b)) return false;
+      return !standsOn(result, other) && !standsOn(other, result);
+    });
+    return met.map((other) => (result.id < other.id ? [result, other] : [other, result]));
+  };
 }
 
 async function touchedByEach(repository: Repository, results: readonly Result[]): Promise<Map<Result, Touched>> {
@@ -137,20 +149,24 @@ async function touchedByEach(repository: Repository, results: readonly Result[])
   return found;
 }
 
-/** Whether paths of one result may be other paths on the base of the other: then they say nothing. */
-async function renamesBetween(
+function basesOf(one: Result, other: Result): string {
+  return `${one.baseTree} ${other.baseTree}`;
+}
+
+/** Whether paths of one result may be other paths on the base of another one: then they say nothing. */
+async function lookForRenames(
   repository: Repository,
-  pairs: readonly Pair[],
-): Promise<(left: Result, right: Result) => boolean> {
+  known: Map<string, boolean>,
+  [result, others]: readonly [Result, readonly Result[]],
+): Promise<void> {
   const bases = new Map<string, TreePair>();
-  const key = (left: Result, right: Result): string => `${left.baseTree} ${right.baseTree}`;
-  for (const [left, right] of pairs) {
-    if (left.baseTree !== right.baseTree) bases.set(key(left, right), { from: left.baseTree, to: right.baseTree });
+  for (const other of others) {
+    const name = basesOf(result, other);
+    if (result.baseTree === other.baseTree || known.has(name)) continue;
+    bases.set(name, { from: result.baseTree, to: other.baseTree });
   }
-  const changes: readonly (readonly PathChange[] | null)[] = await manyChanges(repository, [...bases.values()]);
-  const answers = new Map<string, boolean>();
-  for (const [at, name] of [...bases.keys()].entries()) answers.set(name, mayRename(changes[at] ?? []));
-  return (left, right) => answers.get(key(left, right)) ?? false;
+  const changes = await manyChanges(repository, [...bases.values()]);
+  for (const [at, name] of [...bases.keys()].entries()) known.set(name, mayRename(changes[at] ?? []));
 }
 
 /**

@@ -10,12 +10,14 @@ import type { Repository } from '../git/repository.ts';
 import { workTreeOf } from '../git/worktrees.ts';
 import type { MergedCommit, OpenMerge } from '../state/merges.ts';
 import type { State } from '../state/state.ts';
-import type { AttemptId, ObjectId } from '../types.ts';
+import type { ObjectId } from '../types.ts';
 import { folderOf, removeFolder } from './recover.ts';
+import type { QueuedPatch } from './stack.ts';
 import type { Target } from './target.ts';
 
 export interface LandingPatch {
-  readonly id: AttemptId;
+  /** As it was stacked and checked. */
+  readonly patch: QueuedPatch;
   /** The target's tree with this patch and those before it; the same as before: it has the patch already. */
   readonly tree: ObjectId;
   /** Of its commit. */
@@ -27,7 +29,7 @@ export interface Landing extends Pick<NewCommit, 'author' | 'committer'> {
   readonly patches: readonly LandingPatch[];
 }
 
-/** `landed` with the new tip, or nothing was done: the target is `elsewhere` by now, or a patch is no longer approved. */
+/** `landed` with the new tip, or nothing was done: the target is `elsewhere` by now, or a patch is no longer approved as it was. */
 export type LandingEnd = { readonly landed: ObjectId } | 'elsewhere' | 'changed';
 
 /**
@@ -44,9 +46,12 @@ export async function land(repository: Repository, state: State, landing: Landin
   const move = follows ? await preparedMove(repository, target, tree) : null;
   if (move === 'elsewhere') return 'elsewhere';
   const workTree = target.isHere ? repository.root : null;
-  const merge = state.beginMerge({ target: target.ref, from, to, commits, workTree }, ['approved']);
+  const merge = state.beginMerge(
+    { target: target.ref, from, to, commits, workTree },
+    patches.map(({ patch }) => patch),
+  );
   if (merge === null) return 'changed';
-  const message = `orchestrate: merge ${patches.map((patch) => patch.id).join(', ')}`;
+  const message = `orchestrate: merge ${patches.map(({ patch }) => patch.id).join(', ')}`;
   const { ref } = target;
   const folder = folderOf(state, merge);
   let end: 'moved' | 'elsewhere' | 'locked';
@@ -113,9 +118,9 @@ async function commitsOf(repository: Repository, landing: Landing): Promise<Merg
   const changing = patches.filter((patch, n) => patch.tree !== (patches[n - 1]?.tree ?? target.tip.tree));
   const people = { ...(author === undefined ? {} : { author }), ...(committer === undefined ? {} : { committer }) };
   const made = await commitChain(repository, target.tip.commit, { commits: changing, ...people });
-  const byPatch = new Map(changing.map((patch, n) => [patch.id, made[n]]));
+  const byPatch = new Map(changing.map(({ patch }, n) => [patch.id, made[n]]));
   let last = target.tip.commit;
-  return patches.map(({ id }) => {
+  return patches.map(({ patch: { id } }) => {
     last = byPatch.get(id) ?? last;
     return { patch: id, commit: last };
   });

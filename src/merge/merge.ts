@@ -8,7 +8,7 @@ import { commitTree, type Identity, userIdentity } from '../git/commits.ts';
 import { type Merger, openMerger } from '../git/merger.ts';
 import type { Repository } from '../git/repository.ts';
 import type { Checker } from '../review/checker.ts';
-import { sanitiseLine } from '../sanitise.ts';
+import { revealLine } from '../sanitise.ts';
 import type { CheckRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
 import type { AttemptId, ObjectId } from '../types.ts';
@@ -18,7 +18,7 @@ import { land, refuseInTheWay } from './land.ts';
 import { whileLanding } from './landing-lock.ts';
 import { type Conflict, type SetAside, type SettledQueue, settleQueue } from './queue.ts';
 import { type LeftOut, selectApproved } from './select.ts';
-import { type MergeTrees, stackUp, topOf } from './stack.ts';
+import { type MergeTrees, type QueuedPatch, stackUp, topOf } from './stack.ts';
 import { nameOf, type Target, targetOf } from './target.ts';
 import { TreeChecks } from './tree-checks.ts';
 
@@ -91,6 +91,7 @@ class Merge {
   readonly #options: MergeOptions;
   readonly #checks: TreeChecks | null;
   readonly #setAside: SetAside[] = [];
+  #seen: ReadonlyMap<AttemptId, QueuedPatch> = new Map();
   #identity: Promise<{ readonly author: Identity; readonly committer: Identity }> | null = null;
   #checker: Promise<Checker> | null = null;
   #tip: { readonly commit: ObjectId; readonly tree: ObjectId } | null = null;
@@ -107,13 +108,14 @@ class Merge {
     // Recovers what a killed merge left.
     await this.#whileLanding(async () => {});
     await using merger = await openMerger(this.#repository);
+    const merge = mergeOf(merger);
     for (let round = 1; round <= MOST_ROUNDS; round += 1) {
       signal.throwIfAborted();
       const target = await targetOf(this.#repository, into);
       await updateForecast(this.#repository, this.#state, { signal });
-      const report = await this.#round(target, mergeOf(merger));
+      const report = await this.#round(target, merge);
       if (report !== null) return report;
-      onProgress(`${sanitiseLine(nameOf(target))} moved meanwhile: merging onto where it is now`);
+      onProgress(`${revealLine(nameOf(target))} moved meanwhile: merging onto where it is now`);
     }
     throw failure(
       'TARGET_MOVED',
@@ -128,17 +130,20 @@ class Merge {
   async #round(target: Target, merge: MergeTrees): Promise<MergeReport | null> {
     this.#tip = target.tip;
     const { patches, leftOut } = await selectApproved(this.#repository, this.#state, target.tip.commit);
+    this.#seen = new Map(patches.map((patch) => [patch.id, patch]));
     if (patches.length > 0) {
-      // What refuses the landing is better known before the checks run than after.
       this.#identity ??= userIdentity(this.#repository);
       await this.#identity;
+    }
+    if (patches.length > 0 && this.#checks !== null) {
+      // What refuses the landing is better known before the checks run than after.
       const top = topOf(await stackUp(target.tip.tree, patches, merge));
       const way = await this.#whileLanding(() => refuseInTheWay(this.#repository, target, top));
       if (way === 'elsewhere') return null;
     }
     const settled = await settleQueue({
       ...{ onto: target.tip.tree, target: nameOf(target), patches, merge, checks: this.#checks, width: WIDTH },
-      onProgress: (line) => this.#options.onProgress(sanitiseLine(line)),
+      onProgress: (line) => this.#options.onProgress(revealLine(line)),
       onSetAside: (aside) => this.#noteSetAside(aside),
     });
     const to = await this.#land(target, settled);
@@ -159,7 +164,7 @@ class Merge {
       const task = record === null ? undefined : tasks.get(record.task);
       if (task === undefined) throw new Error(`the state lost the patch ${patch.id}`);
       const attempt = this.#state.attemptsOf(task.id).find((each) => each.id === patch.id) ?? null;
-      return { id: patch.id, tree, message: commitMessage(task, attempt) };
+      return { patch, tree, message: commitMessage(task, attempt) };
     });
     const people = await this.#identity;
     const end = await this.#whileLanding(() =>
@@ -192,6 +197,7 @@ class Merge {
 
   #noteSetAside(aside: readonly SetAside[]): void {
     for (const each of aside) {
+      if (!this.#isAsSeen(each.id)) continue;
       this.#setAside.push(each);
       this.#options.onProgress(`${each.id} ${each.reason}: set aside`);
       const [log] = each.evidence.flatMap((record) => record.log ?? []);
@@ -201,8 +207,15 @@ class Merge {
     }
   }
 
+  /** Somebody may have amended it, or put it on something else: then it is judged anew. */
+  #isAsSeen(id: AttemptId): boolean {
+    const [seen, now] = [this.#seen.get(id), this.#state.patch(id)];
+    return seen?.tree === now?.tree && seen?.baseTree === now?.baseTree;
+  }
+
   #noteConflicts(target: Target, conflicts: readonly Conflict[]): void {
     for (const conflict of conflicts) {
+      if (!this.#isAsSeen(conflict.id)) continue;
       const reason = conflictReason(conflict, nameOf(target));
       this.#state.setPatchState(conflict.id, ['approved'], 'conflict', { reason });
     }
@@ -212,8 +225,8 @@ class Merge {
 /** Fit to be shown. */
 export function conflictReason(conflict: Conflict, target: string): string {
   if (conflict.paths.length === 0) return `stands on ${conflict.with}, which is in conflict`;
-  const paths = nameSome(conflict.paths.map(sanitiseLine), 10);
-  return `conflicts with ${conflict.with ?? sanitiseLine(target)} in ${paths}`;
+  const paths = nameSome(conflict.paths.map(revealLine), 10);
+  return `conflicts with ${conflict.with ?? revealLine(target)} in ${paths}`;
 }
 
 /** Another git that has the index locked mostly lets go of it at once: worth a moment, after checks that took minutes. */
@@ -230,8 +243,15 @@ async function whenUnlocked<Result>(act: () => Promise<Result>): Promise<Result>
   }
 }
 
+/** The same merge is asked for again and again: before the checks, by the queue, without a culprit. */
 function mergeOf(merger: Merger): MergeTrees {
-  return (trees) => merger.merge(trees);
+  const known = new Map<string, ReturnType<MergeTrees>>();
+  return (trees) => {
+    const key = `${trees.base} ${trees.ours} ${trees.theirs}`;
+    const merged = known.get(key) ?? merger.merge(trees);
+    known.set(key, merged);
+    return merged;
+  };
 }
 
 function undoOf({ ref, branch, tip, isNew, isHere }: Target, to: ObjectId): string {

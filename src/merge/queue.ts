@@ -1,7 +1,7 @@
 /** From approved patches in order to the ones that land: stacked in memory, checked as merged, culprits found and left out. */
 
 import { failure } from '../errors.ts';
-import { sanitiseLine } from '../sanitise.ts';
+import { revealLine } from '../sanitise.ts';
 import type { CheckRecord } from '../state/records.ts';
 import type { AttemptId, ObjectId } from '../types.ts';
 import { conflictsWith, type MergeTrees, type QueuedPatch, type Stack, type Step, stackUp, topOf } from './stack.ts';
@@ -150,22 +150,18 @@ async function partnerOf(
 }
 
 function reasonFor(queue: MergeQueue, evidence: readonly CheckRecord[], { id, isEnough }: Partner): string {
-  const what = `makes ${evidence.map(({ command }) => `\`${sanitiseLine(command)}\``).join(' and ')} fail`;
-  if (id === null) return `${what} on ${sanitiseLine(queue.target)}`;
+  const what = `makes ${evidence.map(({ command }) => `\`${revealLine(command)}\``).join(' and ')} fail`;
+  if (id === null) return `${what} on ${revealLine(queue.target)}`;
   return `${what} together with ${id}${isEnough ? '' : ' and others'}; without that it passes`;
 }
 
 function targetRed(queue: MergeQueue, records: readonly CheckRecord[]): Error {
   const [failed] = records.filter(hasFailed);
-  const what = failed === undefined ? 'A check' : `\`${sanitiseLine(failed.command)}\``;
+  const what = failed === undefined ? 'A check' : `\`${revealLine(failed.command)}\``;
   const log = failed?.log ?? null;
-  return failure(
-    'TARGET_RED',
-    `${what} fails on ${sanitiseLine(queue.target)} without any patch; nothing was merged.`,
-    {
-      hint: `Mend it there first, or merge with other checks.${log === null ? '' : ` What it printed: ${log}`}`,
-    },
-  );
+  return failure('TARGET_RED', `${what} fails on ${revealLine(queue.target)} without any patch; nothing was merged.`, {
+    hint: `Mend it there first, or merge with other checks.${log === null ? '' : ` What it printed: ${log}`}`,
+  });
 }
 
 async function namedConflicts(stack: Stack, merge: MergeTrees): Promise<Conflict[]> {

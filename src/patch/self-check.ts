@@ -88,6 +88,7 @@ function pathOnly({ status, path, rawPath, oldMode, newMode }: ChangedPath): Ins
     oldKey: null,
     oldMode,
     newMode,
+    contentStays: false,
     isText: true,
     added: [],
     removed: [],

@@ -82,7 +82,11 @@ function cannotAmend(state: State, { id, task, state: is, reason }: PatchRecord)
 
 /** Somebody else was first. */
 export function changedMeanwhile({ id }: PatchRecord): Error {
-  return usageError('PATCH_CHANGED', `${id} was changed by somebody else meanwhile; nothing was done`, {
-    hint: `look again: orchestrate patch show ${id}`,
-  });
+  return usageError(
+    'PATCH_CHANGED',
+    `${id} was changed by somebody else meanwhile, or is being merged; nothing was done`,
+    {
+      hint: `look again: orchestrate patch show ${id}`,
+    },
+  );
 }

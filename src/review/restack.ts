@@ -86,7 +86,7 @@ async function restack(repository: Repository, state: State, id: AttemptId): Pro
     if ('conflict' in place) {
       const reason = `${place.conflict}; to be done again on ${onto(state, patch, on)}`;
       // Said before: an agent that changes nothing, or fails, is not asked the same again.
-      if (reason === patch.reason) return null;
+      if (reason === patch.reason || patch.state !== 'stale') return null;
       if (state.redoStale(patch, on, reason)) return { patch: id, outcome: 'redone', reason };
     } else {
       const reason = place.base.tree === patch.baseTree ? null : `restacked on ${onto(state, patch, on)}; look again`;

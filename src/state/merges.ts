@@ -1,8 +1,8 @@
 /** The journal of merges: what is to land is written down before the branch moves, and closed with its patches. */
 
-import { eventBetween, PATCH_MACHINE } from '../tasks/machine.ts';
-import type { AttemptId, ObjectId, PatchState } from '../types.ts';
+import type { AttemptId, ObjectId } from '../types.ts';
 import type { Database } from './database.ts';
+import type { PatchRecord } from './records.ts';
 import { mergeResolved } from './resolutions.ts';
 import type { merges } from './schema.ts';
 
@@ -30,14 +30,14 @@ export interface OpenMerge extends NewMerge {
   readonly seq: number;
 }
 
-/** Null, and nothing is written, where one of the patches is in none of the states `from` any more, or cannot be merged. */
-export function beginMerge(database: Database, merge: NewMerge, from: readonly PatchState[]): number | null {
+/** A patch as it was when it was looked at. */
+export type SeenPatch = Pick<PatchRecord, 'id' | 'baseTree' | 'tree'>;
+
+/** Null, and nothing is written, where one of the patches is no longer approved, or is another change by now. */
+export function beginMerge(database: Database, merge: NewMerge, seen: readonly SeenPatch[]): number | null {
   return database.transaction(() => {
-    for (const { patch } of merge.commits) {
-      const state = database.get<{ state: PatchState }>('SELECT state FROM patches WHERE id = ?', patch)?.state;
-      if (state === undefined || !from.includes(state)) return null;
-      if (eventBetween(PATCH_MACHINE, state, 'merged') === null) return null;
-    }
+    const sql = "SELECT 1 FROM patches WHERE id = ? AND state = 'approved' AND baseTree = ? AND tree = ?";
+    for (const { id, baseTree, tree } of seen) if (database.get(sql, id, baseTree, tree) === null) return null;
     const { commits, ...row } = merge;
     const startedAt = new Date().toISOString();
     database.insert('merges', { ...row, commits: JSON.stringify(commits), startedAt });

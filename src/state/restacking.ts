@@ -39,6 +39,7 @@ type Seen = Pick<PatchRecord, 'id' | 'state' | 'tree' | 'baseTree'>;
 export function amendPatch(database: Database, seen: Seen, to: Amendment): boolean {
   return database.transaction(() => {
     const { id } = seen;
+    if (isLanding(database, id)) return false;
     if (to.state !== seen.state && eventBetween(PATCH_MACHINE, seen.state, to.state) === null) return false;
     // What the agent left is kept once, and forgotten where the patch is that again.
     const sql = `UPDATE patches SET state = ?, reason = CASE ? WHEN state THEN reason END, decidedBy = ?,
@@ -54,6 +55,13 @@ export function amendPatch(database: Database, seen: Seen, to: Amendment): boole
     if (seen.state === 'changes-requested' && to.state !== seen.state) withdrawRequest(database, id);
     return true;
   });
+}
+
+/** A merge that has it as it was is under way, or was cut off: what has landed must not be called something else. */
+function isLanding(database: Database, id: AttemptId): boolean {
+  const sql = `SELECT 1 FROM merges, json_each(commits) AS one
+    WHERE endedAt IS NULL AND json_extract(one.value, '$.patch') = ?`;
+  return database.get(sql, id) !== null;
 }
 
 /** Older results of the same task that are no longer what others should stand on. */
@@ -91,13 +99,18 @@ export function replaceFoundations(database: Database, task: TaskId): AttemptId 
   });
 }
 
-/** Whether a patch is stale and nothing stands in the way of restacking it. */
+/**
+ * Whether a patch is stale, or waits for the changes that were requested of it on a foundation that is another one now, and
+ * nothing stands in the way of restacking it.
+ */
 export function isRestackable(database: Database, id: AttemptId): boolean {
   const row = database.get<{ state: PatchState; task: TaskId; n: number }>(
     'SELECT patches.state, patches.task, n FROM patches JOIN attempts USING (id) WHERE id = ?',
     id,
   );
-  if (row?.state !== 'stale') return false;
+  if (row === null) return false;
+  const isLeft = row.state === 'changes-requested' && outdatedBy(database, id) !== null;
+  if (row.state !== 'stale' && !isLeft) return false;
   const newer = `SELECT 1 FROM patches JOIN attempts USING (id)
     WHERE patches.task = ? AND n > ? AND patches.state <> 'salvaged'`;
   if (database.get(newer, row.task, row.n) !== null) return false;
@@ -111,11 +124,15 @@ export function restackPatch(database: Database, seen: Seen, on: ChangedFoundati
   return database.transaction(() => {
     const { id } = seen;
     if (!isRestackable(database, id) || !isStill(database, id, on)) return false;
-    const sql = `UPDATE patches SET state = 'pending', reason = ?, decidedBy = NULL, baseTree = ?, baseCommit = ?,
-      originalTree = ?, originalCommit = ?, ${CONTENT} WHERE id = ? AND state = 'stale' AND tree = ? AND baseTree = ?`;
+    const sql = `UPDATE patches SET baseTree = ?, baseCommit = ?, originalTree = ?, originalCommit = ?, ${CONTENT}
+      WHERE id = ? AND state = ? AND tree = ? AND baseTree = ?`;
     const { original } = to;
-    const values = [to.reason, to.baseTree, to.baseCommit, original?.tree ?? null, original?.commit ?? null];
-    if (database.run(sql, ...values, ...contentOf(to), id, seen.tree, seen.baseTree) !== 1) return false;
+    const values = [to.baseTree, to.baseCommit, original?.tree ?? null, original?.commit ?? null, ...contentOf(to)];
+    if (database.run(sql, ...values, id, seen.state, seen.tree, seen.baseTree) !== 1) return false;
+    // What a person wants changed of it still is to be changed.
+    const reopen =
+      "UPDATE patches SET state = 'pending', reason = ?, decidedBy = NULL WHERE id = ? AND state = 'stale'";
+    database.run(reopen, to.reason, id);
     upToDate(database, id);
     return true;
   });

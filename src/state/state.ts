@@ -25,6 +25,7 @@ import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
 import * as forecasts from './forecasts.ts';
 import { attemptsOn, type ChangedFoundation, directFoundations, foundationsOf, outdatedBy } from './foundations.ts';
+import { type History, historySince, newestRun } from './history.ts';
 import * as merges from './merges.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
@@ -257,6 +258,11 @@ export class State {
     return runs.currentRun(this.#database);
   }
 
+  /** The one that began last, whether or not it ended. */
+  newestRun(): RunRecord | null {
+    return newestRun(this.#database);
+  }
+
   /** What all ended attempts of a run used; `usd` is null where no price was known. */
   usageOfRun(id: RunId): Usage {
     return runs.usageOfRun(this.#database, id);
@@ -426,13 +432,16 @@ export class State {
     return outdatedBy(this.#database, attempt);
   }
 
-  /** Whether it is stale, the newest result of its task, and nothing that it stands on is rejected or stale itself. */
+  /**
+   * Whether it is stale (or changes were requested of it, and what it stands on is another result now), the newest result
+   * of its task, and nothing that it stands on is rejected or stale itself.
+   */
   isRestackable(patch: AttemptId): boolean {
     return restacking.isRestackable(this.#database, patch);
   }
 
   /**
-   * A stale patch stands on another base from now on and is pending. False when it is not as it was seen (`on`: as
+   * A stale patch stands on another base from now on and is pending; one with requested changes stays so. False when it is not as it was seen (`on`: as
    * `outdatedBy` said), or no longer restackable.
    */
   restackPatch(seen: PatchRecord, on: ChangedFoundation | null, to: restacking.Restacking): boolean {
@@ -474,11 +483,11 @@ export class State {
   }
 
   /**
-   * Writes down what is to land, before the branch moves. Null, and nothing is written, where one of the patches is in none
-   * of the states `from` any more. At most one process lands at a time (see src/merge/landing-lock.ts).
+   * Writes down what is to land, before the branch moves. Null, and nothing is written, where one of the patches is no longer
+   * approved, or another change than was `seen`. At most one process lands at a time (see src/merge/landing-lock.ts).
    */
-  beginMerge(merge: merges.NewMerge, from: readonly PatchState[]): merges.OpenMerge | null {
-    const seq = merges.beginMerge(this.#database, merge, from);
+  beginMerge(merge: merges.NewMerge, seen: readonly merges.SeenPatch[]): merges.OpenMerge | null {
+    const seq = merges.beginMerge(this.#database, merge, seen);
     return seq === null ? null : { ...merge, seq };
   }
 
@@ -568,5 +577,10 @@ export class State {
   /** In the order in which they happened. */
   eventsOf(task: TaskId): OrchestrateEvent[] {
     return timeline.eventsOf(this.#database, task);
+  }
+
+  /** What happened since then (ISO 8601, UTC); of the timeline the newest `mostEvents` lines that a report tells. */
+  historySince(since: string, mostEvents: number): History {
+    return historySince(this.#database, since, mostEvents);
   }
 }

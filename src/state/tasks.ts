@@ -154,9 +154,8 @@ export function retryTask(database: Database, id: TaskId, from: AttemptId | null
       return startFrom(from);
     }
     // What was set aside though nothing that it depends on is missing may be tried again as well.
-    const isOver = isFinal(state) || state === 'blocked';
-    if (!isOver || (state === 'blocked' && missing !== null)) return false;
-    if (from !== null && !isPatchOf(database, from, id)) return false;
+    const isOver = isFinal(state) || (state === 'blocked' && missing === null);
+    if (!isOver || (from !== null && !isPatchOf(database, from, id))) return false;
     const start = from ?? requestedChange(database, id) ?? resolvedBy(database, id);
     return queueTask(database, id, why) && startFrom(start);
   });

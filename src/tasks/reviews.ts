@@ -8,7 +8,7 @@ import { mayApprove, type ReviewPolicy } from '../review/policy.ts';
 import { uncheckedBy, verdictOn } from '../review/verdict.ts';
 import type { PatchRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
-import type { AttemptId, ObjectId, TaskId } from '../types.ts';
+import type { AttemptId, CheckVerdict, ObjectId, TaskId } from '../types.ts';
 
 /** How soon what somebody else changed is seen; the run's own patches are told at once. */
 const LOOK_EVERY_MS = 1000;
@@ -48,7 +48,7 @@ export class Reviews {
     return this.#underWay.size > 0;
   }
 
-  /** How many of the patches that were taken have a check that failed. */
+  /** How many of the patches that were checked have a check that failed. */
   get red(): number {
     return this.#red.size;
   }
@@ -101,7 +101,9 @@ export class Reviews {
     const commands = uncheckedBy(patch, policy.checks);
     if (commands.length > 0) await this.#tellOfSetUp(patch);
     await Promise.all(commands.map((command) => this.#check(patch, command)));
-    this.#decide(patch.id);
+    const now = this.#decide(patch.id);
+    // What was red before is an earlier run's news.
+    if (commands.length > 0 && now === 'failed') this.#red.add(patch.id);
   }
 
   /** One by one, so that what ended is kept when the run is cut off. */
@@ -122,18 +124,18 @@ export class Reviews {
     emit({ type: 'warning', task, attempt: id, message });
   }
 
-  /** As the patch is now: somebody may have decided, or amended it, meanwhile. */
-  #decide(id: AttemptId): void {
+  /** As the patch is now: somebody may have decided, or amended it, meanwhile. Gives its verdict. */
+  #decide(id: AttemptId): CheckVerdict {
     const { state, policy, emit, onApproved } = this.#context;
     const patch = state.patch(id);
-    if (patch === null) return;
+    if (patch === null) return 'none';
     const verdict = verdictOn(patch, policy.checks);
-    if (verdict === 'failed') this.#red.add(id);
     if (verdict === 'passed') this.#red.delete(id);
-    if (!mayApprove(patch, policy) || refusalOf(state, patch, 'approved') !== null) return;
-    if (!state.approveChecked(id, patch.tree)) return;
+    if (!mayApprove(patch, policy) || refusalOf(state, patch, 'approved') !== null) return verdict;
+    if (!state.approveChecked(id, patch.tree)) return verdict;
     emit({ type: 'patch.approved', task: patch.task, attempt: id, patch: id });
     onApproved?.(id);
+    return verdict;
   }
 
   #failed({ id, task }: PatchRecord, error: unknown): void {

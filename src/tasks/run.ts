@@ -153,7 +153,7 @@ export class Run {
     this.#control = new Control(the.parts.state, the.options.signal);
     this.#disk = new DiskWatch(() => the.host.diskUse());
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
-    this.#forecast = new RunForecast({ ...the.parts, ...the.options, emit: (event) => this.#emit(event) });
+    this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
     the.gateway?.listen({
       onRunBudget: (reason) => {
         this.#limit = reason;
@@ -254,7 +254,10 @@ export class Run {
       await Promise.all(adopted.map((resume) => resume()));
       throw error;
     }
-    if (!control.stopStarting.aborted) this.#reviews.open();
+    if (!control.stopStarting.aborted) {
+      this.#reviews.open();
+      this.#autoMerge?.open();
+    }
     await workQueue({
       state: parts.state,
       run,

@@ -81,10 +81,10 @@ describe('patch request-changes', () => {
   });
 });
 
-/** Approves the newest result and applies it: what is there then. */
-async function applied(): Promise<string> {
+/** Approves the newest result and merges: what is there then. */
+async function merged(): Promise<string> {
   await scratch.must(['patch', 'approve', 'greet']);
-  await scratch.must(['patch', 'apply', 'greet']);
+  await scratch.must(['merge']);
   return scratch.git('show', 'HEAD:greeting.txt');
 }
 
@@ -115,7 +115,7 @@ describe('a request for changes', () => {
     if (engine === 'api') expect(answersSoFar(asked)).toBeGreaterThan(1);
     else expect(saidTo(asked)).toContain('> Done as the task says.');
     expect(await statesOf()).toEqual({ 'greet.1': 'changes-requested', 'greet.2': 'pending' });
-    expect(await applied()).toBe('hello\nmoon');
+    expect(await merged()).toBe('hello\nmoon');
   });
 
   it('is taken up at once by a run that is at work', async () => {
@@ -128,7 +128,7 @@ describe('a request for changes', () => {
     await until(async () => (await statesOf())['greet.2'] === 'pending');
     await scratch.must(['kill', 'wait']);
     await running;
-    expect(await applied()).toBe('hello\nmoon');
+    expect(await merged()).toBe('hello\nmoon');
   });
 
   it('is worked by a command, round after round, by one run and by the next', async () => {
@@ -141,7 +141,7 @@ describe('a request for changes', () => {
       await scratch.must(['patch', 'request-changes', 'greet', '-m', message]);
       await run();
     }
-    const text = await applied();
+    const text = await merged();
     expect(text).toMatch(/^hello\n[\s\S]*first message[\s\S]*first message[\s\S]*second message$/);
     expect(await statesOf()).toMatchObject({ 'greet.2': 'changes-requested', 'greet.3': 'merged' });
   });

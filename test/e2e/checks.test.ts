@@ -68,6 +68,7 @@ describe('run --check', () => {
     expect(events.at(-1)).toMatchObject({ type: 'run.ended', succeeded: 3, redPatches: 1 });
     expect(await statesOf()).toEqual({ 'good.1': 'approved', 'bad.1': 'pending', 'sly.1': 'pending' });
     expect(await scratch.must(['patch', 'list'])).toMatch(/^sly\.1 +pending .*passed .*flags: /m);
+    expect(await scratch.must(['patch', 'list'])).toMatch(/^bad\.1 .* failed .*output: orchestrate task bad$/m);
     const task = await scratch.must(['task', 'bad']);
     expect(task).toContain('      | bad is here\n      | orchestrate: the check ended with exit code 7');
     expect(task).toMatch(/failed \(7\).*output in \/.*\/orchestrate\/checks\/bad\.1-\d+-\w+\.log/);

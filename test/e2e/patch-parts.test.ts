@@ -93,7 +93,7 @@ describe('patch approve --only and --except', () => {
     await pending();
     expect(await must('patch', 'approve', 'change', '--only', 'long:2')).toBe(
       'change.1 approved as it is now: 1 file +1 -1 (what was left out: orchestrate patch show change.1 --rejected)\n' +
-        'Next: orchestrate patch apply change.1\n',
+        'Next: orchestrate merge\n',
     );
     const rejected = await must('patch', 'show', 'change', '--rejected');
     expect(rejected).toContain('+++ b/new.txt');

@@ -82,9 +82,7 @@ describe('patch approve and reject', () => {
     const failed = await scratch.orchestrate(['patch', 'approve', 'add-x', 'nothing']);
     expect(failed.exitCode).toBe(2);
     expect(await statesOf()).toEqual({ 'add-x.1': 'pending', 'add-y.1': 'pending' });
-    expect(await scratch.must(['patch', 'approve', 'add-x', 'add-y.1'])).toContain(
-      'orchestrate patch apply add-x.1 add-y.1',
-    );
+    expect(await scratch.must(['patch', 'approve', 'add-x', 'add-y.1'])).toContain('orchestrate merge');
     expect(await scratch.must(['patch', 'approve', 'add-x'])).toContain('is approved already');
     await scratch.must(['patch', 'reject', 'add-y', '--reason', 'not now']);
     expect(await statesOf()).toEqual({ 'add-x.1': 'approved', 'add-y.1': 'rejected' });

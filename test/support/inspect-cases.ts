@@ -136,6 +136,8 @@ const toml = (host: string, hash: string): string =>
   );
 const pypi = 'files.pythonhosted.org/packages';
 
+const manifest = json({ name: 'a', version: '1.0.0', license: 'MIT', scripts: { test: 'x' } });
+
 export const PACKAGES: readonly InspectCase[] = [
   change('a script in package.json', 'package-script', 'package.json', [
     json({ name: 'a' }),
@@ -182,6 +184,24 @@ export const PACKAGES: readonly InspectCase[] = [
     '[package]\na = { git = "x" }\n',
   ]),
   change('a gem from elsewhere', 'build-config dependency-source', 'Gemfile', ['', "gem 'a', git: 'https://x.test'\n"]),
+  {
+    title: 'a manifest whose mode changes',
+    before: { 'package.json': manifest },
+    after: { 'package.json': { content: manifest, mode: '100755' } },
+    codes: ['executable'],
+  },
+  {
+    title: 'a manifest that moves',
+    before: { 'a/package.json': manifest },
+    after: { 'b/package.json': manifest },
+    codes: [],
+  },
+  {
+    title: 'a file that becomes a manifest',
+    before: { 'a.json': manifest },
+    after: { 'package.json': manifest },
+    codes: ['package-script'],
+  },
   change('npm: another host', 'lock-source', ...npm({ resolved: RESOLVED }, { resolved: 'https://x.test/a.tgz' })),
   change('npm: no TLS', 'lock-source', ...npm({ resolved: RESOLVED }, { resolved: RESOLVED.replace('https', 'http') })),
   change(
@@ -254,6 +274,8 @@ export const HIDDEN: readonly InspectCase[] = [
   one('invisible-text', 'c.md', `Hello \ufe00\ufe01\u{e0101}\n`),
   one('invisible-text', 'd.py', 'a\u2060 = 1\n'),
   one('invisible-text', 'e.py', 'a = 1\ufeff\n'),
+  one('invisible-text', 'f.py', `a()${' '.repeat(400)}; b()\n`),
+  one('', 'g.py', `a()${' '.repeat(400)}\n`),
   one('confusable-text', 'a.ts', 'const isAdm\u0456n = true;\n'),
   one('confusable-text', 'a.py', 'def p\u0430yment():\n'),
   one('confusable-text', 'a.go', 'func (s *S) Val\u0456date() {}\n'),

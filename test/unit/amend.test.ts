@@ -88,6 +88,26 @@ describe('amendPatch', () => {
     expect(await stack.refs()).toEqual({ 'change/1/result': patch.commit });
   });
 
+  it('refuses what is landing at this moment', async () => {
+    const id = await pending();
+    await approvePatches(bench(), [id], 'person');
+    const patch = stack.patch(id);
+    const { commit } = patch;
+    const merge = {
+      target: 'refs/heads/main',
+      from: commit,
+      to: commit,
+      workTree: null,
+      commits: [{ patch: id, commit }],
+    };
+    stack.state.beginMerge(merge, [patch]);
+    await expect(
+      amendPatch(stack.repository, stack.state, patch, await stack.tree(patch.baseTree, { other: 'x' })),
+    ).rejects.toMatchObject({ code: 'PATCH_CHANGED' });
+    expect(stack.patch(id)).toEqual(patch);
+    expect(await stack.refs()).toEqual({ 'change/1/result': commit });
+  });
+
   it('looks for flags anew, and keeps those that no tree tells', async () => {
     const flags = [
       { code: 'too-large', path: 'huge.bin', detail: 'left out' },
@@ -137,6 +157,24 @@ describe('amendPatch', () => {
     );
     expect((await stack.refs())['change/1/reviewed']).toBe(again.commit);
   });
+});
+
+it('keeps an amended patch as long as its result, and no longer', async () => {
+  const id = await pending();
+  const amended = await amendPatch(
+    ...([
+      stack.repository,
+      stack.state,
+      stack.patch(id),
+      await stack.tree(stack.patch(id).baseTree, { text: '1' }),
+    ] as const),
+  );
+  await rejectPatches(bench(), [id], 'person', null);
+  const inDays = (days: number) => new Date(Date.now() + days * 24 * 3_600_000);
+  await dropOldResults(stack.repository, stack.state, inDays(29));
+  expect((await stack.refs())['change/1/reviewed']).toBe(amended.commit);
+  await dropOldResults(stack.repository, stack.state, inDays(31));
+  expect(await stack.refs()).toEqual({});
 });
 
 describe('partial approval', () => {

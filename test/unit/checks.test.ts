@@ -196,6 +196,15 @@ describe('the reviews of a run', () => {
     expect(all.red).toBe(1);
   });
 
+  it('do not count what was red before', async () => {
+    state.addChecks(patched('old'), [record('test', 1), record('lint')]);
+    const { reviews: all, asked } = reviews(pass);
+    all.open();
+    await all.done();
+    expect(asked).toEqual([]);
+    expect(all.red).toBe(0);
+  });
+
   it('take neither what is salvaged nor anything before or after their time, and none where there is no check', async () => {
     patched('salvaged', [], 'salvaged');
     const early = patched('early');

@@ -212,6 +212,32 @@ describe('mergeApproved', () => {
     expect(on.states()).toEqual({ [kept]: 'merged', [taken]: 'rejected' });
   });
 
+  it.each([true, false])('judges a patch anew that was amended while checks ran (they passed: %s)', async (passed) => {
+    const on = await scene();
+    const id = await on.add({ title: 'Work', files: { x: 'as it was\n' } });
+    const patch = on.state.patch(id);
+    if (patch === null) throw new Error('there is no patch');
+    const tree = on.treeWith(patch.baseTree, { x: 'amended\n' });
+    const commit = (await on.work.git('commit-tree', '-p', 'HEAD', '-m', 'amended', tree)) as ObjectId;
+    const report = await merge(on, {
+      judge: (files) => {
+        if (files.get('x') !== 'as it was') return true;
+        on.state.amendPatch(patch, {
+          tree,
+          commit,
+          size: patch.size,
+          flags: [],
+          state: 'approved',
+          decidedBy: 'person',
+        });
+        return passed;
+      },
+    });
+    expect(on.states()).toEqual({ [id]: passed ? 'merged' : 'approved' });
+    expect(report.setAside).toEqual([]);
+    if (passed) expect(await readFile(path.join(on.work.root, 'x'), 'utf8')).toBe('amended\n');
+  });
+
   it('merges onto where the branch is when somebody commits meanwhile, and checks that', async () => {
     const on = await scene();
     const id = await on.add({ title: 'Work', files: { x: 'x' } });

@@ -165,6 +165,7 @@ describe('AutoMerge', () => {
       ...{ checker: new FunctionChecker(on.work, judge), signal: new AbortController().signal },
       emit: (event) => events.push(event),
     });
+    merging.open();
     return { on, events, merging };
   }
 

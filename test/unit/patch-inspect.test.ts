@@ -34,6 +34,7 @@ const file = (path: string, lines: readonly string[], more: Partial<InspectedFil
   oldKey: null,
   oldMode: null,
   newMode: '100644',
+  contentStays: false,
   isText: true,
   added: lines.map((text, n) => ({ number: n + 1, text })),
   removed: [],

@@ -126,8 +126,8 @@ describe('the next command', () => {
   it.each([
     ['queued', null, ['orchestrate run']],
     ['running', null, ['orchestrate logs -f add-login']],
-    ['succeeded', 'pending', ['orchestrate patch show add-login.1', 'orchestrate patch approve add-login.1']],
-    ['succeeded', 'approved', ['orchestrate patch apply add-login.1']],
+    ['succeeded', 'pending', ['orchestrate review add-login.1', 'orchestrate patch approve add-login.1']],
+    ['succeeded', 'approved', ['orchestrate merge']],
     ['succeeded', 'merged', []],
     ['succeeded', null, ['orchestrate logs add-login']],
     ['succeeded', 'stale', ['orchestrate retry add-login']],

@@ -132,6 +132,18 @@ describe('what stands on an amended patch', () => {
     expect(Object.keys(await stack.files(stack.patch(id).tree))).toEqual(['a.txt', 'above.txt', 'kept.txt', 'long']);
   });
 
+  it('waits for requested changes as before, and can still be approved', async () => {
+    await chain();
+    stack.state.setPatchState('middle.1' as AttemptId, ['pending'], 'changes-requested', { reason: 'shorter, please' });
+    await withoutExtra();
+    expect(stack.patch('middle.1')).toMatchObject({
+      ...{ state: 'changes-requested', reason: 'shorter, please', baseTree: stack.patch('bottom.1').tree },
+    });
+    expect(stack.patch('top.1')).toMatchObject({ state: 'pending', baseTree: stack.patch('middle.1').tree });
+    await approvePatches(bench(), ['middle.1' as AttemptId], 'person');
+    expect(stack.patch('middle.1').state).toBe('approved');
+  });
+
   it('that stands on two others is restacked on both', async () => {
     await stack.finish('left', { 'left.txt': 'left\n', 'extra.txt': 'x\n' });
     await stack.finish('right', { 'right.txt': 'right\n' });
@@ -232,6 +244,26 @@ describe('restacking', () => {
     ]);
     expect(await restackStale(stack.repository, stack.state)).toEqual([]);
     expect(stack.states()).toMatchObject({ 'middle.1': 'pending', 'top.1': 'pending' });
+  });
+
+  it.each(['restackPatch', 'redoStale'] as const)('killed right before %s is done by the next run', async (at) => {
+    await chain();
+    const bottom = stack.patch('bottom.1');
+    const files = at === 'restackPatch' ? { 'extra.txt': null } : { 'extra.txt': null, long: line(12, 'amended\n') };
+    const killed = new Proxy(stack.state, {
+      get: (state, name) => {
+        if (name === at) throw new Error('killed');
+        const value: unknown = Reflect.get(state, name, state);
+        return typeof value === 'function' ? value.bind(state) : value;
+      },
+    });
+    const tree = await stack.tree(bottom.tree, files);
+    await expect(decideTree({ ...bench(), state: killed }, bottom, tree, 'person')).rejects.toThrow('killed');
+    expect(stack.states()).toEqual({ 'bottom.1': 'approved', 'middle.1': 'stale', 'top.1': 'stale' });
+    const done = await restackStale(stack.repository, stack.state);
+    expect(done.map(({ outcome }) => outcome)).toEqual(at === 'restackPatch' ? ['restacked', 'restacked'] : ['redone']);
+    const middle = stack.patch('middle.1');
+    if (at === 'restackPatch') expect((await stack.refs())['middle/1/reviewed']).toBe(middle.commit);
   });
 
   it('of several at once gives the same as of one', async () => {

@@ -13,6 +13,8 @@ const CONTROL = /[^\P{Cc}\t\n\f\r]|\r(?=[^\r])/u;
 const REORDERS = /[\u202a-\u202e\u2066-\u2069]/;
 const RIGHT_TO_LEFT = /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}]/u;
 const INVISIBLE = /(?![\u202a-\u202e\u2066-\u2069])[\p{Default_Ignorable_Code_Point}\u2028\u2029\u2800\ufff9-\ufffb]/gu;
+const MANY_BLANKS = 300;
+const BLANKS = ' '.repeat(MANY_BLANKS);
 /** Scripts whose letters are joined or kept apart by zero-width characters. */
 const JOINS =
   /[\p{Script=Arabic}\p{Script=Devanagari}\p{Script=Bengali}\p{Script=Gurmukhi}\p{Script=Gujarati}\p{Script=Oriya}\p{Script=Tamil}\p{Script=Telugu}\p{Script=Kannada}\p{Script=Malayalam}\p{Script=Sinhala}\p{Script=Khmer}\p{Script=Thai}\p{Script=Myanmar}\p{Script=Lao}\p{Script=Mongolian}\p{Script=Hebrew}\p{Script=Syriac}]/u;
@@ -40,15 +42,17 @@ const SOURCE =
 /** Codes `bidi-text`, `invisible-text`, `confusable-text`, `control-text` and `hidden-text`. */
 export function characters(file: InspectedFile): Flag[] {
   if (!file.isText) return hidden(file);
-  const found: Record<'bidi' | 'invisible' | 'confusable' | 'control', Line[]> = {
+  const found: Record<'bidi' | 'invisible' | 'far' | 'confusable' | 'control', Line[]> = {
     bidi: [],
     invisible: [],
+    far: [],
     confusable: [],
     control: [],
   };
   const isProse = PROSE.test(file.key);
   for (const line of file.added) {
     const { text } = line;
+    if (isOutOfSight(text) && SOURCE.test(file.key)) found.far.push(line);
     if (PLAIN.test(text)) continue;
     if (CONTROL.test(text)) found.control.push(line);
     if (REORDERS.test(text)) found.bidi.push(line);
@@ -64,6 +68,7 @@ export function characters(file: InspectedFile): Flag[] {
       (text) => `${nameOf(text, REORDERS)} makes text stand in another order than it runs`,
     ),
     ...flags('invisible-text', found.invisible, (text) => `${nameOf(text, INVISIBLE)} cannot be seen`),
+    ...flags('invisible-text', found.far, () => 'stands far to the right, behind blanks'),
     ...flags('confusable-text', found.confusable, (text) => confusableDetail(text)),
     ...flags('control-text', found.control, (text) => `${nameOf(text, CONTROL)} steers a terminal that shows it`),
   ];
@@ -76,6 +81,11 @@ function hidden(file: InspectedFile): Flag[] {
   const isUtf16 = /^(?:\xff\xfe|\xfe\xff)/.test(file.head.toString('latin1', 0, 2));
   const why = isUtf16 ? 'it is UTF-16' : 'it has bytes that no text has';
   return [flagOf(file, 'hidden-text', `git takes it for binary and shows none of its lines: ${why}`)];
+}
+
+/** Whether something stands behind more blanks than a screen is wide. */
+function isOutOfSight(text: string): boolean {
+  return text.length > MANY_BLANKS && text.trimEnd().includes(BLANKS);
 }
 
 function hasInvisible({ text, number }: Line): boolean {

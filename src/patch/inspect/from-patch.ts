@@ -38,6 +38,7 @@ function inspected(patch: ParsedPatch, file: PatchedFile, contents: ReadonlyMap<
     oldKey: file.kind === 'rename' ? comparable(file.oldPath) : null,
     oldMode: file.oldMode,
     newMode: file.newMode,
+    contentStays: file.content.type === 'none' && file.oldPath !== null,
     isText,
     added,
     removed,

@@ -22,6 +22,8 @@ export interface InspectedFile {
   /** As git writes them; null where there is none or the patch does not tell. */
   readonly oldMode: string | null;
   readonly newMode: string | null;
+  /** Whether only the name or the mode changes. */
+  readonly contentStays: boolean;
   /** Whether git shows the content as lines. */
   readonly isText: boolean;
   readonly added: readonly Line[];
@@ -37,6 +39,12 @@ export interface InspectedFile {
 
 /** Pure; time and memory follow the size of the file. At most a few flags for a file: one for each code. */
 export type Rule = (file: InspectedFile) => readonly Flag[];
+
+/** Whether a file that rules compare as a whole is what it was, under the same name in perhaps another folder. */
+export function isOnlyMoved({ contentStays, key, oldKey }: InspectedFile): boolean {
+  const name = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+  return contentStays && (oldKey === null || name(oldKey) === name(key));
+}
 
 /** `detail` may quote the file: what cannot be shown is spelled out here. */
 export function flagOf(file: Pick<InspectedFile, 'path'>, code: FlagCode, detail: string): Flag {

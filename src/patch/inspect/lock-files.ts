@@ -1,7 +1,7 @@
 /** Lock files before and after: packages from other places, checksums that changed or went, new install scripts. */
 
 import type { Flag } from '../../types.ts';
-import { flagOf, type InspectedFile, quoted } from './inspected-file.ts';
+import { flagOf, type InspectedFile, isOnlyMoved, quoted } from './inspected-file.ts';
 import { type LockEntry, lockReader } from './lock-entries.ts';
 
 /** Where packages come from everywhere. A repository at these hosts is none: see `isRepository`. */
@@ -38,7 +38,7 @@ export function isLockFile(key: string): boolean {
 /** Codes `lock-source`, `lock-integrity` and `lock-install-script`. */
 export function lockFiles(file: InspectedFile): Flag[] {
   const read = lockReader(file.key);
-  if (read === null || file.kind === 'delete') return [];
+  if (read === null || file.kind === 'delete' || isOnlyMoved(file)) return [];
   if (file.after === null) {
     return [flagOf(file, 'lock-source', 'it could not be read as a whole: its addresses were not compared')];
   }

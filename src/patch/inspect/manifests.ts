@@ -1,7 +1,7 @@
 /** Manifests of packages and settings of editors: only the parts that run something or decide where code comes from. */
 
 import type { Flag } from '../../types.ts';
-import { flagOf, flagOfLines, type InspectedFile, quoted } from './inspected-file.ts';
+import { flagOf, flagOfLines, type InspectedFile, isOnlyMoved, quoted } from './inspected-file.ts';
 import { runsByPath } from './paths-that-run.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -25,7 +25,7 @@ export function isManifest(key: string): boolean {
 
 /** Codes `package-script`, `dependency-source`, `new-dependency`, `registry`, `editor-task` and `editor-settings`. */
 export function manifests(file: InspectedFile): Flag[] {
-  if (file.kind === 'delete') return [];
+  if (file.kind === 'delete' || isOnlyMoved(file)) return [];
   if (NPM.test(file.key)) return npm(file);
   if (COMPOSER.test(file.key)) return composer(file);
   return [...pyproject(file), ...byLine(file)];

@@ -1,0 +1,101 @@
+/** The night as an SVG: lanes of agents over time. No style attribute: the page's policy allows none. */
+
+import { escaped } from './escape-html.ts';
+import { clockText, lengthText } from './phrases.ts';
+import type { Bar, Picture } from './picture.ts';
+
+const WIDTH = 1000;
+const LEFT = 76;
+const RIGHT = 14;
+const LANE = 34;
+const BAR = 22;
+const AXIS = 26;
+/** Below this an attempt could not be seen. */
+const LEAST_BAR = 3;
+/** A letter of a label takes about this. */
+const LETTER = 7.2;
+const STEPS_MIN = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10_080];
+const MOST_TICKS = 9;
+
+export function pictureSvg(picture: Picture): string {
+  const height = picture.lanes.length * LANE + AXIS + 6;
+  const scale = scaleOf(picture);
+  const lanes = picture.lanes.map((lane, at) => laneSvg(lane, at, scale)).join('');
+  return (
+    `<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="night-title night-description">` +
+    `<title id="night-title">Agents over time</title>` +
+    `<desc id="night-description">${escaped(`${picture.lanes.length} agents at once at most, from ${clockText(picture.from)} to ${clockText(picture.to)}. The table below says the same.`)}</desc>` +
+    `${ticksSvg(picture, scale, height)}${lanes}</svg>`
+  );
+}
+
+type Scale = (at: string) => number;
+
+function scaleOf({ from, to }: Picture): Scale {
+  const start = Date.parse(from);
+  const length = Math.max(1, Date.parse(to) - start);
+  return (at) => LEFT + ((Date.parse(at) - start) / length) * (WIDTH - LEFT - RIGHT);
+}
+
+function laneSvg(lane: readonly Bar[], at: number, scale: Scale): string {
+  const top = at * LANE + 6;
+  const bars = lane.map((bar) => barSvg(bar, top, scale)).join('');
+  const line = `<line class="lane" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${top + BAR / 2}" y2="${top + BAR / 2}"/>`;
+  return `<g role="group" aria-label="agent ${at + 1}"><text class="name" x="0" y="${top + BAR / 2 + 5}">agent ${at + 1}</text>${line}${bars}</g>`;
+}
+
+function barSvg(bar: Bar, top: number, scale: Scale): string {
+  const from = scale(bar.from);
+  const width = Math.max(LEAST_BAR, scale(bar.to) - from);
+  const label = `${bar.n > 1 ? '↻ ' : ''}${bar.task}`;
+  const text =
+    label.length * LETTER + 8 <= width
+      ? `<text class="label" x="${fixed(from + 6)}" y="${top + BAR / 2 + 4.5}">${escaped(label)}</text>`
+      : '';
+  const pauses = bar.pauses.map((pause) => {
+    const start = scale(pause.from);
+    return `<rect class="pause" x="${fixed(start)}" y="${top}" width="${fixed(Math.max(2, scale(pause.to) - start))}" height="${BAR}"/>`;
+  });
+  return (
+    `<g><title>${escaped(titleOf(bar))}</title>` +
+    `<rect class="bar ${toneOf(bar)}" x="${fixed(from)}" y="${top}" width="${fixed(width)}" height="${BAR}" rx="3"/>` +
+    `${pauses.join('')}${text}</g>`
+  );
+}
+
+function titleOf(bar: Bar): string {
+  const retry = bar.n > 1 ? `, retry ${bar.n - 1}` : '';
+  const paused = bar.pauses.map((pause) => `, held still ${clockText(pause.from)} to ${clockText(pause.to)}`).join('');
+  return `${bar.attempt}: ${bar.outcome ?? 'under way'}${retry}, ${clockText(bar.from)} to ${clockText(bar.to)} (${lengthText(bar.from, bar.to)})${paused}`;
+}
+
+/** The class that colours it. */
+function toneOf({ outcome }: Pick<Bar, 'outcome'>): string {
+  if (outcome === null) return 'live';
+  if (outcome === 'succeeded') return 'good';
+  if (outcome === 'no-changes') return 'none';
+  return outcome === 'killed' || outcome === 'lost' ? 'cut' : 'bad';
+}
+
+function ticksSvg(picture: Picture, scale: Scale, height: number): string {
+  const start = Date.parse(picture.from);
+  const end = Date.parse(picture.to);
+  const minutes = (end - start) / 60_000;
+  const step = (STEPS_MIN.find((each) => minutes / each <= MOST_TICKS) ?? Math.ceil(minutes / MOST_TICKS)) * 60_000;
+  // On full hours of the clock on the wall, whose zone need not be a whole number of steps from UTC.
+  const zone = new Date(start).getTimezoneOffset() * 60_000;
+  const ticks: string[] = [];
+  for (let at = Math.ceil((start - zone) / step) * step + zone; at <= end; at += step) {
+    const time = new Date(at).toISOString();
+    const x = fixed(scale(time));
+    ticks.push(
+      `<line class="tick" x1="${x}" x2="${x}" y1="0" y2="${height - AXIS + 4}"/>` +
+        `<text class="time" x="${x}" y="${height - 8}" text-anchor="${scale(time) > WIDTH - RIGHT - 20 ? 'end' : 'middle'}">${clockText(time)}</text>`,
+    );
+  }
+  return ticks.join('');
+}
+
+function fixed(n: number): string {
+  return n.toFixed(1);
+}
