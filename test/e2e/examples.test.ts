@@ -144,7 +144,7 @@ describe.concurrent('with the demo engine', () => {
     const head = await desk.scratch.git('rev-parse', 'HEAD');
     const { exitCode, stdout } = await desk.start('hotfix', { args: ['--here'], cwd: desk.scratch.repository });
     expect(exitCode).toBe(0);
-    expect(stdout).toContain('orchestrate patch apply payment-leak-fix');
+    expect(stdout).toContain('orchestrate merge');
     expect(await desk.scratch.git('rev-parse', 'HEAD')).toBe(head);
     expect(await desk.scratch.git('status', '--porcelain')).toBe('');
     expect(await readdir(desk.temporary)).toEqual([]);
