@@ -5,6 +5,7 @@ import { OrchestrateError } from '../errors.ts';
 import type { EventBody, EventBus } from '../events.ts';
 import type { Base } from '../git/base.ts';
 import { nameSome } from '../git/bytes.ts';
+import { changedPaths } from '../git/diff.ts';
 import type { Repository } from '../git/repository.ts';
 import { AutoMerge } from '../merge/auto-merge.ts';
 import { summaryOf } from '../notes/summary.ts';
@@ -209,6 +210,8 @@ export class Run {
       onApproved: () => this.#autoMerge?.poke(),
       emit: (event) => this.#emit(event),
       isSetUpFor: async (tree) => (await this.#setUp?.isOf(tree)) !== false,
+      changedPaths: async ({ baseTree, tree }) =>
+        (await changedPaths(parts.repository, baseTree, tree)).map(({ path }) => path),
       only: options.only,
     });
   }
