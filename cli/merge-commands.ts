@@ -2,10 +2,10 @@
 
 import type { Command } from 'commander';
 import { type Act, examples } from './command-parts.ts';
-import { collect, type SettingFlags, settingFlags } from './setting-flags.ts';
+import { type SettingFlags, settingFlags, withCheckFlags } from './setting-flags.ts';
 
 export function defineMergeCommand(program: Command, act: Act): void {
-  program
+  const command = program
     .command('merge')
     .summary('merge everything approved, through checks')
     .description(
@@ -13,20 +13,10 @@ export function defineMergeCommand(program: Command, act: Act): void {
         'a clean container, what makes a check fail set aside, and only then the branch moves. 1 is the exit code where ' +
         'something is set aside or in conflict.',
     )
-    .option('--check <command>', 'must pass on the merged tree, instead of the configured ones (repeatable)', collect)
     .option('--into <branch>', 'another branch, which nobody has checked out; new from HEAD where there is none')
     .option('--dry-run', 'only say what would be merged, in which order, and what conflicts')
-    .option('--resolve', 'queue a task for each conflict, whose result is reviewed like any other')
-    .option('--image <name>', 'the environment of the checks (default: our own agent image)')
-    .option('--dockerfile <file>', 'an image to build for it instead')
-    .option('--setup <command>', 'what the checks start from, as agents do')
-    .option('--setup-allow <host>', 'what --setup can reach, again for more (default: usual registries)', collect)
-    .option('--timeout <duration>', 'of each check (default: 1h)')
-    .option('--memory <size>', 'of each check (default: 4g)')
-    .option('--cpus <n>', 'of each check (default: 2)')
-    .option('--pids <n>', 'of each check (default: 2048)')
-    .option('--disk <size>', 'of each check (default: 10g)')
-    .option('--trust', "accept the repository's own orchestrate.yaml as it is now")
+    .option('--resolve', 'queue a task for each conflict, whose result is reviewed like any other');
+  withCheckFlags(command)
     .addHelpText(
       'after',
       examples(['merge --dry-run', "merge --check 'npm test'", 'merge --into night', 'merge --resolve']),

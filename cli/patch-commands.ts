@@ -3,7 +3,7 @@
 import { type Command, Option } from 'commander';
 import { PATCH_STATES, type PatchState } from '../src/types.ts';
 import { type Act, examples } from './command-parts.ts';
-import { collect, type SettingFlags, settingFlags } from './setting-flags.ts';
+import { collect, type SettingFlags, settingFlags, withCheckFlags } from './setting-flags.ts';
 
 export function definePatchCommands(program: Command, act: Act): void {
   const patch = program
@@ -55,20 +55,12 @@ export function definePatchCommands(program: Command, act: Act): void {
       const { checkoutPatch } = await import('./commands/patch-checkout.ts');
       await act((context) => checkoutPatch(context, id, directory));
     });
-  patch
+  const check = patch
     .command('check')
     .summary('run checks on patches now')
     .description('Run checks on patches now, each in a clean container; 1 is the exit code where one fails.')
-    .argument('<patch...>', 'patches or tasks')
-    .option('--check <command>', 'instead of the configured ones (repeatable)', collect)
-    .option('--image <name>', 'the environment (default: our own agent image)')
-    .option('--dockerfile <file>', 'an image to build for it instead')
-    .option('--setup <command>', 'what the checks start from, as agents do')
-    .option('--setup-allow <host>', 'what --setup can reach, again for more (default: usual registries)', collect)
-    .option('--timeout <duration>', 'of each check (default: 1h)')
-    .option('--memory <size>', 'of each check (default: 4g)')
-    .option('--cpus <n>', 'of each check (default: 2)')
-    .option('--trust', "accept the repository's own orchestrate.yaml as it is now")
+    .argument('<patch...>', 'patches or tasks');
+  withCheckFlags(check)
     .addHelpText('after', examples(['patch check add-login', "patch check add-login --check 'npm test'"]))
     .action(async (ids: readonly string[], { trust, ...flags }: SettingFlags & { readonly trust?: true }) => {
       const settings = settingFlags(flags);

@@ -70,6 +70,22 @@ export function withSettingFlags(command: Command): Command {
     .option('--disk <size>', 'per sandbox (default: 10g)');
 }
 
+/** Flags of commands that run checks outside of a run. */
+export function withCheckFlags(command: Command): Command {
+  return command
+    .option('--check <command>', 'must pass, instead of the configured ones (repeatable)', collect)
+    .option('--image <image>', "the environment of the checks (default: the agents' image)")
+    .option('--dockerfile <file>', 'build it from this instead; its folder is the context')
+    .option('--setup <command>', 'what the checks start from, as agents do')
+    .option('--setup-allow <host>', 'what --setup can reach, again for more (default: usual registries)', collect)
+    .option('--timeout <duration>', 'of each check (default: 1h)')
+    .option('--memory <size>', 'of each check (default: 4g)')
+    .option('--cpus <n>', 'of each check (default: 2)')
+    .option('--pids <n>', 'of each check (default: 2048)')
+    .option('--disk <size>', 'of each check (default: 10g)')
+    .option('--trust', "accept the repository's own orchestrate.yaml as it is now");
+}
+
 /** By their written names, only those that were given. */
 export function settingFlags(flags: SettingFlags): WrittenFlags {
   const written: Record<keyof SettingFlags, [string, string | boolean | undefined]> = {

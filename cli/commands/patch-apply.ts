@@ -42,17 +42,6 @@ export async function apply(context: Context, typed: readonly string[], options:
   return 0;
 }
 
-/** Applies without telling; for the demo. Returns what was applied, and throws what stopped it. */
-export async function applyPatches(
-  context: Context,
-  typed: readonly string[],
-  options: PatchApplyOptions,
-): Promise<AppliedPatch[]> {
-  const report = await applyAll(context, typed, options);
-  if (report.stopped !== null) throw report.stopped;
-  return [...report.applied];
-}
-
 async function applyAll(context: Context, typed: readonly string[], options: PatchApplyOptions): Promise<ApplyReport> {
   if (!options.commit && options.branch !== null) {
     throw usageError('BAD_USAGE', '--no-commit changes the work tree here, so it does not go with --branch');

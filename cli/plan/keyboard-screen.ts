@@ -1,9 +1,8 @@
 /** The person's terminal while a screen has it: every key comes here, and it is as it was before when the screen is left. */
 
-import { StringDecoder } from 'node:string_decoder';
 import type { Key } from '../../src/plan/session/key.ts';
 import type { Terminal } from '../context.ts';
-import { KeyDecoder } from './keys.ts';
+import { KeyInput } from '../key-input.ts';
 import type { Size } from './layout.ts';
 import { Painter, type Place } from './painter.ts';
 
@@ -23,9 +22,7 @@ export class KeyboardScreen implements Disposable {
   readonly #terminal: Pick<Terminal, 'in' | 'out'>;
   readonly #listener: Listener;
   readonly #painter: Painter;
-  readonly #decoder = new KeyDecoder();
-  readonly #text = new StringDecoder('utf8');
-  #flush: NodeJS.Timeout | null = null;
+  readonly #keyInput = new KeyInput((keys) => this.#hand(keys));
   #isLent = false;
   #isClosed = false;
 
@@ -102,7 +99,7 @@ export class KeyboardScreen implements Disposable {
 
   #release(): void {
     const { in: input } = this.#terminal;
-    this.#cancelFlush();
+    this.#keyInput.stop();
     input.off('data', this.#onData);
     input.pause();
     this.#restore();
@@ -115,17 +112,7 @@ export class KeyboardScreen implements Disposable {
     if (!input.destroyed && input.isRaw) input.setRawMode(false);
   };
 
-  readonly #onData = (data: Buffer | string): void => {
-    this.#cancelFlush();
-    this.#hand(this.#decoder.push(typeof data === 'string' ? data : this.#text.write(data)));
-    const { waits } = this.#decoder;
-    if (waits !== null) this.#flush = setTimeout(() => this.#hand(this.#decoder.flush()), waits);
-  };
-
-  #cancelFlush(): void {
-    if (this.#flush !== null) clearTimeout(this.#flush);
-    this.#flush = null;
-  }
+  readonly #onData = (data: Buffer | string): void => this.#keyInput.push(data);
 
   #hand(keys: readonly Key[]): void {
     if (keys.length > 0) this.#listener.onKeys(keys);

@@ -5,7 +5,7 @@ import { reveal } from '../../src/sanitise.ts';
 import type { Colours } from './text.ts';
 
 /** Characters of a line that are shown; how many more there are is said. */
-export const LONGEST_LINE = 4_000;
+const LONGEST_LINE = 4_000;
 
 /** Text of whole lines, each with its newline. Encoded content of binary files, which says nothing to the eye, is told as that. */
 export async function* diffLines(diff: AsyncIterable<Uint8Array>, colours: Colours): AsyncGenerator<string> {

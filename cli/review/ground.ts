@@ -3,9 +3,9 @@
 import { setTimeout } from 'node:timers/promises';
 import { OrchestrateError } from '../../src/errors.ts';
 import { readHead } from '../../src/git/apply.ts';
-import { type Merger, openMerger } from '../../src/git/merger.ts';
 import type { Repository } from '../../src/git/repository.ts';
 import { updateForecast } from '../../src/merge/forecast.ts';
+import { mergesOnto } from '../../src/merge/onto.ts';
 import { isSensitive } from '../../src/patch/inspect/codes.ts';
 import { verdictOf } from '../../src/review/verdict.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
@@ -14,14 +14,13 @@ import type { AttemptId } from '../../src/types.ts';
 import type { Context } from '../context.ts';
 import { reviewOrder, type Waiting } from './order.ts';
 import { type Story, storyOf } from './story.ts';
-import { forecastInto } from './target.ts';
+import { targetForecast } from './target.ts';
 
 /** So long is waited for the forecast before the first story; the rest of it is made beside the review. */
 const FORECAST_MS = 300;
 
 export class Ground implements AsyncDisposable {
   readonly #closing = new AbortController();
-  readonly #merger: Merger;
   readonly #forecast: Promise<void>;
   #isCompared = false;
 
@@ -29,15 +28,13 @@ export class Ground implements AsyncDisposable {
     readonly context: Context,
     readonly repository: Repository,
     readonly state: State,
-    merger: Merger,
   ) {
-    this.#merger = merger;
     this.#forecast = this.#bringForecastUp();
   }
 
   static async open(context: Context): Promise<Ground> {
     const [repository, state] = await Promise.all([context.repository(), context.state()]);
-    const ground = new Ground(context, repository, state, await openMerger(repository, 'dropped'));
+    const ground = new Ground(context, repository, state);
     await Promise.race([ground.#forecast, setTimeout(FORECAST_MS, undefined, { ref: false })]);
     return ground;
   }
@@ -70,24 +67,17 @@ export class Ground implements AsyncDisposable {
   /** Of some patches, in their order, as they are now. */
   async stories(ids: readonly AttemptId[]): Promise<Story[]> {
     const { state, repository } = this;
-    const target = await readHead(repository);
-    const patches = state.patches();
-    const byId = new Map(patches.map((patch) => [patch.id, patch]));
-    const sources = { state, patches, conflicts: state.conflicts(), isCompared: this.#isCompared };
-    const told = ids.map((id) => {
-      const patch = byId.get(id) ?? this.patch(id);
-      return storyOf(
-        {
-          ...sources,
-          forecast: (one, standsOn) => {
-            const isStacked = standsOn.some((below) => below.state !== 'merged');
-            return forecastInto(target, one, { repository, isStacked, merge: (trees) => this.#merger.merge(trees) });
-          },
-        },
-        patch,
-      );
-    });
-    return Promise.all(told);
+    const head = await readHead(repository);
+    const told = ids.map((id) => this.patch(id));
+    const merges = await mergesOnto(repository, state, { tree: head.tree, patches: told });
+    const sources = { state, patches: state.patches(), conflicts: state.conflicts(), isCompared: this.#isCompared };
+    return Promise.all(
+      told.map((patch) => {
+        const merge = merges.get(patch.id);
+        if (merge === undefined) throw new Error(`nobody merged ${patch.id}`);
+        return storyOf({ ...sources, target: targetForecast(head, merge) }, patch);
+      }),
+    );
   }
 
   async story(id: AttemptId): Promise<Story> {
@@ -99,7 +89,6 @@ export class Ground implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
     await this.#forecast;
-    await this.#merger[Symbol.asyncDispose]();
   }
 
   async #bringForecastUp(): Promise<void> {

@@ -3,12 +3,11 @@
  * else the first letter of a line. Nothing is drawn but what is asked, and the terminal's modes are put back on every way out.
  */
 
-import { StringDecoder } from 'node:string_decoder';
 import type { Key } from '../../src/plan/session/key.ts';
 import { type Line, lineOf, typed } from '../../src/plan/session/line-editor.ts';
 import type { Terminal } from '../context.ts';
+import { KeyInput } from '../key-input.ts';
 import { inputRows } from '../plan/input-rows.ts';
-import { KeyDecoder } from '../plan/keys.ts';
 
 /** `left`: Ctrl-D, or the terminal is gone. `interrupted`: Ctrl-C, or a signal. */
 export type Leaving = 'left' | 'interrupted';
@@ -30,9 +29,7 @@ export class Keyboard implements Disposable {
   readonly #terminal: Pick<Terminal, 'in' | 'out'>;
   /** Whether single keys come; else lines do, which the terminal itself edits. */
   readonly #isRaw: boolean;
-  readonly #decoder = new KeyDecoder();
-  readonly #text = new StringDecoder('utf8');
-  #flush: NodeJS.Timeout | null = null;
+  readonly #keyInput = new KeyInput((keys) => this.#push(keys));
   #keys: Key[] = [];
   #leaving: Leaving | null = null;
   #isLent = false;
@@ -203,7 +200,7 @@ export class Keyboard implements Disposable {
 
   #release(): void {
     const { in: input } = this.#terminal;
-    this.#cancelFlush();
+    this.#keyInput.stop();
     input.off('data', this.#onData);
     input.pause();
     this.#restore();
@@ -217,17 +214,7 @@ export class Keyboard implements Disposable {
     input.setRawMode(false);
   };
 
-  readonly #onData = (data: Buffer | string): void => {
-    this.#cancelFlush();
-    this.#push(this.#decoder.push(typeof data === 'string' ? data : this.#text.write(data)));
-    const { waits } = this.#decoder;
-    if (waits !== null) this.#flush = setTimeout(() => this.#push(this.#decoder.flush()), waits);
-  };
-
-  #cancelFlush(): void {
-    if (this.#flush !== null) clearTimeout(this.#flush);
-    this.#flush = null;
-  }
+  readonly #onData = (data: Buffer | string): void => this.#keyInput.push(data);
 
   #push(keys: readonly Key[]): void {
     const isInterrupt = keys.some((key) => key.kind === 'press' && key.name === 'ctrl-c');

@@ -47,8 +47,6 @@ export const PART_KEYS = [
   { key: '?', act: 'help', label: '[?]', help: 'this list' },
 ] as const satisfies readonly ReviewKey<string>[];
 
-export type PartAct = (typeof PART_KEYS)[number]['act'];
-
 const ALSO: Readonly<Record<string, string>> = { j: '>', b: '<' };
 
 /** Null: no key does that. Upper and lower case are the same where no key says otherwise. */

@@ -58,8 +58,13 @@ async function run(pager: string, { out, err, env }: Paging, text: AsyncIterable
   const { stdin } = process;
   // It was left before the end of the text.
   stdin.on('error', () => undefined);
-  await write(stdin, text);
-  stdin.end();
+  try {
+    await write(stdin, text);
+  } finally {
+    // Also where the text could not be made: nobody is left with a pager that waits for more.
+    stdin.end();
+    await process;
+  }
   return process;
 }
 

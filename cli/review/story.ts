@@ -62,7 +62,7 @@ export interface StorySources {
   readonly patches: readonly PatchRecord[];
   readonly conflicts: readonly Conflict[];
   readonly isCompared: boolean;
-  forecast(patch: PatchRecord, standsOn: readonly Foundation[]): Promise<TargetForecast>;
+  readonly target: TargetForecast;
 }
 
 export async function storyOf(sources: StorySources, patch: PatchRecord): Promise<Story> {
@@ -81,7 +81,7 @@ export async function storyOf(sources: StorySources, patch: PatchRecord): Promis
     conflicts: conflictsOf(sources, patch.id),
     isCompared: sources.isCompared,
     notes: state.countNotes(patch.id, 'note'),
-    target: await sources.forecast(patch, standsOn),
+    target: sources.target,
   };
 }
 

@@ -9,7 +9,7 @@ import { failure } from '../errors.ts';
 import type { ObjectId } from '../types.ts';
 import { objectId, printablePath, quotePath, splitNul } from './bytes.ts';
 import { rootCommitText } from './commits.ts';
-import { type GitEnvironment, git } from './git.ts';
+import { type GitEnvironment, type GitResult, git } from './git.ts';
 import { cannotWrite, privateGit } from './private-dir.ts';
 import type { Repository } from './repository.ts';
 
@@ -33,6 +33,9 @@ export interface MergeCommits {
   readonly left: ObjectId;
   readonly right: ObjectId;
 }
+
+/** Ended by a signal (see `git`). */
+const CRASHED = 255;
 
 export const MERGE_TREE = ['merge-tree', '--write-tree', '-z', '--name-only', '--no-messages'];
 
@@ -82,15 +85,24 @@ export class MergeFolder implements AsyncDisposable {
   /** Merges in a git process of its own. */
   async merge(trees: TreesToMerge): Promise<TreeMerge> {
     const commits = await this.commitsFor(trees);
-    const answer = await git(this.where, [...MERGE_TREE, commits.left, commits.right], { accept: [1] });
+    const answer = await this.#mergeTree(commits);
     return treeMergeOf(commits, answer.exitCode === 0, splitNul(answer.stdout));
   }
 
   /** The tree that git makes of a merge, clean or not. */
   async mergeWithMarkers(trees: TreesToMerge): Promise<ObjectId> {
-    const { left, right } = await this.commitsFor(trees);
-    const [tree] = splitNul((await git(this.where, [...MERGE_TREE, left, right], { accept: [1] })).stdout);
+    const [tree] = splitNul((await this.#mergeTree(await this.commitsFor(trees))).stdout);
     return writtenTree(tree);
+  }
+
+  async #mergeTree({ left, right }: MergeCommits): Promise<GitResult> {
+    const args = [...MERGE_TREE, left, right];
+    const answer = await git(this.where, args, { accept: [1, CRASHED] });
+    // A file that becomes a folder on one side, and a folder a file on the other: git 2.39 gives up on an assertion, but not
+    // where it follows no renamed folders.
+    return answer.exitCode === CRASHED
+      ? git(this.where, args, { accept: [1], config: ['merge.directoryRenames=false'] })
+      : answer;
   }
 
   /** A conflict whose answer is longer than what a C library holds back of a program's output; it makes nothing. */

@@ -52,6 +52,7 @@ export interface RunFigures {
   readonly isolation: string | null;
   readonly deadline: string | null;
   readonly budget: { readonly usd: number | null; readonly tokens: number | null };
+  /** By its attempts that ended in the period, or are under way: less than the run spent where that began before. */
   readonly spent: Spend;
 }
 
@@ -87,6 +88,8 @@ export interface Report {
   readonly runs: Listed<RunFigures>;
   /** Of all tasks there are, now. */
   readonly tasks: Readonly<Record<TaskState, number>>;
+  /** Tasks that are failed or cancelled now, with an attempt in the period, and failed ones without: they are still open. */
+  readonly undone: { readonly failed: number; readonly cancelled: number; readonly failedEarlier: number };
   /** Attempts that ended in the period or are under way, by outcome (`under-way` for those). */
   readonly attempts: Readonly<Record<string, number>>;
   readonly landed: Listed<Landed>;
@@ -123,6 +126,7 @@ export function reportOf(records: Records): Report {
     period,
     runs: listed(runsOf(records).reverse(), MOST_RUNS),
     tasks: countStates(records.tasks),
+    undone: undoneOf(records),
     attempts: countOutcomes(history),
     landed: landedOf(records, tasks),
     waiting: waitingOf(patches, tasks, conflicts),
@@ -242,6 +246,14 @@ function countStates(tasks: readonly TaskSummary[]): Record<TaskState, number> {
   const counts = Object.fromEntries(TASK_STATES.map((state) => [state, 0])) as Record<TaskState, number>;
   for (const { state } of tasks) counts[state] += 1;
   return counts;
+}
+
+function undoneOf({ tasks, history }: Records): Report['undone'] {
+  const worked = new Set(history.attempts.map(({ task }) => task));
+  const count = (state: TaskState, isWorked: boolean): number =>
+    tasks.filter((task) => task.state === state && worked.has(task.id) === isWorked).length;
+  const cancelled = count('cancelled', true);
+  return { failed: count('failed', true), cancelled, failedEarlier: count('failed', false) };
 }
 
 function countOutcomes({ attempts }: History): Record<string, number> {

@@ -47,11 +47,10 @@ ${story.sections.map((section) => sectionHtml(section, report)).join('\n')}
 `;
 }
 
-function tiles({ waiting, failed, landed, spending, checks }: Report): string {
+function tiles({ waiting, undone, landed, spending, checks }: Report): string {
   const flagged = waiting.items.filter(({ flags }) => flags.items.length > 0).length;
   const tile = (to: string, figure: string, what: string): string =>
     `<li><a href="#${to}"><b${figure.length > 9 ? ' class="long"' : ''}>${escaped(figure)}</b><span>${escaped(what)}</span></a></li>`;
-  const open = failed.items.reduce((sum, one) => sum + one.open.items.length + one.open.leftOut, 0);
   const costTile = (): string => {
     const { tokens, unpricedTokens, usd } = spending.total;
     if (unpricedTokens === 0 || usd === 0) return tile('cost', spendText(spending.total), 'cost');
@@ -63,7 +62,7 @@ function tiles({ waiting, failed, landed, spending, checks }: Report): string {
   };
   return `<ul class="tiles">${[
     tile('waiting', sizeOf(waiting), flagged === 0 ? 'wait for you' : `wait for you, ${flagged} flagged`),
-    tile('failed', String(open), open === 1 ? 'task failed' : 'tasks failed'),
+    tile('failed', String(undone.failed), undone.failed === 1 ? 'task failed' : 'tasks failed'),
     tile('landed', sizeOf(landed), 'landed'),
     tile('checks', String(checks.red), checks.red === 1 ? 'red check' : 'red checks'),
     costTile(),

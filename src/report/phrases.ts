@@ -60,15 +60,16 @@ export function bytesText(bytes: number | null): string {
 
 /** The night in one sentence: what a person reads who reads nothing else. */
 export function headline(report: Report): string {
-  const { landed, waiting, failed, stuck } = report;
+  const { landed, waiting, undone, stuck } = report;
   const size = (list: { readonly items: readonly unknown[]; readonly leftOut: number }): number =>
     list.items.length + list.leftOut;
-  const open = failed.items.reduce((sum, failure) => sum + failure.open.items.length + failure.open.leftOut, 0);
   const parts = [
     `${count(size(landed), 'patch', 'patches')} landed`,
     `${size(waiting)} ${size(waiting) === 1 ? 'waits' : 'wait'} for you`,
-    `${count(open, 'task')} failed${failed.leftOut > 0 ? ' at least' : ''}`,
+    `${count(undone.failed, 'task')} failed`,
   ];
+  if (undone.failedEarlier > 0) parts.push(`${undone.failedEarlier} failed earlier`);
+  if (undone.cancelled > 0) parts.push(`${undone.cancelled} cancelled`);
   if (size(stuck) > 0) parts.push(`${size(stuck)} blocked`);
   if (report.tasks.running + report.tasks.paused > 0) {
     parts.push(`${report.tasks.running + report.tasks.paused} at work`);

@@ -91,7 +91,7 @@ function barOf(attempt: AttemptRecord, pauses: readonly Pause[], span: { from: n
 /** Each bar goes into the first lane that is free when it begins: as many lanes as agents were at work at once. */
 function inLanes(bars: readonly Bar[]): Bar[][] {
   const lanes: Bar[][] = [];
-  for (const bar of [...bars].sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0))) {
+  for (const bar of [...bars].sort(byStart)) {
     const free = lanes.find((lane) => (lane.at(-1)?.to ?? '') <= bar.from);
     if (free === undefined) lanes.push([bar]);
     else free.push(bar);
@@ -99,11 +99,27 @@ function inLanes(bars: readonly Bar[]): Bar[][] {
   return lanes;
 }
 
-/** What went wrong, was tried again or was held still, then what took long. */
+/** What went wrong, was tried again or was held still, then the rest; where there are too many, evenly over the time. */
 function mostTelling(bars: readonly Bar[]): ReadonlySet<Bar> {
-  const length = (bar: Bar): number => Date.parse(bar.to) - Date.parse(bar.from);
-  const isPlain = (bar: Bar): number =>
-    bar.n === 1 && bar.pauses.length === 0 && (bar.outcome === 'succeeded' || bar.outcome === 'no-changes') ? 1 : 0;
-  const sorted = [...bars].sort((a, b) => isPlain(a) - isPlain(b) || length(b) - length(a));
-  return new Set(sorted.slice(0, MOST_BARS));
+  const inTime = [...bars].sort(byStart);
+  const telling = evenly(
+    inTime.filter((bar) => !isPlain(bar)),
+    MOST_BARS,
+  );
+  return new Set([...telling, ...evenly(inTime.filter(isPlain), MOST_BARS - telling.length)]);
+}
+
+function isPlain({ n, pauses, outcome }: Bar): boolean {
+  return n === 1 && pauses.length === 0 && (outcome === 'succeeded' || outcome === 'no-changes');
+}
+
+function evenly(bars: readonly Bar[], most: number): readonly Bar[] {
+  if (bars.length <= most) return bars;
+  return Array.from({ length: most }, (_, at) => bars[Math.floor((at * bars.length) / most)]).filter(
+    (bar) => bar !== undefined,
+  );
+}
+
+function byStart(a: Bar, b: Bar): number {
+  return a.from < b.from ? -1 : a.from > b.from ? 1 : 0;
 }

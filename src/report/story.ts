@@ -96,7 +96,7 @@ function section<T>(id: string, title: string, empty: string, list: Listed<T>, d
   return { id, title, empty, entries: list.items.map(draw), leftOut: list.leftOut, drawing: null };
 }
 
-export function entry(tone: Tone, head: readonly Span[], more: Partial<Omit<Entry, 'tone' | 'head'>> = {}): Entry {
+function entry(tone: Tone, head: readonly Span[], more: Partial<Omit<Entry, 'tone' | 'head'>> = {}): Entry {
   return { tone, head, details: [], output: [], commands: [], ...more };
 }
 
@@ -199,7 +199,7 @@ function runEntry(run: RunFigures): Entry {
     details: [
       run.reason === null ? [say.runEndText(run)] : ['ended: ', { others: run.reason }],
       ['isolation ', isolation, ', base ', { code: run.base.slice(0, 12) }],
-      [`${say.runBoundsText(run)}; spent ${say.spendText(run.spent)}`],
+      [`${say.runBoundsText(run)}; spent in this time: ${say.spendText(run.spent)}`],
     ],
   });
 }

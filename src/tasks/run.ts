@@ -5,13 +5,8 @@ import { OrchestrateError } from '../errors.ts';
 import type { EventBody, EventBus } from '../events.ts';
 import type { Base } from '../git/base.ts';
 import { nameSome } from '../git/bytes.ts';
-import { changedPaths } from '../git/diff.ts';
 import type { Repository } from '../git/repository.ts';
-import { AutoMerge } from '../merge/auto-merge.ts';
 import { summaryOf } from '../notes/summary.ts';
-import type { Checker } from '../review/checker.ts';
-import { createChecker } from '../review/checks.ts';
-import type { ReviewPolicy } from '../review/policy.ts';
 import { type Restacked, restackAbove, restackStale } from '../review/restack.ts';
 import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
@@ -33,8 +28,8 @@ import { earlierWork } from './earlier.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { NoteExchange } from './note-exchange.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
-import { Reviews } from './reviews.ts';
 import { RunForecast } from './run-forecast.ts';
+import { RunPatches, type WantedReviews } from './run-patches.ts';
 import { workQueue } from './scheduler.ts';
 import { RunSetUp, type WantedSetUp } from './set-up.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './start-line.ts';
@@ -67,15 +62,6 @@ export interface RunOptions {
   /** Aborted: agents are stopped, their work is salvaged, the run ends. */
   readonly signal: AbortSignal;
   readonly pid: number;
-}
-
-export interface WantedReviews extends ReviewPolicy {
-  /** Nothing is started while so many patches are pending; null: they may pile up. */
-  readonly maxPending: number | null;
-  /** A branch that nobody has checked out, into which what is approved is merged; not given: none. */
-  readonly autoMerge?: string | null;
-  /** Deterministic name of a check's container; `id` is its alone within the run. */
-  containerName(run: RunId, id: string): string;
 }
 
 /** What the runs of a repository have in common. */
@@ -120,11 +106,6 @@ const NOT_STARTED: Omit<AttemptEnd, 'reason'> = {
   patch: null,
 };
 
-const NO_REVIEWS: WantedReviews = {
-  ...{ checks: [], autoApprove: 'never', maxPending: null },
-  containerName: (run, id) => `${id}-${run}`,
-};
-
 interface Performed {
   readonly ended: EndedAttempt;
   readonly conflict: string | null;
@@ -144,8 +125,7 @@ export class Run {
   /** Sandboxes on their way out. */
   readonly #leaving = new Set<Promise<void>>();
   readonly #setUp: RunSetUp | null;
-  readonly #reviews: Reviews;
-  readonly #autoMerge: AutoMerge | null;
+  readonly #patches: RunPatches;
   /** It was said that the run waits for people. */
   #saidHeld = false;
 
@@ -166,7 +146,7 @@ export class Run {
       },
       onWarning: (message) => this.#emit({ type: 'warning', message }),
     });
-    const { options, parts, base, host } = the;
+    const { options, parts, run, base, host } = the;
     const wanted = options.setUp ?? null;
     this.#setUp =
       wanted &&
@@ -177,49 +157,19 @@ export class Run {
         onProgress: (line) => parts.onProgress(line),
         onWarning: (message) => this.#emit({ type: 'warning', message }),
       });
-    const checker = this.#checkerOf(the);
-    this.#autoMerge = this.#autoMergeOf(the, checker);
-    this.#reviews = this.#reviewsOf(the, checker);
-  }
-
-  #checkerOf({ options, parts, host, run }: RunParts): Checker {
-    const { state } = parts;
-    const { containerName }: WantedReviews = options.reviews ?? NO_REVIEWS;
-    const { limits, timeoutMs } = options.bounds;
-    return createChecker({
-      ...{ host, limits, timeoutMs, disk: this.#disk, stateDir: state.directory, run: run.id },
-      containerName: (id) => containerName(run.id, id),
-    });
-  }
-
-  #autoMergeOf({ options, parts }: RunParts, checker: Checker): AutoMerge | null {
-    const { checks: commands, autoMerge: branch }: WantedReviews = options.reviews ?? NO_REVIEWS;
-    if (branch === undefined || branch === null) return null;
-    const { repository, state } = parts;
-    return new AutoMerge({
-      ...{ repository, state, branch, commands, checker, signal: this.#control.stopNow },
-      emit: (event) => this.#emit(event),
-    });
-  }
-
-  #reviewsOf({ options, parts }: RunParts, checker: Checker): Reviews {
-    const { state } = parts;
-    const { checks, autoApprove }: WantedReviews = options.reviews ?? NO_REVIEWS;
-    return new Reviews({
-      ...{ state, checker, policy: { checks, autoApprove }, signal: this.#control.stopNow },
-      onApproved: () => this.#autoMerge?.poke(),
+    this.#patches = new RunPatches({
+      ...parts,
+      ...{ host, run: run.id, disk: this.#disk, bounds: options.bounds, signal: this.#control.stopNow },
+      ...{ wanted: options.reviews, only: options.only },
       emit: (event) => this.#emit(event),
       isSetUpFor: async (tree) => (await this.#setUp?.isOf(tree)) !== false,
-      changedPaths: async ({ baseTree, tree }) =>
-        (await changedPaths(parts.repository, baseTree, tree)).map(({ path }) => path),
-      only: options.only,
     });
   }
 
   get tally(): Omit<RunSummary, 'run'> {
     const { parts, options } = this.#the;
     const { blocked } = parts.state.counts(options.only);
-    return { ...this.#tally, blocked, redPatches: this.#reviews.red, limit: this.#limit };
+    return { ...this.#tally, blocked, redPatches: this.#patches.red, limit: this.#limit };
   }
 
   async work(): Promise<RunSummary> {
@@ -257,10 +207,7 @@ export class Run {
       await Promise.all(adopted.map((resume) => resume()));
       throw error;
     }
-    if (!control.stopStarting.aborted) {
-      this.#reviews.open();
-      this.#autoMerge?.open();
-    }
+    if (!control.stopStarting.aborted) this.#patches.open();
     await workQueue({
       state: parts.state,
       run,
@@ -276,15 +223,14 @@ export class Run {
       container: parts.containerName,
       attempt: (task, attempt) => this.#attempt(task, attempt),
       maxPendingReviews: options.reviews?.maxPending,
-      isBusy: () => this.#reviews.isBusy,
+      isBusy: () => this.#patches.isBusy,
       onHeld: () => this.#held(),
     })
       .catch((fault) => {
-        this.#reviews.cancel();
+        this.#patches.cancel();
         throw fault;
       })
-      .finally(() => Promise.all([...this.#leaving, this.#reviews.done()]))
-      .finally(() => this.#autoMerge?.end());
+      .finally(() => Promise.all([...this.#leaving, this.#patches.done()]));
     if (this.#unusable !== null) throw this.#unusable;
     return { run: run.id, ...this.tally };
   }
@@ -370,7 +316,7 @@ export class Run {
     this.#forecast.attemptEnded(attempt.id, end.patch !== null);
     if (end.patch !== null) await this.#restack((repository, state) => restackAbove(repository, state, attempt.id));
     if (silent) return;
-    if (end.patch !== null) this.#reviews.look();
+    if (end.patch !== null) this.#patches.look();
     if (end.taskState === 'succeeded') this.#tally.succeeded += 1;
     else if (end.taskState === 'failed') this.#tally.failed += 1;
     this.#emit({

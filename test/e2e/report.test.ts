@@ -85,7 +85,7 @@ describe('report', () => {
     expect(await scratch.orchestrate(['report', '--since', 'noon-ish'])).toMatchObject({ exitCode: 2 });
     const answer = await scratch.orchestrate(['report', '--html', 'no/such/folder/x.html']);
     expect(answer).toMatchObject({ exitCode: 3 });
-    expect(answer.stderr).toContain('CANNOT_WRITE');
+    expect(answer.stderr).toContain('cannot be written');
   });
 
   it('says so where there is nothing to report', async () => {

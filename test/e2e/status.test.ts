@@ -148,7 +148,7 @@ describe('task', () => {
       'Made x.',
       'started (attempt 1',
       'add-x.1, pending',
-      'orchestrate patch show add-x.1',
+      'orchestrate review add-x.1',
     ]) {
       expect(text).toContain(part);
     }

@@ -95,6 +95,19 @@ describe('a kept merge process', () => {
     expect(await merger.merge(clash)).toEqual({ clean: false, paths: ['x'] });
   });
 
+  it('gives an answer where git gives up: a file that becomes a folder, and a folder a file', async () => {
+    const text = (n: number): string => `file ${n}\n${`line of ${n}\n`.repeat(8)}`;
+    const [base, ours, theirs] = await Promise.all([
+      treeOf({ a: text(0), 'c/c/a': text(1) }),
+      treeOf({ a: text(0), 'c/c': text(1) }),
+      treeOf({ 'a/c/a': text(1) }),
+    ]);
+    await using merger = await openMerger(repository);
+    const paths = ['a/c/a', 'c/c', 'c/c/a'];
+    expect(await merger.merge({ base, ours, theirs })).toEqual({ clean: false, paths });
+    expect(await mergeTrees(repository, { base, ours, theirs })).toEqual({ clean: false, paths });
+  });
+
   it('keeps what it makes among the objects of the user only when told so, and leaves no folder behind', async () => {
     const trees = await treesOf([{ a: 'a' }, { a: 'a', b: 'b' }, { a: 'a', c: 'c' }]);
     const dropping = await openMerger(repository, 'dropped');

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { KeyDecoder } from '../../cli/plan/keys.ts';
+import { KeyDecoder } from '../../cli/key-decoder.ts';
 import type { Key } from '../../src/plan/session/key.ts';
 
 function decoded(...chunks: readonly string[]): readonly Key[] {

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { reportOf } from '../../src/report/figures.ts';
-import { spendText } from '../../src/report/phrases.ts';
+import { headline, spendText } from '../../src/report/phrases.ts';
 import type { AttemptId } from '../../src/types.ts';
 import { at, attempt, ended, patch, RUN, records, run, started, task, used } from '../support/night-records.ts';
 
@@ -132,6 +132,22 @@ describe('what failed', () => {
   });
 });
 
+describe('the headline', () => {
+  it('counts what failed in the period, and does not hide what failed before it', () => {
+    const report = reportOf(
+      records({
+        tasks: [task('a', 'failed'), task('b', 'failed'), task('c', 'failed'), task('d', 'cancelled')],
+        history: {
+          attempts: [attempt('a.1', [0, 1], { outcome: 'failed' }), attempt('d.1', [0, 1], { outcome: 'killed' })],
+        },
+      }),
+    );
+    expect(headline(report)).toBe(
+      '0 patches landed, 0 wait for you, 1 task failed, 2 failed earlier, 1 cancelled. Cost: nothing.',
+    );
+  });
+});
+
 describe('the picture', () => {
   it('has as many lanes as agents were at work at once, with retries and pauses', () => {
     const of = { task: 'a' as never, attempt: 'a.1' as AttemptId };
@@ -168,6 +184,17 @@ describe('the picture', () => {
     expect(live.picture).toMatchObject({ from: at(0), to: at(720) });
     expect(live.runs.items[0]?.state).toBe('under-way');
     expect(reportOf(records({})).picture).toMatchObject({ from: at(0), to: at(600) });
+  });
+
+  it('of too many attempts keeps what went wrong, and shows all of the night', () => {
+    const attempts = Array.from({ length: 2000 }, (_, n) =>
+      attempt(`t${n}.1`, [n / 4, n / 4 + 0.2], n === 1234 ? { outcome: 'failed' } : {}),
+    );
+    const { picture } = reportOf(records({ history: { attempts } }));
+    const bars = picture.lanes.flat();
+    expect(bars.length + picture.leftOut).toBe(2000);
+    expect(bars.map((bar) => bar.attempt)).toContain('t1234.1');
+    expect(Date.parse(bars.at(-1)?.from ?? '')).toBeGreaterThan(Date.parse(at(490)));
   });
 
   it('cuts what began before the time that was asked for', () => {

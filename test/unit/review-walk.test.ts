@@ -20,7 +20,7 @@ async function two(): Promise<void> {
   await reviewer.finish({ title: 'Second', files: { 'second.txt': 'second\n' } });
 }
 
-describe('review on a terminal', () => {
+describe('review on a terminal', { timeout: 60_000 }, () => {
   it('shows the story first, takes decisions one by one, and says what comes next', async () => {
     await reviewer.finish({
       ...{ title: 'First', description: 'Make the first thing', summary: 'I made it.', files: { 'first.txt': 'x\n' } },
@@ -51,6 +51,42 @@ describe('review on a terminal', () => {
     expect(reviewer.patch('second.1')).toMatchObject({ state: 'rejected', reason: 'not yet', decidedBy: 'person' });
     expect(terminal.text).toContain('Looked at 2 patches: 1 approved, 1 rejected.');
     expect(terminal.text).toContain('Next: orchestrate merge');
+  });
+
+  it('tells what it stands on, what it clashes with, what was asked before, and how checks ended', async () => {
+    const base = await reviewer.finish({ title: 'Base', files: { 'README.md': '# Base\n' } });
+    await reviewer.finish({ title: 'Clash', files: { 'README.md': '# Clash\n' } });
+    const above = { title: 'Above', dependsOn: [base.task], base: base.result, files: { 'above.txt': 'above\n' } };
+    await reviewer.finish(above);
+    await reviewer.scratch.write({ '.git/orchestrate/checks/a.log': 'one\nlast words\n' });
+    reviewer.use((state) => {
+      const { id, tree } = state.patches().find((patch) => patch.task === 'above') ?? {
+        id: '' as AttemptId,
+        tree: null,
+      };
+      const one = { durationMs: 1_000, tree, log: 'checks/a.log' };
+      state.addChecks(id, [
+        { ...one, command: 'npm test', exitCode: 3, isFlaky: false },
+        { ...one, command: 'npm run lint', exitCode: 0, isFlaky: true },
+      ]);
+    });
+    const terminal = reviewer.review({ columns: 100, rows: 60 });
+    const first = await terminal.shows('(1/3) base.1');
+    expect(first).toContain('in conflict with clash.1 (pending) in README.md');
+    terminal.press('>');
+    await terminal.shows('(2/3) clash.1');
+    terminal.press('>');
+    const story = await terminal.shows('(3/3) above.1');
+    for (const part of [
+      'stands on  base.1 (pending)',
+      'failed with 3 in 1s: npm test',
+      '| last words',
+      'flaky: it failed, and passed when it was run once more: npm run lint',
+      'merges into main as it is now',
+    ])
+      expect(story).toContain(part);
+    terminal.press('q');
+    await terminal.ended();
   });
 
   it('goes on and back, lists its keys, and says which key does nothing', async () => {
@@ -103,13 +139,13 @@ describe('review on a terminal', () => {
     const terminal = reviewer.review({ rows: 60, env: { PAGER: 'cat' } });
     await terminal.shows(/more lines \(i: all\)[\s\S]*\(1\/1\)/);
     terminal.press('s');
-    await terminal.shows('first.txt | 1 +');
+    await terminal.shows(/first.txt \| 1 \+[\s\S]*\(1\/1\)/);
     terminal.press('t');
-    await terminal.shows('printed this');
+    await terminal.shows(/printed this\n\(1\/1\)/);
     terminal.press('n');
     await terminal.shows('first.1 left no notes.');
     terminal.press('i');
-    await terminal.shows('wish 19');
+    await terminal.shows(/wish 19[\s\S]*\(1\/1\)/);
     terminal.press('d');
     await terminal.shows('Into which new folder?');
     terminal.press(`../tried${ENTER}`);
@@ -239,7 +275,7 @@ describe('review on a terminal', () => {
   });
 });
 
-describe('what others decide meanwhile', () => {
+describe('what others decide meanwhile', { timeout: 60_000 }, () => {
   it('is said, shown, and not overruled unseen', async () => {
     await two();
     const terminal = reviewer.review();
@@ -269,7 +305,7 @@ describe('what others decide meanwhile', () => {
   });
 });
 
-describe('leaving a review', () => {
+describe('leaving a review', { timeout: 60_000 }, () => {
   const PLACES: readonly (readonly [string, readonly string[], string])[] = [
     ['at the question', [], '(2/2)'],
     ['while a reason is typed', ['r'], 'Why?'],
@@ -323,7 +359,7 @@ describe('leaving a review', () => {
   });
 });
 
-describe('what is typed', () => {
+describe('what is typed', { timeout: 60_000 }, () => {
   it('before a story was shown decides nothing about it', async () => {
     await two();
     const terminal = reviewer.review();
@@ -388,7 +424,7 @@ describe('what is typed', () => {
   });
 });
 
-describe('without a terminal', () => {
+describe('without a terminal', { timeout: 60_000 }, () => {
   it('names the commands that do the same', async () => {
     await two();
     const { exitCode, stderr } = await reviewer.command('review');

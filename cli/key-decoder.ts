@@ -1,7 +1,7 @@
 /** From what a terminal sends to keys (ECMA-48 control sequences as xterm sends them, bracketed paste). */
 
-import type { Key, KeyName } from '../../src/plan/session/key.ts';
-import { charactersOf } from '../render/fit.ts';
+import type { Key, KeyName } from '../src/plan/session/key.ts';
+import { charactersOf } from './render/fit.ts';
 
 const PASTE_BEGINS = '\x1b[200~';
 const PASTE_ENDS = '\x1b[201~';
