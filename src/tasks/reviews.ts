@@ -4,7 +4,7 @@ import { OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
 import type { Checker } from '../review/checker.ts';
 import { refusalOf } from '../review/decide.ts';
-import { mayApprove, type ReviewPolicy } from '../review/policy.ts';
+import { mayApprove, ownCheck, type ReviewPolicy } from '../review/policy.ts';
 import { uncheckedBy, verdictOn } from '../review/verdict.ts';
 import type { PatchRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
@@ -24,6 +24,8 @@ export interface ReviewsContext {
   emit(event: EventBody): void;
   /** Whether what was set up would be the same on this tree. */
   isSetUpFor(tree: ObjectId): Promise<boolean>;
+  /** Printable paths that a patch changes, by which one is known that changes its own check. */
+  changedPaths(patch: PatchRecord): Promise<readonly string[]>;
   /** Policy approved a patch. Not given: nobody waits for that. */
   onApproved?(patch: AttemptId): void;
 }
@@ -101,7 +103,8 @@ export class Reviews {
     const commands = uncheckedBy(patch, policy.checks);
     if (commands.length > 0) await this.#tellOfSetUp(patch);
     await Promise.all(commands.map((command) => this.#check(patch, command)));
-    const now = this.#decide(patch.id);
+    const isOwn = policy.autoApprove === 'passing' && (await this.#changesOwnCheck(patch));
+    const now = this.#decide(patch.id, isOwn);
     // What was red before is an earlier run's news.
     if (commands.length > 0 && now === 'failed') this.#red.add(patch.id);
   }
@@ -124,14 +127,24 @@ export class Reviews {
     emit({ type: 'warning', task, attempt: id, message });
   }
 
+  /** Its verdict is its own, then, and a person's to judge. */
+  async #changesOwnCheck(patch: PatchRecord): Promise<boolean> {
+    const { policy, emit, changedPaths } = this.#context;
+    const path = ownCheck(policy.checks, await changedPaths(patch));
+    if (path === null) return false;
+    const message = `changes ${path}, which a check runs: a person has to approve it`;
+    emit({ type: 'warning', task: patch.task, attempt: patch.id, message });
+    return true;
+  }
+
   /** As the patch is now: somebody may have decided, or amended it, meanwhile. Gives its verdict. */
-  #decide(id: AttemptId): CheckVerdict {
+  #decide(id: AttemptId, isLeftToPeople: boolean): CheckVerdict {
     const { state, policy, emit, onApproved } = this.#context;
     const patch = state.patch(id);
     if (patch === null) return 'none';
     const verdict = verdictOn(patch, policy.checks);
     if (verdict === 'passed') this.#red.delete(id);
-    if (!mayApprove(patch, policy) || refusalOf(state, patch, 'approved') !== null) return verdict;
+    if (isLeftToPeople || !mayApprove(patch, policy) || refusalOf(state, patch, 'approved') !== null) return verdict;
     if (!state.approveChecked(id, patch.tree)) return verdict;
     emit({ type: 'patch.approved', task: patch.task, attempt: id, patch: id });
     onApproved?.(id);

@@ -1,6 +1,7 @@
 /** What becomes of patches while a run works, from its options: checks, policy, and merging what is approved. */
 
 import type { EventBody } from '../events.ts';
+import { changedPaths } from '../git/diff.ts';
 import type { Repository } from '../git/repository.ts';
 import { AutoMerge } from '../merge/auto-merge.ts';
 import { createChecker } from '../review/checks.ts';
@@ -59,6 +60,8 @@ export class RunPatches {
     this.#reviews = new Reviews({
       ...{ state, checker, policy: { checks, autoApprove }, only, signal, emit, isSetUpFor },
       onApproved: () => this.#autoMerge?.poke(),
+      changedPaths: async ({ baseTree, tree }) =>
+        (await changedPaths(repository, baseTree, tree)).map(({ path }) => path),
     });
   }
 

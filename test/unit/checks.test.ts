@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { environmentError } from '../../src/errors.ts';
 import type { EventBody } from '../../src/events.ts';
 import type { CheckedTree, Checker } from '../../src/review/checker.ts';
-import { idlePolicy, mayApprove, type ReviewPolicy } from '../../src/review/policy.ts';
+import { idlePolicy, mayApprove, ownCheck, type ReviewPolicy } from '../../src/review/policy.ts';
 import { uncheckedBy, verdictOf, verdictOn } from '../../src/review/verdict.ts';
 import type { CheckRecord, PatchRecord } from '../../src/state/records.ts';
 import { openState, type State } from '../../src/state/state.ts';
@@ -128,6 +128,19 @@ describe('--auto-approve passing', () => {
     expect(mayApprove(change(green()), policy)).toBe(false);
   });
 
+  it.each([
+    ['sh check.sh', 'check.sh'],
+    ['npm ci && ./scripts/check --all', 'scripts/check'],
+    ['CI=1 /bin/bash -e "./test/run.sh" fast', 'test/run.sh'],
+    ['python3 -u tools/verify.py', 'tools/verify.py'],
+  ])('sees that a patch changes what %s runs', (command, path) => {
+    expect(ownCheck([command], ['a.ts', path])).toBe(path);
+  });
+
+  it('takes no file that a check only looks at for the check', () => {
+    expect(ownCheck(['test -f a.ts', 'grep -q x a.ts', 'npm test'], ['a.ts', 'test'])).toBeNull();
+  });
+
   it('says beforehand where it can approve nothing', () => {
     expect(idlePolicy({ ...passing, checks: [] })).toContain('--check');
     expect(idlePolicy(passing)).toBeNull();
@@ -164,6 +177,7 @@ function reviews(answer: Answer, policy: Partial<ReviewPolicy> = {}, stop = new 
     signal: stop.signal,
     emit: (event) => void told.push(event),
     isSetUpFor: async () => true,
+    changedPaths: async () => ['scripts/check.sh'],
   });
   return { reviews: made, told, asked };
 }
@@ -171,6 +185,16 @@ function reviews(answer: Answer, policy: Partial<ReviewPolicy> = {}, stop = new 
 const pass: Answer = async (_, command) => record(command);
 
 describe('the reviews of a run', () => {
+  it('leave a patch that changes its own check to a person, and say so', async () => {
+    const id = patched('one');
+    const { reviews: all, told } = reviews(pass, { checks: ['sh scripts/check.sh'] });
+    all.open();
+    await all.done();
+    expect(patch(id)).toMatchObject({ state: 'pending', checks: [record('sh scripts/check.sh')] });
+    const message = 'changes scripts/check.sh, which a check runs: a person has to approve it';
+    expect(told).toContainEqual(expect.objectContaining({ type: 'warning', attempt: id, message }));
+  });
+
   it('check a pending patch by every command, write down and tell each, and approve what passed', async () => {
     const id = patched('one');
     const { reviews: all, told } = reviews(pass);

@@ -5,7 +5,7 @@ import type { FlagCode } from './codes.ts';
 import { flagOf, flagOfLines, type InspectedFile } from './inspected-file.ts';
 
 const SCRIPTS =
-  /(?:^|\/)(?:(?:gnu)?makefile(?:\.[a-z]+)?|[^/]*\.(?:mk|mak|bzl|gyp|gypi|cake|cmd|bat)|\.?justfile|taskfile\.ya?ml|[^/]*\.?(?:dockerfile|containerfile)(?:\.[^/]*)?|(?:docker-)?compose[^/]*\.ya?ml|build\.(?:rs|zig|xml|sh|ps1|py|cake)|gradlew|mvnw|gradle\/wrapper\/.*|\.mvn\/.*|init\.gradle(?:\.kts)?|setup\.py|extconf\.rb|rakefile|[^/]*\.rake|gruntfile\.[a-z]+|gulpfile\.[a-z]+|sconstruct|sconscript|wscript|configure(?:\.ac|\.in)?|autogen\.sh|bootstrap\.sh|vagrantfile|procfile|tiltfile|skaffold\.yaml|fastfile|brewfile|(?:flake|shell|default)\.nix|workspace(?:\.bazel)?|build(?:\.bazel)?|module\.bazel|\.bazelrc|install\.sh)$/;
+  /(?:^|\/)(?:(?:gnu|bsd)?makefile(?:\.[a-z]+)?|[^/]*\.(?:mk|mak|bzl|gyp|gypi|cake|cmd|bat)|\.?justfile|taskfile\.ya?ml|[^/]*\.?(?:dockerfile|containerfile)(?:\.[^/]*)?|(?:docker-)?compose[^/]*\.ya?ml|build\.(?:rs|zig|xml|sh|ps1|py|cake)|gradlew|mvnw|gradle\/wrapper\/.*|\.mvn\/.*|init\.gradle(?:\.kts)?|setup\.py|extconf\.rb|rakefile|[^/]*\.rake|gruntfile\.[a-z]+|gulpfile\.[a-z]+|sconstruct|sconscript|wscript|configure(?:\.ac|\.in)?|autogen\.sh|bootstrap\.sh|vagrantfile|procfile|tiltfile|skaffold\.yaml|fastfile|brewfile|jakefile|cakefile|earthfile|snakefile|magefile\.go|dodo\.py|fabfile\.py|docker-bake\.(?:hcl|json)|build\.ninja|(?:run[-_])?(?:tests?|checks?|lint|verify|ci)(?:[-_]all)?\.(?:sh|bash|ps1)|(?:flake|shell|default)\.nix|workspace(?:\.bazel)?|build(?:\.bazel)?|module\.bazel|\.bazelrc|install\.sh)$/;
 
 interface Declaration {
   readonly path: RegExp;

@@ -8,6 +8,9 @@ import { hunkLines } from '../hunks.ts';
 import type { ParsedPatch, PatchedFile } from '../parsed.ts';
 import { comparable, type InspectedFile, type Line } from './inspected-file.ts';
 
+/** Of longer lines nobody asks what they stand below. */
+const SHORT = 40;
+
 /** Enough for every magic number. */
 const HEAD_BYTES = 64;
 
@@ -71,13 +74,17 @@ function linesOf(patch: ParsedPatch, file: PatchedFile): Lines {
   if (file.content.type !== 'text' || !isFile) return { added, removed, bytes };
   for (const hunk of file.content.hunks) {
     let [oldNumber, newNumber] = [hunk.oldStart, hunk.newStart];
+    let above: Buffer | null = null;
     for (const { sign, content } of hunkLines(patch.bytes, hunk)) {
       if (sign === '+') {
-        added.push({ number: newNumber, text: textOf(content) });
+        const line = { number: newNumber, text: textOf(content) };
+        added.push(above === null || content.length > SHORT ? line : { ...line, above: textOf(above) });
         bytes += content.length;
       } else if (sign === '-') removed.push({ number: oldNumber, text: textOf(content) });
       if (sign !== '+') oldNumber += 1;
-      if (sign !== '-') newNumber += 1;
+      if (sign === '-') continue;
+      newNumber += 1;
+      above = content;
     }
   }
   return { added, removed, bytes };

@@ -15,6 +15,7 @@ import { pathsThatRun } from './paths-that-run.ts';
 import { programs } from './programs.ts';
 import { secrets } from './secrets.ts';
 import { sizes } from './sizes.ts';
+import { testSelection } from './test-selection.ts';
 import { type AssertionCount, countAssertions, fewerAssertions, tests } from './tests.ts';
 
 const RULES: readonly Rule[] = [
@@ -27,6 +28,7 @@ const RULES: readonly Rule[] = [
   programs,
   characters,
   tests,
+  testSelection,
   checks,
   secrets,
   sizes,

@@ -9,6 +9,8 @@ export interface Line {
   readonly number: number;
   /** Without its newline. */
   readonly text: string;
+  /** The line that it stands below, as far as the patch shows it; only of short added lines. */
+  readonly above?: string;
 }
 
 export interface InspectedFile {

@@ -12,8 +12,19 @@ const JSON_MANIFEST = /(?:^|\/)(?:package|composer)\.json$/;
 const LIFECYCLE = /^(?:pre|post)?(?:install|prepare|publish|pack|uninstall|rebuild)$|^prepublishOnly$|^dependencies$/;
 
 /** Keys beside `scripts` whose values are commands, or name what may run. */
-const NPM_RUNS = ['husky', 'simple-git-hooks', 'lint-staged', 'pre-commit', 'pre-push', 'gitHooks', 'packageManager'];
-const NPM_TRUSTS = ['trustedDependencies', 'gypfile', 'pnpm', 'dependenciesMeta', 'publishConfig'];
+const NPM_RUNS = [
+  'husky',
+  'simple-git-hooks',
+  'lint-staged',
+  'pre-commit',
+  'pre-push',
+  'gitHooks',
+  'packageManager',
+  'bin',
+];
+const NPM_TRUSTS = ['trustedDependencies', 'gypfile', 'pnpm', 'dependenciesMeta', 'publishConfig', 'workspaces'];
+/** Settings of test runners. */
+const NPM_TESTS = ['jest', 'mocha', 'ava', 'nyc', 'c8', 'tap'];
 const NPM_DEPENDENCIES = ['dependencies', 'devDependencies', 'optionalDependencies', 'peerDependencies'];
 const NPM_REPLACES = ['overrides', 'resolutions'];
 const COMPOSER_RUNS = ['scripts', 'repositories', 'config', 'bin'];
@@ -39,6 +50,9 @@ function npm(file: InspectedFile): Flag[] {
   const runs = [...NPM_RUNS, ...NPM_TRUSTS].filter((key) => differs(before?.[key], after[key]));
   if (scripts.length > 0) flags.push(flagOf(file, 'package-script', scriptsDetail(scripts, after.scripts)));
   else if (runs.length > 0) flags.push(flagOf(file, 'package-script', `${runs.join(', ')} changed`));
+  const configured = NPM_TESTS.filter((key) => differs(before?.[key], after[key]));
+  if (configured.length > 0 && before !== null)
+    flags.push(flagOf(file, 'tool-config', `${configured.join(', ')} changed`));
   const fresh: string[] = [];
   for (const [name, written, isKnown] of dependenciesOf(before, after)) {
     if (isElsewhere(written)) {
@@ -96,44 +110,95 @@ function unreadable(file: InspectedFile): Flag[] {
   return [flagOf(file, 'package-script', 'it is not JSON, or too large to be read: its scripts were not compared')];
 }
 
+type TomlCode = 'package-script' | 'registry' | 'dependency-source';
+
 /** Tables of `pyproject.toml` whose content is code or an address. */
-const TABLES: readonly (readonly [RegExp, 'package-script' | 'registry' | 'dependency-source', string])[] = [
+const TABLES: readonly (readonly [RegExp, TomlCode, string])[] = [
   [/^build-system$/, 'package-script', 'the build back end'],
   [
     /^tool\.(?:hatch|setuptools|pdm|poetry|flit|maturin|scikit-build)[^\]]{0,100}(?:hooks?|cmdclass|build|scripts)/,
     'package-script',
     'code that a build runs',
   ],
+  [/^(?:project\.entry-points|tool\.poetry\.plugins)\.pytest11$/, 'package-script', 'a plug-in that pytest loads'],
   [/^tool\.(?:uv\.index|poetry\.source|pdm\.source|uv\.pip)$/, 'registry', 'where packages come from'],
   [/^tool\.(?:uv\.sources|poe\.tasks|taskipy\.tasks)/, 'dependency-source', 'other sources of dependencies, or tasks'],
+  // Whole tables on one line.
+  [/^(?:tool|project|tool\.(?:uv|hatch|setuptools|pdm|poetry))=$/, 'package-script', 'tables within a line'],
+];
+/** Single keys, with their tables. */
+const KEYS: readonly (readonly [RegExp, TomlCode, string])[] = [
+  [
+    /^tool\.uv\.(?:index|(?:default-|extra-)?index(?:-url)?|find-links|index-strategy)$/,
+    'registry',
+    'where packages come from',
+  ],
+  [
+    /^(?:project|tool\.poetry)\.scripts\.(?:python3?|pip3?|uv|pytest|tox|nox|ruff|mypy|pyright|black|flake8|coverage|git|sh|make)$/,
+    'package-script',
+    'a program under the name of another',
+  ],
 ];
 
 function pyproject(file: InspectedFile): Flag[] {
   if (!/(?:^|\/)pyproject\.toml$/.test(file.key)) return [];
   if (file.after === null)
     return [flagOf(file, 'package-script', 'too large to be read: its build back end was not compared')];
-  const [before, after] = [tablesOf(file.before ?? ''), tablesOf(file.after)];
-  for (const [table, text] of after) {
-    const rule = TABLES.find(([name]) => name.test(table));
-    if (rule !== undefined && before.get(table) !== text) {
-      return [flagOf(file, rule[1], `[${table}]: ${rule[2]}`)];
+  const [before, after] = [tomlOf(file.before ?? ''), tomlOf(file.after)];
+  for (const [rules, was, is] of [
+    [TABLES, before.tables, after.tables],
+    [KEYS, before.keys, after.keys],
+  ] as const) {
+    for (const [name, text] of is) {
+      const rule = rules.find(([pattern]) => pattern.test(name));
+      if (rule !== undefined && was.get(name) !== text) {
+        return [flagOf(file, rule[1], `${quoted(name.replace(/=$/, ''))}: ${rule[2]}`)];
+      }
     }
   }
   return [];
 }
 
-/** The lines of each table, without comments and blanks; tables of one name together. */
-function tablesOf(toml: string): ReadonlyMap<string, string> {
-  const tables = new Map<string, string>();
-  let name = '';
+interface Toml {
+  /** The lines of each table, without comments and blanks; tables of one name together, `name=` for one within a line. */
+  readonly tables: ReadonlyMap<string, string>;
+  readonly keys: ReadonlyMap<string, string>;
+}
+
+/** Read line by line: dotted keys count to the table that they name. */
+function tomlOf(toml: string): Toml {
+  const [tables, keys] = [new Map<string, string>(), new Map<string, string>()];
+  const add = (map: Map<string, string>, name: string, line: string) =>
+    map.set(name, `${map.get(name) ?? ''}${line}\n`);
+  let [table, key, parent] = ['', '', ''];
   for (const line of toml.split('\n')) {
     const bare = line.trim();
     if (bare === '' || bare.startsWith('#')) continue;
-    const title = /^\[{1,2}([^\]]{1,200})\]{1,2}/.exec(bare)?.[1];
-    if (title !== undefined) name = title.replace(/["'\s]/g, '');
-    else tables.set(name, `${tables.get(name) ?? ''}${bare}\n`);
+    const title = /^\[{1,2}([^\]]{1,200})\]{1,2}\s{0,99}(?:#.*)?$/.exec(bare)?.[1];
+    const assigned = /^([^=#[{]{1,300})=\s{0,99}(\{?)/.exec(bare);
+    if (title !== undefined && !/[",]/.test(title.replace(/"[^"]*"/g, ''))) {
+      table = keyName(title);
+      [key, parent] = ['', table];
+      continue;
+    }
+    if (assigned !== null) {
+      key = [table, keyName(assigned[1] ?? '')].filter((part) => part !== '').join('.');
+      parent = assigned[2] === '{' ? key : key.slice(0, Math.max(0, key.lastIndexOf('.')));
+      if (assigned[2] === '{') add(tables, `${key}=`, bare);
+    }
+    add(tables, parent, bare);
+    if (key !== '') add(keys, key, bare);
   }
-  return tables;
+  return { tables, keys };
+}
+
+/** As parsers have it: without quotes, blanks and escapes. */
+function keyName(written: string): string {
+  const plain = written.replace(/\\u([0-9a-f]{4})|\\U([0-9a-f]{8})/gi, (_all, short?: string, long?: string) => {
+    const code = Number.parseInt(short ?? long ?? '0', 16);
+    return code <= 0x10ffff ? String.fromCodePoint(code) : '?';
+  });
+  return plain.replace(/["'\s]/g, '');
 }
 
 interface LineRule {
@@ -179,6 +244,12 @@ const LINES: readonly LineRule[] = [
     line: /"[\w.\-/[\]]{0,100}(?:path|command|executable|interpreter|runner|args?|shell|env|task|runonsave|autorun|server|profile|trust|hook|script|exec|terminal|tsdk|binary|program|mcp|agent|autoapprove|automation)[\w.]{0,60}"\s{0,9}:/i,
     code: 'editor-task',
     detail: 'a setting with which the editor runs a program',
+  },
+  {
+    path: /(?:^|\/)[tj]sconfig[^/]*\.json$/,
+    line: /"(?:plugins|transform|transformers)"\s{0,9}:/,
+    code: 'editor-task',
+    detail: 'a plug-in that editors, or the compiler, load',
   },
   {
     path: /(?:^|\/)dockerfile$|(?:^|\/)[^/]*\.sh$/,

@@ -53,7 +53,7 @@ const RULES: readonly PathRule[] = [
   },
   {
     code: 'ci',
-    path: /^(?:\.github(?:\/(?:workflows|actions|scripts)(?:\/|$)|$)|\.(?:gitea|forgejo)(?:\/workflows(?:\/|$)|$)|\.gitlab(?:-ci)?\/|\.(?:circleci|buildkite|semaphore|teamcity|tekton|azure-pipelines|azuredevops|woodpecker|builds)(?:\/|$)|\.?ci\/)/,
+    path: /^(?:\.github(?:\/(?:workflows|actions|scripts)(?:\/|$)|$)|\.(?:gitea|forgejo)(?:\/workflows(?:\/|$)|$)|\.gitlab(?:-ci)?(?:\/|$)|\.(?:circleci|buildkite|semaphore|teamcity|tekton|azure-pipelines|azuredevops|woodpecker|builds)(?:\/|$)|\.?ci\/)/,
     detail: 'runs in continuous integration',
   },
   {
@@ -110,6 +110,11 @@ const RULES: readonly PathRule[] = [
     code: 'package-script',
     path: /(?:^|\/)(?:\.?pnpmfile\.(?:c|m)?js|pnpm-workspace\.ya?ml|\.yarn\/(?:releases|plugins)\/.*|yarn\.config\.c?js)$/,
     detail: 'a package manager runs it, or takes from it what may run',
+  },
+  {
+    code: 'dependency-source',
+    path: /^(?!(?:.*\/)?(?:tests?|__tests__|specs?|e2e|[^/]*fixtures?|playgrounds?|examples?|benchmarks?)\/)(?:.*\/)?(?:node_modules|\.venv|site-packages|__pypackages__)(?:\/|$)/,
+    detail: 'an installed package, in the place of what the registry has',
   },
   {
     code: 'submodule',

@@ -69,11 +69,19 @@ export function secrets(file: InspectedFile): Flag[] {
     what ??= seen;
     found.push(line);
   }
+  if (found.length === 0) {
+    const pieced = inPieces(file);
+    if (pieced !== null) return flagOfLines(file, 'secret', [pieced.line], `looks like ${pieced.what}, in pieces`);
+  }
   return flagOfLines(file, 'secret', found, `looks like ${what}`);
 }
 
 function secretIn(text: string, file: InspectedFile): string | null {
   if (text.length < 20) return null;
+  return formatted(text) ?? assigned(text, SETTINGS.test(file.key));
+}
+
+function formatted(text: string): string | null {
   for (const { what, pattern, entropy } of FORMATS) {
     pattern.lastIndex = 0;
     for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
@@ -81,7 +89,26 @@ function secretIn(text: string, file: InspectedFile): string | null {
       if (!PLACEHOLDER.test(key) && entropyOf(key) >= entropy) return `${what} (${key.slice(0, 6)}...)`;
     }
   }
-  return assigned(text, SETTINGS.test(file.key));
+  return null;
+}
+
+/** The end of one string and the beginning of the next, on one line or two. */
+const SEAM = /(["'`])\s{0,20}(?:[+.&,]|\\|\.\.)?\s{0,99}\1/g;
+const PIECE = /["'`][A-Za-z0-9+/_=.-]{1,300}["'`]\s{0,20}[+.&,\\)]{0,3}\s{0,20}$/;
+
+/** A key whose strings are only put together when they are used. */
+function inPieces(file: InspectedFile): { readonly line: Line; readonly what: string } | null {
+  for (const [at, line] of file.added.entries()) {
+    if (line.text.length > 2000 || !/["'`]/.test(line.text)) continue;
+    let text = line.text;
+    for (let n = at; n < at + 4 && PIECE.test(file.added[n]?.text.slice(0, 2000) ?? ''); n += 1) {
+      text += `\n${file.added[n + 1]?.text.slice(0, 2000) ?? ''}`;
+    }
+    const joined = text.replace(SEAM, '');
+    const what = joined === text ? null : formatted(joined);
+    if (what !== null) return { line, what };
+  }
+  return null;
 }
 
 function assigned(text: string, bare: boolean): string | null {

@@ -15,9 +15,13 @@ const SUPPORT =
 
 const COMMENT = /^\s{0,200}(?:\/\/|#(?![[!])|--\s|\/\*|\*\s|<!--|;|"""|%)/;
 const SKIP =
-  /\b(?:it|test|describe|context|suite|specify|bench|scenario|step)\.(?:skip|todo|only|fixme|fails|failing)\b|\b(?:xit|xtest|xdescribe|xcontext|xspecify|fit|fdescribe|fcontext)\s{0,4}\(\s{0,4}["'`]|@(?:pytest\.mark\.(?:skip|skipif|xfail)|unittest\.(?:skip|skipIf|skipUnless|expectedFailure)|skip|skipIf|expectedFailure)\b|\b(?:pytest\.(?:skip|xfail)|self\.skipTest|raise\s+(?:unittest\.)?SkipTest|raise\s+SkipTest)\b|\bt\.(?:Skip|Skipf|SkipNow)\(|\bb\.Skip\(|^\s{0,200}#\[\s{0,4}ignore\b|@(?:Ignore|Disabled|DisabledOnOs|DisabledIf\w*)\b|\[(?:Ignore|Fact\(\s{0,4}Skip|Theory\(\s{0,4}Skip|Explicit)\b|\bSkip\s{0,4}=\s{0,4}"|\bmarkTest(?:Skipped|Incomplete)\(|\bGTEST_SKIP\(|\bTEST(?:_F|_P)?\(\s{0,4}\w{0,100}\s{0,4},\s{0,4}DISABLED_|\bXCTSkip|@tag\s+:?skip|\bskip:\s{0,4}true\b|^\s{0,200}(?:skip|pending)(?:\s+["'(]|\s{0,4}$)|\b(?:assume(?:True|False)|Assume\.assume\w+)\(\s{0,4}(?:false|true)\s{0,4}\)/;
+  /\b(?:it|test|describe|context|suite|specify|bench|scenario|step)\.(?:skip|todo|only|fixme|fails|failing)\b|\b(?:xit|xtest|xdescribe|xcontext|xspecify|fit|fdescribe|fcontext)\s{0,4}\(\s{0,4}["'`]|@(?:pytest\.mark\.(?:skip|skipif|xfail)|unittest\.(?:skip|skipIf|skipUnless|expectedFailure)|skip|skipIf|expectedFailure)\b|\b(?:pytest\.(?:skip|xfail)|self\.skipTest|raise\s+(?:unittest\.)?SkipTest|raise\s+SkipTest)\b|\bt\.(?:Skip|Skipf|SkipNow)\(|\bb\.Skip\(|^\s{0,200}#\[\s{0,4}ignore\b|@(?:Ignore|Disabled|DisabledOnOs|DisabledIf\w*)\b|\[(?:Ignore|Fact\(\s{0,4}Skip|Theory\(\s{0,4}Skip|Explicit)\b|\bSkip\s{0,4}=\s{0,4}"|\bmarkTest(?:Skipped|Incomplete)\(|\bGTEST_SKIP\(|\bTEST(?:_F|_P)?\(\s{0,4}\w{0,100}\s{0,4},\s{0,4}DISABLED_|\bXCTSkip|@tag\s+:?skip|\bskip:\s{0,4}true\b|^\s{0,200}(?:skip|pending)(?:\s+["'(]|\s{0,4}$)|\b(?:assume(?:True|False)|Assume\.assume\w+)\(\s{0,4}(?:false|true)\s{0,4}\)|\.(?:runIf\(\s{0,4}(?:false|0|!1)|skipIf\(\s{0,4}(?:true|1|!0))\s{0,4}\)|\b(?:it|test|describe)\[["'`](?:skip|only|todo)["'`]\]/;
+/** Nothing behind or below it runs. */
+const OFF =
+  /^\s{0,99}(?:#\s{0,9}if\s+0\b|\/\/\s?(?:go:build\s+ignore|\+build\s+ignore)\b|if\s{0,4}\(\s{0,4}(?:false|0|!1)\s{0,4}\)|if\s+(?:False|0)\s{0,4}:)|^(?:process\.exit|os\._exit|sys\.exit|os\.Exit)\(\s{0,4}0?\s{0,4}\)/;
+const RETURN = /^\s{1,99}return\s{0,9};?\s{0,9}$/;
 const EMPTY =
-  /\bexpect\(\s{0,4}(?:true|1|!0)\s{0,4}\)\s{0,4}\.\s{0,4}(?:to(?:Be|Equal|StrictEqual|BeTruthy|\.be)|to\b)|\bassert\s+(?:True|1)\s{0,4}(?:,|#|$)|\bassert\.?(?:True|true|ok|Ok)?\(\s{0,4}(?:this,\s{0,4})?true\s{0,4}[,)]|\bassertTrue\(\s{0,4}true|\bassertFalse\(\s{0,4}false|\bself\.assertTrue\(\s{0,4}True|\bassert!\(\s{0,4}true\s{0,4}[,)]|\bAssert\.(?:True|IsTrue)\(\s{0,4}true|\bassertEquals?\(\s{0,4}(?:1,\s{0,4}1|true,\s{0,4}true)\s{0,4}\)|\bexpect\(true\)\.to\b/;
+  /\bexpect\(\s{0,4}(?:true|1|!0)\s{0,4}\)\s{0,4}\.\s{0,4}(?:to(?:Be|Equal|StrictEqual|BeTruthy|\.be)|to\b)|\bassert\s+(?:True|1)\s{0,4}(?:,|#|$)|\bassert\.?(?:True|true|ok|Ok)?\(\s{0,4}(?:this,\s{0,4})?true\s{0,4}[,)]|\bassertTrue\(\s{0,4}true|\bassertFalse\(\s{0,4}false|\bself\.assertTrue\(\s{0,4}True|\bassert!\(\s{0,4}true\s{0,4}[,)]|\bAssert\.(?:True|IsTrue)\(\s{0,4}true|\bassertEquals?\(\s{0,4}(?:1,\s{0,4}1|true,\s{0,4}true)\s{0,4}\)|\bexpect\(true\)\.to\b|\bexpect\(\s{0,4}([0-9]{1,20}|"[^"]{0,80}"|'[^']{0,80}')\s{0,4}\)\s{0,4}\.to(?:Be|Equal|StrictEqual)\(\s{0,4}\1\s{0,4}\)|\bassert\s+([0-9]{1,20}|"[^"]{0,80}"|'[^']{0,80}')\s{0,4}==\s{0,4}\2\s{0,4}(?:,|#|$)|\bassertEquals?\(\s{0,4}([0-9]{1,20}|"[^"]{0,80}"|'[^']{0,80}')\s{0,4},\s{0,4}\3\s{0,4}\)|\bassert\b[^#"']{0,300}\sor\s+(?:True|1)\s{0,4}(?:,|#|$)|\b(?:expect|assert\w{0,20})\([^"'`]{0,300}\|\|\s{0,4}true\s{0,4}[,)]/;
 const ASSERTION =
   /\b(?:assert\w*|expect\w*|should|Assert|require\.\w+|refute\w*|must_\w+|XCTAssert\w*|ASSERT_\w+|EXPECT_\w+|CHECK(?:_\w+)?|REQUIRE(?:_\w+)?|verify|fail|t\.(?:Error|Errorf|Fatal|Fatalf)|toBe|toEqual)\b\s{0,4}[!.(]|\bassert\s|\.should\b|\btest_cond\(/;
 const TEST_BEGINS =
@@ -28,8 +32,18 @@ const ONLY = /\.only\b|\b(?:fit|fdescribe|fcontext)\s{0,4}\(/;
 const SKIPS_CALL =
   /\b(?:it|test|describe|context|suite|specify|scenario)\.(?:skip|todo|fixme|fails|failing)\b|\bx(?:it|test|describe|context|specify)\b/;
 
+/** What tests assert with. */
+const HELPER =
+  /(?:^|\/)(?:support|helpers?|utils?|conftest\.py)(?:\/|$)|(?:^|\/)(?:[^/]*[-_.])?(?:helpers?|utils?|assert\w*)\.[a-z]+$/;
+/** How languages begin what could be a test. */
+const FUNCTION = /^\s{0,200}(?:(?:export|async|public|private|static|pub)\s+){0,4}(?:def|func|fn|function|void)\s/;
+
 function isTest(key: string): boolean {
   return CODE.test(key) && !SUPPORT.test(key) && (FOLDER.test(key) || NAME.test(key));
+}
+
+function isHelper(key: string): boolean {
+  return CODE.test(key) && FOLDER.test(key) && HELPER.test(key);
 }
 
 /** Codes `test-deleted`, `test-skipped` and (for assertions that say nothing) `test-weakened`. */
@@ -42,6 +56,8 @@ export function tests(file: InspectedFile): Flag[] {
   const flags: Flag[] = [];
   if (before !== null && isTest(before) && !isTest(file.key)) {
     flags.push(flagOf(file, 'test-deleted', `was the test ${before}`));
+  } else if (before !== null && isTest(before) && NAME.test(before) && !NAME.test(file.key)) {
+    flags.push(flagOf(file, 'test-deleted', `was ${before}: test runners do not find it by its new name`));
   }
   if (!isTest(file.key)) return flags;
   const old = new Set(file.removed.map(({ text }) => text.trim()));
@@ -49,6 +65,7 @@ export function tests(file: InspectedFile): Flag[] {
   const code = fresh.filter(({ text }) => !COMMENT.test(text));
   const candidates = code.filter(({ text }) => SKIP.test(head(text)));
   const skips = candidates.length === 0 ? [] : candidates.filter(isOldTest(file));
+  if (file.kind !== 'add') skips.push(...switchedOff(fresh), ...enclosed(file), ...noTestsAnyMore(file, code));
   const wereSkipped = file.removed.filter(({ text }) => SKIP.test(head(text))).length;
   if (skips.length > wereSkipped) {
     flags.push(...flagOfLines(file, 'test-skipped', skips, `${quoted(skips[0]?.text ?? '')} does not run all tests`));
@@ -83,6 +100,44 @@ function beginsTest(lines: readonly Line[], at: number, step: 1 | -1): boolean {
   return false;
 }
 
+/** What keeps all below it from running, or the test that it stands in. */
+function switchedOff(fresh: readonly Line[]): Line[] {
+  return fresh.filter((line) => {
+    const text = head(line.text);
+    if (OFF.test(text)) return true;
+    return RETURN.test(text) && line.above !== undefined && TEST_BEGINS.test(head(line.above));
+  });
+}
+
+const MARK = /^\s{0,99}(?:\/\*|\*\/|"""|''')\s{0,99}$/;
+
+/** Where a comment or a string begins that takes in lines that stood there before: two marks, with more between them. */
+function enclosed({ added }: InspectedFile): Line[] {
+  const marks = [...added.entries()].filter(([, { text }]) => MARK.test(text));
+  const [[at, first] = [], [end, last] = []] = marks;
+  if (marks.length !== 2 || at === undefined || end === undefined || !first || !last) return [];
+  const [opens, closes] = [first.text.trim(), last.text.trim()];
+  const isPair = opens === '/*' ? closes === '*/' : opens === closes && opens !== '*/';
+  return isPair && last.number - first.number > end - at ? [first] : [];
+}
+
+/** Functions that keep a test's name in theirs, but that no runner takes for one. */
+function noTestsAnyMore(file: InspectedFile, code: readonly Line[]): Line[] {
+  const begun = (lines: readonly Line[]): string[] =>
+    lines.filter(({ text }) => TEST_BEGINS.test(head(text))).map(({ text }) => functionIn(text) ?? '');
+  const still = new Set(begun(file.added));
+  const gone = begun(file.removed).filter((name) => name.length > 4 && !still.has(name));
+  if (gone.length === 0) return [];
+  return code.filter(({ text }) => {
+    const name = FUNCTION.test(head(text)) && !TEST_BEGINS.test(head(text)) ? functionIn(text) : null;
+    return name !== null && gone.some((test) => name.toLowerCase().endsWith(test.toLowerCase()));
+  });
+}
+
+function functionIn(text: string): string | null {
+  return /\b(?:def|func|fn|function|void)\s{1,9}(\w{1,200})/.exec(head(text))?.[1] ?? null;
+}
+
 /** The first string, by which a test is known. */
 function nameIn(text: string): string {
   return /["'`]([^"'`]{1,200})/.exec(head(text))?.[1] ?? text.trim();
@@ -113,10 +168,14 @@ export interface AssertionCount {
 
 /** How many assertions a test file wins and loses; null for what is no test. */
 export function countAssertions(file: InspectedFile): AssertionCount | null {
-  if (file.kind === 'add' ? !isTest(file.key) : !isTest(file.oldKey ?? file.key)) return null;
+  const key = file.kind === 'add' ? file.key : (file.oldKey ?? file.key);
+  if (!isTest(key) && !isHelper(key)) return null;
   const count = (lines: readonly Line[]): number =>
     lines.filter(({ text }) => ASSERTION.test(head(text)) && !COMMENT.test(text)).length;
-  return { file, added: count(file.added), removed: count(file.removed) };
+  const removed = count(file.removed);
+  // Nobody knows whether any test calls what a helper has more.
+  const added = isTest(key) ? count(file.added) : Math.min(removed, count(file.added));
+  return { file, added, removed };
 }
 
 /** Code `test-weakened` for the files that lost assertions, where the whole patch has fewer than before. */
