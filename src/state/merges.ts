@@ -1,7 +1,9 @@
 /** The journal of merges: what is to land is written down before the branch moves, and closed with its patches. */
 
 import type { AttemptId, ObjectId } from '../types.ts';
+import { withdrawRequest } from './change-requests.ts';
 import type { Database } from './database.ts';
+import { settleAbove } from './foundations.ts';
 import type { PatchRecord } from './records.ts';
 import { mergeResolved } from './resolutions.ts';
 import type { merges } from './schema.ts';
@@ -53,7 +55,10 @@ export function openMerges(database: Database): OpenMerge[] {
   });
 }
 
-/** Closes a merge. Where it landed, its patches are merged, whatever was said of them since it began: the branch has them. */
+/**
+ * Closes a merge. Where it landed, its patches are merged, whatever was said of them since it began: the branch has them, and
+ * what followed from a no is taken back.
+ */
 export function endMerge(database: Database, merge: OpenMerge, landed: boolean): void {
   database.transaction(() => {
     const closed = 'UPDATE merges SET endedAt = ?, landed = ? WHERE seq = ? AND endedAt IS NULL';
@@ -61,7 +66,10 @@ export function endMerge(database: Database, merge: OpenMerge, landed: boolean):
     const into = merge.target === 'HEAD' ? null : merge.target.replace(/^refs\/heads\//, '');
     const sql = "UPDATE patches SET state = 'merged', reason = NULL, mergedAs = ?, mergedInto = ? WHERE id = ?";
     for (const { patch, commit } of merge.commits) {
+      const before = database.get<Pick<PatchRecord, 'state'>>('SELECT state FROM patches WHERE id = ?', patch)?.state;
       database.run(sql, commit, into, patch);
+      if (before === 'rejected') settleAbove(database, patch, false);
+      if (before === 'changes-requested') withdrawRequest(database, patch);
       mergeResolved(database, patch);
     }
   });

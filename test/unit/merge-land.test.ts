@@ -212,6 +212,32 @@ describe('mergeApproved', () => {
     expect(on.states()).toEqual({ [kept]: 'merged', [taken]: 'rejected' });
   });
 
+  it('takes a no back that came while the branch was moving: what stands on the patch, and its task, are as before', async () => {
+    const on = await scene();
+    const rejected = await on.add({ title: 'Rejected', files: { x: 'x' } });
+    const above = await on.add({ title: 'Above', files: { y: 'y' }, on: rejected, dependsOn: ['rejected'] });
+    const asked = await on.add({ title: 'Asked', files: { z: 'z' } });
+    const commit = (await on.work.id('HEAD')) as ObjectId;
+    const patches = [rejected, asked];
+    const begun = on.state.beginMerge(
+      {
+        target: 'refs/heads/main',
+        from: commit,
+        to: commit,
+        commits: patches.map((patch) => ({ patch, commit })),
+        workTree: null,
+      },
+      on.state.patches().filter(({ id }) => patches.includes(id)),
+    );
+    if (begun === null) throw new Error('the merge did not begin');
+    on.state.setPatchState(rejected, ['approved'], 'rejected');
+    on.state.requestChanges(asked, 'Shorter');
+    expect(on.states()[above]).toBe('stale');
+    on.state.endMerge(begun, true);
+    expect(on.states()).toEqual({ [rejected]: 'merged', [above]: 'pending', [asked]: 'merged' });
+    expect(on.state.tasks().map((task) => task.state)).toEqual(['succeeded', 'succeeded', 'succeeded']);
+  });
+
   it.each([true, false])('judges a patch anew that was amended while checks ran (they passed: %s)', async (passed) => {
     const on = await scene();
     const id = await on.add({ title: 'Work', files: { x: 'as it was\n' } });
