@@ -2,7 +2,7 @@ import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type MergeOptions, type MergeReport, mergeApproved, planMerge } from '../../src/merge/merge.ts';
-import type { AttemptId, ObjectId } from '../../src/types.ts';
+import type { AttemptId, ObjectId, TaskId } from '../../src/types.ts';
 import type { ScratchOptions } from '../support/git.ts';
 import { FunctionChecker, MergeScene } from '../support/merge-scene.ts';
 
@@ -127,6 +127,20 @@ describe('mergeApproved', () => {
       leftOut: [{ id: above, reason: `stands on ${below}, which is pending, not approved` }],
     });
     expect(on.states()).toEqual({ [below]: 'pending', [above]: 'approved', [other]: 'merged' });
+  });
+
+  it('lands no earlier result of a task on top of a later one, unless that was taken back', async () => {
+    const on = await scene();
+    const earlier = await on.add({ title: 'Work', files: { x: 'earlier' } });
+    const later = await on.add({ title: 'Work', files: { y: 'later' }, again: 'work' as TaskId });
+    const first = await merge(on);
+    expect(first).toMatchObject({ merged: [later], leftOut: [{ id: earlier }] });
+    expect(await merge(on)).toMatchObject({
+      merged: [],
+      leftOut: [{ id: earlier, reason: `${later}, a later attempt at the same task, is merged already` }],
+    });
+    await on.work.git(...first.undo.split(' ').slice(1));
+    expect(await merge(on)).toMatchObject({ merged: [earlier], leftOut: [] });
   });
 
   it('says who conflicts with whom and where, and lands the rest', async () => {
