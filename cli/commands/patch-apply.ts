@@ -5,10 +5,11 @@ import type { Applied, Change } from '../../src/git/apply.ts';
 import type { Repository } from '../../src/git/repository.ts';
 import { commitMessage } from '../../src/merge/commit-message.ts';
 import { revealLine } from '../../src/sanitise.ts';
+import type { OpenMerge } from '../../src/state/merges.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
 import type { AttemptId, ObjectId } from '../../src/types.ts';
-import { mergedAmong, selectPatches } from '../apply-order.ts';
+import { mergedAmong, type Selection, selectPatches } from '../apply-order.ts';
 import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import type { PatchApplyOptions } from '../options.ts';
@@ -58,9 +59,8 @@ async function applyAll(context: Context, typed: readonly string[], options: Pat
     throw usageError('BAD_USAGE', '--no-commit changes the work tree here, so it does not go with --branch');
   }
   const known = someState(await context.readState(), typed[0] ?? '');
-  const missing = await missingOf(context, mergedAmong(known, typed), options.branch);
-  const { patches, alreadyMerged } = selectPatches(known, typed, { ...options, missing });
-  if (patches.length === 0) return { applied: [], alreadyMerged, stopped: null };
+  const first = await select(context, known, typed, options);
+  if (first.patches.length === 0) return { applied: [], alreadyMerged: first.alreadyMerged, stopped: null };
   const [repository, state] = await Promise.all([context.repository(), context.state()]);
   const { whileLanding } = await import('../../src/merge/landing-lock.ts');
   return whileLanding(
@@ -68,11 +68,23 @@ async function applyAll(context: Context, typed: readonly string[], options: Pat
     state,
     (line) => context.warn(line),
     async () => {
+      // Another terminal may have landed, amended or rejected some of them while this one waited for its turn.
+      const { patches, alreadyMerged } = await select(context, state, typed, options);
       if (!options.commit)
         return { applied: await applyUncommitted(repository, patches), alreadyMerged, stopped: null };
       return { ...(await applyCommitted(repository, state, { patches, branch: options.branch })), alreadyMerged };
     },
   );
+}
+
+async function select(
+  context: Context,
+  state: State,
+  typed: readonly string[],
+  options: PatchApplyOptions,
+): Promise<Selection> {
+  const missing = await missingOf(context, mergedAmong(state, typed), options.branch);
+  return selectPatches(state, typed, { ...options, missing });
 }
 
 /** Which merged patches the target does not have: their commit is not in its history, and their change would do something. */
@@ -109,30 +121,45 @@ async function applyCommitted(
   state: State,
   work: CommittedWork,
 ): Promise<Omit<ApplyReport, 'alreadyMerged'>> {
-  const [{ applyToBranch, applyToCheckout }, { commitTree, userIdentity }] = await Promise.all([
-    import('../../src/git/apply.ts'),
-    import('../../src/git/commits.ts'),
-  ]);
+  const [{ applyToBranch, applyToCheckout, readHead }, { commitTree, userIdentity }, { changedMeanwhile }] =
+    await Promise.all([
+      import('../../src/git/apply.ts'),
+      import('../../src/git/commits.ts'),
+      import('../../src/review/amend.ts'),
+    ]);
   const identity = await userIdentity(repository);
+  const branch = work.branch ?? (await readHead(repository)).branch;
+  const target = branch === null ? 'HEAD' : `refs/heads/${branch}`;
+  const applyChange = (change: Change): Promise<Applied> =>
+    work.branch === null
+      ? applyToCheckout(repository, change)
+      : applyToBranch(repository, { ...change, branch: work.branch });
   const applied: AppliedPatch[] = [];
   for (const patch of work.patches) {
     const task = state.task(patch.task);
     const attempt = state.attemptsOf(patch.task).find((each) => each.id === patch.id) ?? null;
     const message = commitMessage(task, attempt);
+    const begun: { merge: OpenMerge | null } = { merge: null };
     const change: Change = {
       base: patch.baseTree,
       result: patch.tree,
       label: patch.id,
-      commit: (parent: ObjectId, tree: ObjectId) =>
-        commitTree(repository, { tree, parents: [parent], message, ...identity }),
+      commit: async (parent: ObjectId, tree: ObjectId) => {
+        const to = await commitTree(repository, { tree, parents: [parent], message, ...identity });
+        const commits = [{ patch: patch.id, commit: to }];
+        // From here on it is not amended, and a process that is killed has the next one look whether it landed.
+        begun.merge = state.beginMerge({ target, from: parent, to, commits, workTree: null }, [patch]);
+        if (begun.merge === null) throw changedMeanwhile(patch);
+        return to;
+      },
     };
     try {
-      const { branch } = work;
-      const done =
-        branch === null
-          ? await applyToCheckout(repository, change)
-          : await applyToBranch(repository, { ...change, branch });
-      noteMerge(state, patch, done);
+      const done = await applyChange(change).catch((error: unknown) => {
+        if (begun.merge !== null) state.endMerge(begun.merge, false);
+        throw error;
+      });
+      if (begun.merge !== null) state.endMerge(begun.merge, true);
+      else noteMerge(state, patch, done);
       applied.push({ id: patch.id, task: patch.task, ...done, before: patch.mergedAs });
     } catch (error) {
       if (!(error instanceof OrchestrateError) || applied.length === 0) throw named(patch, error);
@@ -142,6 +169,7 @@ async function applyCommitted(
   return { applied, stopped: null };
 }
 
+/** Where the branch had all of it already. */
 function noteMerge(state: State, patch: PatchRecord, { to, branch }: Applied): void {
   if (patch.state === 'merged') {
     if (to !== null) state.mergedAgain(patch.id, { mergedAs: to, mergedInto: branch });

@@ -32,14 +32,16 @@ export interface OpenMerge extends NewMerge {
   readonly seq: number;
 }
 
-/** A patch as it was when it was looked at. */
-export type SeenPatch = Pick<PatchRecord, 'id' | 'baseTree' | 'tree'>;
+/** A patch as it was when it was looked at; without a state: approved. */
+export type SeenPatch = Pick<PatchRecord, 'id' | 'baseTree' | 'tree'> & Partial<Pick<PatchRecord, 'state'>>;
 
-/** Null, and nothing is written, where one of the patches is no longer approved, or is another change by now. */
+/** Null, and nothing is written, where one of the patches is in another state, or is another change by now. */
 export function beginMerge(database: Database, merge: NewMerge, seen: readonly SeenPatch[]): number | null {
   return database.transaction(() => {
-    const sql = "SELECT 1 FROM patches WHERE id = ? AND state = 'approved' AND baseTree = ? AND tree = ?";
-    for (const { id, baseTree, tree } of seen) if (database.get(sql, id, baseTree, tree) === null) return null;
+    const sql = 'SELECT 1 FROM patches WHERE id = ? AND state = ? AND baseTree = ? AND tree = ?';
+    for (const { id, state = 'approved', baseTree, tree } of seen) {
+      if (database.get(sql, id, state, baseTree, tree) === null) return null;
+    }
     const { commits, ...row } = merge;
     const startedAt = new Date().toISOString();
     database.insert('merges', { ...row, commits: JSON.stringify(commits), startedAt });
