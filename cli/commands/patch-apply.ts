@@ -1,14 +1,14 @@
 /** `patch apply`: patches, now, onto a branch, each as a commit; everything is checked before the first one. */
 
-import { OrchestrateError, usageError } from '../../src/errors.ts';
-import type { Applied, Change } from '../../src/git/apply.ts';
+import { failure, OrchestrateError, usageError } from '../../src/errors.ts';
+import { type Applied, conflictWithBranch, refuseUnfinished } from '../../src/git/apply.ts';
 import type { Repository } from '../../src/git/repository.ts';
 import { commitMessage } from '../../src/merge/commit-message.ts';
+import type { Landing } from '../../src/merge/land.ts';
 import { revealLine } from '../../src/sanitise.ts';
-import type { OpenMerge } from '../../src/state/merges.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
-import type { AttemptId, ObjectId } from '../../src/types.ts';
+import type { AttemptId } from '../../src/types.ts';
 import { mergedAmong, type Selection, selectPatches } from '../apply-order.ts';
 import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
@@ -121,45 +121,12 @@ async function applyCommitted(
   state: State,
   work: CommittedWork,
 ): Promise<Omit<ApplyReport, 'alreadyMerged'>> {
-  const [{ applyToBranch, applyToCheckout, readHead }, { commitTree, userIdentity }, { changedMeanwhile }] =
-    await Promise.all([
-      import('../../src/git/apply.ts'),
-      import('../../src/git/commits.ts'),
-      import('../../src/review/amend.ts'),
-    ]);
+  const { userIdentity } = await import('../../src/git/commits.ts');
   const identity = await userIdentity(repository);
-  const branch = work.branch ?? (await readHead(repository)).branch;
-  const target = branch === null ? 'HEAD' : `refs/heads/${branch}`;
-  const applyChange = (change: Change): Promise<Applied> =>
-    work.branch === null
-      ? applyToCheckout(repository, change)
-      : applyToBranch(repository, { ...change, branch: work.branch });
   const applied: AppliedPatch[] = [];
   for (const patch of work.patches) {
-    const task = state.task(patch.task);
-    const attempt = state.attemptsOf(patch.task).find((each) => each.id === patch.id) ?? null;
-    const message = commitMessage(task, attempt);
-    const begun: { merge: OpenMerge | null } = { merge: null };
-    const change: Change = {
-      base: patch.baseTree,
-      result: patch.tree,
-      label: patch.id,
-      commit: async (parent: ObjectId, tree: ObjectId) => {
-        const to = await commitTree(repository, { tree, parents: [parent], message, ...identity });
-        const commits = [{ patch: patch.id, commit: to }];
-        // From here on it is not amended, and a process that is killed has the next one look whether it landed.
-        begun.merge = state.beginMerge({ target, from: parent, to, commits, workTree: null }, [patch]);
-        if (begun.merge === null) throw changedMeanwhile(patch);
-        return to;
-      },
-    };
     try {
-      const done = await applyChange(change).catch((error: unknown) => {
-        if (begun.merge !== null) state.endMerge(begun.merge, false);
-        throw error;
-      });
-      if (begun.merge !== null) state.endMerge(begun.merge, true);
-      else noteMerge(state, patch, done);
+      const done = await landOne(repository, state, { patch, branch: work.branch, ...identity });
       applied.push({ id: patch.id, task: patch.task, ...done, before: patch.mergedAs });
     } catch (error) {
       if (!(error instanceof OrchestrateError) || applied.length === 0) throw named(patch, error);
@@ -169,14 +136,34 @@ async function applyCommitted(
   return { applied, stopped: null };
 }
 
-/** Where the branch had all of it already. */
-function noteMerge(state: State, patch: PatchRecord, { to, branch }: Applied): void {
-  if (patch.state === 'merged') {
-    if (to !== null) state.mergedAgain(patch.id, { mergedAs: to, mergedInto: branch });
-    return;
+interface OnePatch extends Pick<Landing, 'author' | 'committer'> {
+  readonly patch: PatchRecord;
+  readonly branch: string | null;
+}
+
+/** As `merge` does: killed in between, the next command that lands finishes it or takes it back. */
+async function landOne(repository: Repository, state: State, { patch, branch, ...people }: OnePatch): Promise<Applied> {
+  const [{ mergeTrees }, { land }, { undoOf }, { targetOf }, { changedMeanwhile }] = await Promise.all([
+    import('../../src/git/merge.ts'),
+    import('../../src/merge/land.ts'),
+    import('../../src/merge/merge.ts'),
+    import('../../src/merge/target.ts'),
+    import('../../src/review/amend.ts'),
+  ]);
+  const target = await targetOf(repository, branch);
+  if (target.isHere) await refuseUnfinished(repository);
+  const { commit: from, tree: ours } = target.tip;
+  const merged = await mergeTrees(repository, { base: patch.baseTree, ours, theirs: patch.tree });
+  if (!merged.clean) throw conflictWithBranch(merged.paths);
+  const attempt = state.attemptsOf(patch.task).find((each) => each.id === patch.id) ?? null;
+  const message = commitMessage(state.task(patch.task), attempt);
+  const patches = [{ patch, tree: merged.tree, message }];
+  const end = await land(repository, state, { target, patches, verb: 'apply', ...people });
+  if (end === 'changed') throw changedMeanwhile(patch);
+  if (end === 'elsewhere') {
+    throw failure('HEAD_MOVED', 'The branch moved meanwhile; nothing was changed.', { hint: 'Apply again.' });
   }
-  const merge = { ...(to === null ? {} : { mergedAs: to }), ...(branch === null ? {} : { mergedInto: branch }) };
-  state.setPatchState(patch.id, [patch.state], 'merged', merge);
+  return { from, to: end.landed, branch: target.branch, undo: undoOf(target, end.landed) };
 }
 
 /** Which of several patches an error is about. */

@@ -1,5 +1,7 @@
 // `patch apply` beside other terminals: what lands is the patch as it is when it lands, and the state says so.
-import { readFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { applyPatches } from '../../cli/commands/patch-apply.ts';
@@ -24,6 +26,7 @@ afterEach(async () => {
   await on[Symbol.asyncDispose]();
 });
 
+const ROOT = path.resolve(import.meta.dirname, '../..');
 const OPTIONS = { branch: null, commit: true, withDependencies: false, unreviewed: false };
 
 /** Applies while another process lands, which then does `act`. */
@@ -76,5 +79,25 @@ describe('patch apply', () => {
     });
     await expect(applying).rejects.toMatchObject({ code: 'PATCH_STATE' });
     expect(await on.work.git('log', '--format=%s')).not.toContain('Work');
+  });
+
+  it('killed while files are being changed leaves a branch and files that agree', async () => {
+    const pidFile = path.join(on.work.folder, 'pid');
+    await on.work.write('.gitattributes', '* filter=deadly\n');
+    await on.work.commit('attributes');
+    await on.work.git('config', 'filter.deadly.smudge', `kill -9 $(cat '${pidFile}') 2>/dev/null; cat`);
+    const program = ['--import', 'tsx', 'cli/main.ts', '--repo', on.work.root, 'patch', 'apply', id];
+    const child = spawn(process.execPath, program, { cwd: ROOT, env: on.work.env, stdio: 'ignore' });
+    await writeFile(pidFile, String(child.pid));
+    expect(await once(child, 'exit')).toEqual([null, 'SIGKILL']);
+    await whileLanding(
+      on.repo,
+      on.state,
+      () => {},
+      async () => {},
+    );
+    expect(await on.work.git('status', '--porcelain')).toBe('');
+    expect(await on.work.git('log', '-1', '--format=%s')).toBe('Work');
+    expect(on.states()).toEqual({ [id]: 'merged' });
   });
 });
