@@ -1,14 +1,15 @@
 /** `patch apply`: patches, now, onto a branch, each as a commit; everything is checked before the first one. */
 
-import { OrchestrateError, usageError } from '../../src/errors.ts';
-import type { Applied, Change } from '../../src/git/apply.ts';
+import { failure, OrchestrateError, usageError } from '../../src/errors.ts';
+import { type Applied, conflictWithBranch, refuseUnfinished } from '../../src/git/apply.ts';
 import type { Repository } from '../../src/git/repository.ts';
 import { commitMessage } from '../../src/merge/commit-message.ts';
+import type { Landing } from '../../src/merge/land.ts';
 import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
-import type { AttemptId, ObjectId } from '../../src/types.ts';
-import { mergedAmong, selectPatches } from '../apply-order.ts';
+import type { AttemptId } from '../../src/types.ts';
+import { mergedAmong, type Selection, selectPatches } from '../apply-order.ts';
 import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
 import type { PatchApplyOptions } from '../options.ts';
@@ -47,9 +48,8 @@ async function applyAll(context: Context, typed: readonly string[], options: Pat
     throw usageError('BAD_USAGE', '--no-commit changes the work tree here, so it does not go with --branch');
   }
   const known = someState(await context.readState(), typed[0] ?? '');
-  const missing = await missingOf(context, mergedAmong(known, typed), options.branch);
-  const { patches, alreadyMerged } = selectPatches(known, typed, { ...options, missing });
-  if (patches.length === 0) return { applied: [], alreadyMerged, stopped: null };
+  const first = await select(context, known, typed, options);
+  if (first.patches.length === 0) return { applied: [], alreadyMerged: first.alreadyMerged, stopped: null };
   const [repository, state] = await Promise.all([context.repository(), context.state()]);
   const { whileLanding } = await import('../../src/merge/landing-lock.ts');
   return whileLanding(
@@ -57,11 +57,23 @@ async function applyAll(context: Context, typed: readonly string[], options: Pat
     state,
     (line) => context.warn(line),
     async () => {
+      // Another terminal may have landed, amended or rejected some of them while this one waited for its turn.
+      const { patches, alreadyMerged } = await select(context, state, typed, options);
       if (!options.commit)
         return { applied: await applyUncommitted(repository, patches), alreadyMerged, stopped: null };
       return { ...(await applyCommitted(repository, state, { patches, branch: options.branch })), alreadyMerged };
     },
   );
+}
+
+async function select(
+  context: Context,
+  state: State,
+  typed: readonly string[],
+  options: PatchApplyOptions,
+): Promise<Selection> {
+  const missing = await missingOf(context, mergedAmong(state, typed), options.branch);
+  return selectPatches(state, typed, { ...options, missing });
 }
 
 /** Which merged patches the target does not have: their commit is not in its history, and their change would do something. */
@@ -98,30 +110,12 @@ async function applyCommitted(
   state: State,
   work: CommittedWork,
 ): Promise<Omit<ApplyReport, 'alreadyMerged'>> {
-  const [{ applyToBranch, applyToCheckout }, { commitTree, userIdentity }] = await Promise.all([
-    import('../../src/git/apply.ts'),
-    import('../../src/git/commits.ts'),
-  ]);
+  const { userIdentity } = await import('../../src/git/commits.ts');
   const identity = await userIdentity(repository);
   const applied: AppliedPatch[] = [];
   for (const patch of work.patches) {
-    const task = state.task(patch.task);
-    const attempt = state.attemptsOf(patch.task).find((each) => each.id === patch.id) ?? null;
-    const message = commitMessage(task, attempt);
-    const change: Change = {
-      base: patch.baseTree,
-      result: patch.tree,
-      label: patch.id,
-      commit: (parent: ObjectId, tree: ObjectId) =>
-        commitTree(repository, { tree, parents: [parent], message, ...identity }),
-    };
     try {
-      const { branch } = work;
-      const done =
-        branch === null
-          ? await applyToCheckout(repository, change)
-          : await applyToBranch(repository, { ...change, branch });
-      noteMerge(state, patch, done);
+      const done = await landOne(repository, state, { patch, branch: work.branch, ...identity });
       applied.push({ id: patch.id, task: patch.task, ...done, before: patch.mergedAs });
     } catch (error) {
       if (!(error instanceof OrchestrateError) || applied.length === 0) throw named(patch, error);
@@ -131,13 +125,34 @@ async function applyCommitted(
   return { applied, stopped: null };
 }
 
-function noteMerge(state: State, patch: PatchRecord, { to, branch }: Applied): void {
-  if (patch.state === 'merged') {
-    if (to !== null) state.mergedAgain(patch.id, { mergedAs: to, mergedInto: branch });
-    return;
+interface OnePatch extends Pick<Landing, 'author' | 'committer'> {
+  readonly patch: PatchRecord;
+  readonly branch: string | null;
+}
+
+/** As `merge` does: killed in between, the next command that lands finishes it or takes it back. */
+async function landOne(repository: Repository, state: State, { patch, branch, ...people }: OnePatch): Promise<Applied> {
+  const [{ mergeTrees }, { land }, { undoOf }, { targetOf }, { changedMeanwhile }] = await Promise.all([
+    import('../../src/git/merge.ts'),
+    import('../../src/merge/land.ts'),
+    import('../../src/merge/merge.ts'),
+    import('../../src/merge/target.ts'),
+    import('../../src/review/amend.ts'),
+  ]);
+  const target = await targetOf(repository, branch);
+  if (target.isHere) await refuseUnfinished(repository);
+  const { commit: from, tree: ours } = target.tip;
+  const merged = await mergeTrees(repository, { base: patch.baseTree, ours, theirs: patch.tree });
+  if (!merged.clean) throw conflictWithBranch(merged.paths);
+  const attempt = state.attemptsOf(patch.task).find((each) => each.id === patch.id) ?? null;
+  const message = commitMessage(state.task(patch.task), attempt);
+  const patches = [{ patch, tree: merged.tree, message }];
+  const end = await land(repository, state, { target, patches, verb: 'apply', ...people });
+  if (end === 'changed') throw changedMeanwhile(patch);
+  if (end === 'elsewhere') {
+    throw failure('HEAD_MOVED', 'The branch moved meanwhile; nothing was changed.', { hint: 'Apply again.' });
   }
-  const merge = { ...(to === null ? {} : { mergedAs: to }), ...(branch === null ? {} : { mergedInto: branch }) };
-  state.setPatchState(patch.id, [patch.state], 'merged', merge);
+  return { from, to: end.landed, branch: target.branch, undo: undoOf(target, end.landed) };
 }
 
 /** Which of several patches an error is about. */

@@ -116,7 +116,12 @@ function reflogOf(change: Change): string {
 async function mergedTree(repo: Repository, change: Change, onto: ObjectId): Promise<ObjectId> {
   const merge = await mergeTrees(repo, { base: change.base, ours: onto, theirs: change.result });
   if (merge.clean) return merge.tree;
-  throw failure('PATCH_CONFLICT', `The patch conflicts with what the branch has now in ${nameSome(merge.paths, 10)}.`, {
+  throw conflictWithBranch(merge.paths);
+}
+
+/** `paths`: printable. */
+export function conflictWithBranch(paths: readonly string[]): Error {
+  return failure('PATCH_CONFLICT', `The patch conflicts with what the branch has now in ${nameSome(paths, 10)}.`, {
     hint: 'Nothing was changed. Ask for a new attempt on the present state.',
   });
 }

@@ -8,16 +8,15 @@ import { readLocalState } from '../git/local-changes.ts';
 import { moveRef } from '../git/refs.ts';
 import type { Repository } from '../git/repository.ts';
 import { workTreeOf } from '../git/worktrees.ts';
-import type { MergedCommit, OpenMerge } from '../state/merges.ts';
+import type { MergedCommit, OpenMerge, SeenPatch } from '../state/merges.ts';
 import type { State } from '../state/state.ts';
 import type { ObjectId } from '../types.ts';
 import { folderOf, removeFolder } from './recover.ts';
-import type { QueuedPatch } from './stack.ts';
 import type { Target } from './target.ts';
 
 export interface LandingPatch {
   /** As it was stacked and checked. */
-  readonly patch: QueuedPatch;
+  readonly patch: SeenPatch;
   /** The target's tree with this patch and those before it; the same as before: it has the patch already. */
   readonly tree: ObjectId;
   /** Of its commit. */
@@ -25,6 +24,8 @@ export interface LandingPatch {
 }
 
 export interface Landing extends Pick<NewCommit, 'author' | 'committer'> {
+  /** For the reflog; default: merge. */
+  readonly verb?: 'merge' | 'apply';
   readonly target: Target;
   readonly patches: readonly LandingPatch[];
 }
@@ -51,7 +52,7 @@ export async function land(repository: Repository, state: State, landing: Landin
     patches.map(({ patch }) => patch),
   );
   if (merge === null) return 'changed';
-  const message = `orchestrate: merge ${patches.map(({ patch }) => patch.id).join(', ')}`;
+  const message = `orchestrate: ${landing.verb ?? 'merge'} ${patches.map(({ patch }) => patch.id).join(', ')}`;
   const { ref } = target;
   const folder = folderOf(state, merge);
   let end: 'moved' | 'elsewhere' | 'locked';

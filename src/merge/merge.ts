@@ -254,7 +254,7 @@ function mergeOf(merger: Merger): MergeTrees {
   };
 }
 
-function undoOf({ ref, branch, tip, isNew, isHere }: Target, to: ObjectId): string {
+export function undoOf({ ref, branch, tip, isNew, isHere }: Target, to: ObjectId): string {
   if (to === tip.commit && !isNew) return '';
   if (isHere) return `git reset --keep ${tip.commit}`;
   return isNew ? `git branch -D ${shellWord(branch ?? '')}` : `git update-ref ${shellWord(ref)} ${tip.commit}`;

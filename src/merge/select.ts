@@ -20,7 +20,10 @@ export interface LeftOut {
   readonly reason: string;
 }
 
-/** The newest approved patch of each task, without those that stand on something that the target does not get. */
+/**
+ * The newest approved patch of each task, unless the target has a later one already; without those that stand on something
+ * that the target does not get.
+ */
 export async function selectApproved(repository: Repository, state: State, tip: ObjectId): Promise<Selection> {
   const all = new Map(state.patches().map((patch) => [patch.id, patch]));
   const approved = [...all.values()].filter((patch) => patch.state === 'approved');
@@ -35,7 +38,19 @@ export async function selectApproved(repository: Repository, state: State, tip: 
     there.set(patch.id, known);
     return known;
   };
+  const laterThere = async (patch: PatchRecord): Promise<AttemptId | null> => {
+    const sameTask = [...all.values()].filter((other) => other.task === patch.task);
+    for (const other of sameTask.slice(sameTask.findIndex(({ id }) => id === patch.id) + 1)) {
+      if (await isThere(other)) return other.id;
+    }
+    return null;
+  };
   for (const patch of inOrder(state, approved, stands)) {
+    const successor = await laterThere(patch);
+    if (successor !== null) {
+      leftOut.push({ id: patch.id, reason: `${successor}, a later attempt at the same task, is merged already` });
+      continue;
+    }
     const later = newest.get(patch.task)?.id ?? patch.id;
     if (later !== patch.id) {
       leftOut.push({ id: patch.id, reason: `${later}, a later attempt at the same task, is approved too` });

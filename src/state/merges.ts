@@ -1,7 +1,9 @@
 /** The journal of merges: what is to land is written down before the branch moves, and closed with its patches. */
 
 import type { AttemptId, ObjectId } from '../types.ts';
+import { withdrawRequest } from './change-requests.ts';
 import type { Database } from './database.ts';
+import { settleAbove } from './foundations.ts';
 import type { PatchRecord } from './records.ts';
 import { mergeResolved } from './resolutions.ts';
 import type { merges } from './schema.ts';
@@ -30,14 +32,16 @@ export interface OpenMerge extends NewMerge {
   readonly seq: number;
 }
 
-/** A patch as it was when it was looked at. */
-export type SeenPatch = Pick<PatchRecord, 'id' | 'baseTree' | 'tree'>;
+/** A patch as it was when it was looked at; without a state: approved. */
+export type SeenPatch = Pick<PatchRecord, 'id' | 'baseTree' | 'tree'> & Partial<Pick<PatchRecord, 'state'>>;
 
-/** Null, and nothing is written, where one of the patches is no longer approved, or is another change by now. */
+/** Null, and nothing is written, where one of the patches is in another state, or is another change by now. */
 export function beginMerge(database: Database, merge: NewMerge, seen: readonly SeenPatch[]): number | null {
   return database.transaction(() => {
-    const sql = "SELECT 1 FROM patches WHERE id = ? AND state = 'approved' AND baseTree = ? AND tree = ?";
-    for (const { id, baseTree, tree } of seen) if (database.get(sql, id, baseTree, tree) === null) return null;
+    const sql = 'SELECT 1 FROM patches WHERE id = ? AND state = ? AND baseTree = ? AND tree = ?';
+    for (const { id, state = 'approved', baseTree, tree } of seen) {
+      if (database.get(sql, id, state, baseTree, tree) === null) return null;
+    }
     const { commits, ...row } = merge;
     const startedAt = new Date().toISOString();
     database.insert('merges', { ...row, commits: JSON.stringify(commits), startedAt });
@@ -53,7 +57,10 @@ export function openMerges(database: Database): OpenMerge[] {
   });
 }
 
-/** Closes a merge. Where it landed, its patches are merged, whatever was said of them since it began: the branch has them. */
+/**
+ * Closes a merge. Where it landed, its patches are merged, whatever was said of them since it began: the branch has them, and
+ * what followed from a no is taken back.
+ */
 export function endMerge(database: Database, merge: OpenMerge, landed: boolean): void {
   database.transaction(() => {
     const closed = 'UPDATE merges SET endedAt = ?, landed = ? WHERE seq = ? AND endedAt IS NULL';
@@ -61,7 +68,10 @@ export function endMerge(database: Database, merge: OpenMerge, landed: boolean):
     const into = merge.target === 'HEAD' ? null : merge.target.replace(/^refs\/heads\//, '');
     const sql = "UPDATE patches SET state = 'merged', reason = NULL, mergedAs = ?, mergedInto = ? WHERE id = ?";
     for (const { patch, commit } of merge.commits) {
+      const before = database.get<Pick<PatchRecord, 'state'>>('SELECT state FROM patches WHERE id = ?', patch)?.state;
       database.run(sql, commit, into, patch);
+      if (before === 'rejected') settleAbove(database, patch, false);
+      if (before === 'changes-requested') withdrawRequest(database, patch);
       mergeResolved(database, patch);
     }
   });

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { findRepository, type Repository } from '../../src/git/repository.ts';
 import type { CheckedTree, Checker } from '../../src/review/checker.ts';
-import type { CheckRecord } from '../../src/state/records.ts';
+import type { CheckRecord, TaskRecord } from '../../src/state/records.ts';
 import { openState, type State } from '../../src/state/state.ts';
 import { type AttemptId, NO_USAGE, type ObjectId, type RunId, type TaskId } from '../../src/types.ts';
 import { type ScratchOptions, type ScratchRepository, scratchRepository } from './git.ts';
@@ -17,6 +17,8 @@ export interface SceneTask {
   readonly dependsOn?: readonly string[];
   /** The patch whose result it starts from; not given: HEAD. */
   readonly on?: AttemptId;
+  /** A further attempt at this task instead of a task of its own. */
+  readonly again?: TaskId;
   /** Default: it is approved. */
   readonly decision?: 'none' | 'rejected';
 }
@@ -47,16 +49,9 @@ export class MergeScene implements AsyncDisposable {
     const [baseTree, baseCommit] = [(await work.id(`${start}^{tree}`)) as ObjectId, start as ObjectId];
     const tree = this.treeWith(baseTree, task.files);
     const commit = (await work.git('commit-tree', '-p', start, '-m', task.title, tree)) as ObjectId;
-    const [added] = state.addTasks([
-      {
-        ...{ title: task.title, description: task.title, agent: 'general' },
-        priority: 'high',
-        dependsOn: task.dependsOn ?? [],
-      },
-    ]);
-    if (added === undefined) throw new Error('the state added nothing');
+    const added = this.#queued(task);
     const run = state.beginRun({
-      ...{ id: `RUN-${added.id}` as RunId, pid: process.pid, base: baseCommit },
+      ...{ id: `RUN-${added.id}.${state.attemptsOf(added.id).length}` as RunId, pid: process.pid, base: baseCommit },
       ...{ deadline: null, budgetUsd: null, budgetTokens: null },
     });
     const claim = state.claimNext(run, PLACE);
@@ -78,6 +73,17 @@ export class MergeScene implements AsyncDisposable {
     state.endRun(run.id);
     if (task.decision !== 'none') state.setPatchState(id, ['pending'], task.decision ?? 'approved');
     return id;
+  }
+
+  #queued({ title, dependsOn = [], again }: SceneTask): TaskRecord {
+    if (again !== undefined) {
+      this.state.retryTask(again, { from: null });
+      return this.state.task(again);
+    }
+    const priority = 'high';
+    const [added] = this.state.addTasks([{ title, description: title, agent: 'general', priority, dependsOn }]);
+    if (added === undefined) throw new Error('the state added nothing');
+    return added;
   }
 
   /** The tree `on` with other files. */

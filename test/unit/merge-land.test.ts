@@ -2,7 +2,7 @@ import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type MergeOptions, type MergeReport, mergeApproved, planMerge } from '../../src/merge/merge.ts';
-import type { AttemptId, ObjectId } from '../../src/types.ts';
+import type { AttemptId, ObjectId, TaskId } from '../../src/types.ts';
 import type { ScratchOptions } from '../support/git.ts';
 import { FunctionChecker, MergeScene } from '../support/merge-scene.ts';
 
@@ -129,6 +129,20 @@ describe('mergeApproved', () => {
     expect(on.states()).toEqual({ [below]: 'pending', [above]: 'approved', [other]: 'merged' });
   });
 
+  it('lands no earlier result of a task on top of a later one, unless that was taken back', async () => {
+    const on = await scene();
+    const earlier = await on.add({ title: 'Work', files: { x: 'earlier' } });
+    const later = await on.add({ title: 'Work', files: { y: 'later' }, again: 'work' as TaskId });
+    const first = await merge(on);
+    expect(first).toMatchObject({ merged: [later], leftOut: [{ id: earlier }] });
+    expect(await merge(on)).toMatchObject({
+      merged: [],
+      leftOut: [{ id: earlier, reason: `${later}, a later attempt at the same task, is merged already` }],
+    });
+    await on.work.git(...first.undo.split(' ').slice(1));
+    expect(await merge(on)).toMatchObject({ merged: [earlier], leftOut: [] });
+  });
+
   it('says who conflicts with whom and where, and lands the rest', async () => {
     const on = await scene();
     const left = await on.add({ title: 'Left', files: { 'a.txt': 'LEFT\ntwo\nthree\n' } });
@@ -210,6 +224,32 @@ describe('mergeApproved', () => {
     const report = await merge(on, { judge: () => on.state.setPatchState(taken, ['approved'], 'rejected') || true });
     expect(report.merged).toEqual([kept]);
     expect(on.states()).toEqual({ [kept]: 'merged', [taken]: 'rejected' });
+  });
+
+  it('takes a no back that came while the branch was moving: what stands on the patch, and its task, are as before', async () => {
+    const on = await scene();
+    const rejected = await on.add({ title: 'Rejected', files: { x: 'x' } });
+    const above = await on.add({ title: 'Above', files: { y: 'y' }, on: rejected, dependsOn: ['rejected'] });
+    const asked = await on.add({ title: 'Asked', files: { z: 'z' } });
+    const commit = (await on.work.id('HEAD')) as ObjectId;
+    const patches = [rejected, asked];
+    const begun = on.state.beginMerge(
+      {
+        target: 'refs/heads/main',
+        from: commit,
+        to: commit,
+        commits: patches.map((patch) => ({ patch, commit })),
+        workTree: null,
+      },
+      on.state.patches().filter(({ id }) => patches.includes(id)),
+    );
+    if (begun === null) throw new Error('the merge did not begin');
+    on.state.setPatchState(rejected, ['approved'], 'rejected');
+    on.state.requestChanges(asked, 'Shorter');
+    expect(on.states()[above]).toBe('stale');
+    on.state.endMerge(begun, true);
+    expect(on.states()).toEqual({ [rejected]: 'merged', [above]: 'pending', [asked]: 'merged' });
+    expect(on.state.tasks().map((task) => task.state)).toEqual(['succeeded', 'succeeded', 'succeeded']);
   });
 
   it.each([true, false])('judges a patch anew that was amended while checks ran (they passed: %s)', async (passed) => {
