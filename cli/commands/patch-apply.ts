@@ -43,7 +43,12 @@ export async function apply(context: Context, typed: readonly string[], options:
   return 0;
 }
 
-async function applyAll(context: Context, typed: readonly string[], options: PatchApplyOptions): Promise<ApplyReport> {
+/** Applies without telling. */
+export async function applyAll(
+  context: Context,
+  typed: readonly string[],
+  options: PatchApplyOptions,
+): Promise<ApplyReport> {
   if (!options.commit && options.branch !== null) {
     throw usageError('BAD_USAGE', '--no-commit changes the work tree here, so it does not go with --branch');
   }

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { applyPatches } from '../../cli/commands/patch-apply.ts';
+import { applyAll } from '../../cli/commands/patch-apply.ts';
 import type { Context } from '../../cli/context.ts';
 import { createContext } from '../../cli/wire.ts';
 import { whileLanding } from '../../src/merge/landing-lock.ts';
@@ -29,6 +29,12 @@ afterEach(async () => {
 const ROOT = path.resolve(import.meta.dirname, '../..');
 const OPTIONS = { branch: null, commit: true, withDependencies: false, unreviewed: false };
 
+async function applyPatches() {
+  const { applied, stopped } = await applyAll(context, [id], OPTIONS);
+  if (stopped !== null) throw stopped;
+  return applied;
+}
+
 /** Applies while another process lands, which then does `act`. */
 async function applyBehind(act: () => Promise<void> | void): ReturnType<typeof applyPatches> {
   let applying: ReturnType<typeof applyPatches> | null = null;
@@ -46,7 +52,7 @@ async function applyBehind(act: () => Promise<void> | void): ReturnType<typeof a
           return opened;
         };
       });
-      applying = applyPatches(context, [id], OPTIONS);
+      applying = applyPatches();
       applying.catch(() => {});
       await looked;
       await act();
