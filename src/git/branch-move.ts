@@ -11,7 +11,7 @@ import { failure } from '../errors.ts';
 import type { ObjectId } from '../types.ts';
 import { isAncestor } from './ancestry.ts';
 import { printablePath } from './bytes.ts';
-import { foreignFilters, keepAside, NO_FILTERS, putBack, type TreeMove } from './checkout.ts';
+import { foreignFilters, type Kept, keepAside, NO_FILTERS, putBack, type TreeMove } from './checkout.ts';
 import { rawChanges } from './diff.ts';
 import { gitError } from './git.ts';
 import { restoreKept } from './kept-files.ts';
@@ -81,7 +81,7 @@ export async function moveBranch(repo: Repository, move: BranchMove): Promise<Mo
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
     throw cannotWrite(folder, error);
   });
-  const kept = await keepAside(repo, tree.changes, join(folder, 'kept')).catch((error: unknown) => {
+  const kept = await keepWhole(repo, tree, join(folder, 'kept')).catch((error: unknown) => {
     throw cannotWrite(folder, error);
   });
   const exitCode = await runMover(repo, move, await foreignFilters(repo, tree.changes));
@@ -104,6 +104,13 @@ export async function moveBranch(repo: Repository, move: BranchMove): Promise<Mo
     if (settled.moved) return 'moved';
   }
   throw gitError(['read-tree'], { stderr: said, exitCode: 128 });
+}
+
+/** Under this name when all is copied: copies that were cut off must not take the place of anything. */
+async function keepWhole(repo: Repository, { changes }: TreeMove, folder: string): Promise<Kept> {
+  const { stats } = await keepAside(repo, changes, `${folder}.part`);
+  await rename(`${folder}.part`, folder);
+  return { folder, stats };
 }
 
 /** Resolves to the exit code, -1 where a signal ended it. */
@@ -156,6 +163,8 @@ export async function settleMove(repo: Repository, move: CutOffMove): Promise<Se
   // It came to its end, whichever: what happened to the files since then is not of its doing.
   if (await isThere(join(folder, 'done'))) return { moved, left: [] };
   const isLocked = await hasOwnLock(repo, move.folder);
+  // Without all copies the mover did not begin.
+  if (!moved && !(await isThere(join(folder, 'kept')))) return { moved, left: [] };
   if (!moved) {
     const changes = await rawChanges(await privateGit(repo), move.oldTree, move.newTree);
     const left = await restoreKept(repo, changes, join(folder, 'kept'));

@@ -1,6 +1,7 @@
-import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { whileLanding } from '../../src/merge/landing-lock.ts';
 import { type MergeOptions, type MergeReport, mergeApproved, planMerge } from '../../src/merge/merge.ts';
 import type { AttemptId, ObjectId, TaskId } from '../../src/types.ts';
 import type { ScratchOptions } from '../support/git.ts';
@@ -250,6 +251,24 @@ describe('mergeApproved', () => {
     on.state.endMerge(begun, true);
     expect(on.states()).toEqual({ [rejected]: 'merged', [above]: 'pending', [asked]: 'merged' });
     expect(on.state.tasks().map((task) => task.state)).toEqual(['succeeded', 'succeeded', 'succeeded']);
+  });
+
+  it('touches no file where a merge was cut off before all files were kept aside', async () => {
+    const on = await scene({ grows: 'one\n' });
+    const patch = await on.add({ title: 'Grow', files: { grows: 'one\ntwo\n' } });
+    const [from, to] = [(await on.work.id('HEAD')) as ObjectId, on.state.patch(patch)?.commit as ObjectId];
+    const merge = { target: 'refs/heads/main', from, to, commits: [{ patch, commit: to }], workTree: on.repo.root };
+    const begun = on.state.beginMerge(merge, on.state.patches());
+    const folder = path.join(on.state.directory, 'landing', String(begun?.seq));
+    await mkdir(path.join(folder, 'kept.part'), { recursive: true });
+    await whileLanding(
+      on.repo,
+      on.state,
+      () => {},
+      async () => {},
+    );
+    expect(await on.work.git('status', '--porcelain')).toBe('');
+    expect(on.states()).toEqual({ [patch]: 'approved' });
   });
 
   it.each([true, false])('judges a patch anew that was amended while checks ran (they passed: %s)', async (passed) => {
