@@ -3,6 +3,7 @@
 import { OrchestrateError, usageError } from '../../src/errors.ts';
 import { isSensitive } from '../../src/patch/inspect/codes.ts';
 import type { Decided } from '../../src/review/decide.ts';
+import { ownCheck } from '../../src/review/policy.ts';
 import { verdictOf, verdictOn } from '../../src/review/verdict.ts';
 import { revealLine } from '../../src/sanitise.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
@@ -66,12 +67,15 @@ async function approvePassing(context: Context): Promise<number> {
   const left: Left[] = [];
   const all: Decided[] = [];
   if (pending.length > 0) {
-    const [{ approvePatches: approveSome }, bench] = await Promise.all([
+    const [{ approvePatches: approveSome }, { changedPaths }, bench] = await Promise.all([
       import('../../src/review/decide.ts'),
+      import('../../src/git/diff.ts'),
       open(context),
     ]);
     for (const patch of pending) {
-      const reason = whyLeft(patch, checks);
+      const changed = await changedPaths(bench.repository, patch.baseTree, patch.tree);
+      const paths = changed.map(({ path }) => path);
+      const reason = whyLeft(patch, { checks, paths });
       if (reason !== null) left.push({ id: patch.id, reason });
       else {
         // Each for itself: what somebody else decides meanwhile concerns no other.
@@ -93,12 +97,20 @@ async function approvePassing(context: Context): Promise<number> {
 }
 
 /** Null: it passed, and nothing in it has to wait for a person's eyes. */
-function whyLeft(patch: PatchRecord, checks: readonly string[]): string | null {
+function whyLeft(
+  patch: PatchRecord,
+  { checks, paths }: { readonly checks: readonly string[]; readonly paths: readonly string[] },
+): string | null {
   const verdict = checks.length > 0 ? verdictOn(patch, checks) : verdictOf(patch);
+  const own = ownCheck(
+    patch.checks.map(({ command }) => command),
+    paths,
+  );
   const flagged = [...new Set(patch.flags.map(({ code }) => code).filter(isSensitive))];
   const why = [
     ...(verdict === 'failed' ? ['its checks failed'] : []),
     ...(verdict === 'none' ? ['it was not checked'] : []),
+    ...(own === null ? [] : [`it changes ${own}, which a check runs`]),
     ...(flagged.length > 0 ? [`to be looked at: ${flagged.join(', ')}`] : []),
   ];
   return why.length === 0 ? null : why.join('; ');

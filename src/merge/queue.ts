@@ -160,7 +160,7 @@ function targetRed(queue: MergeQueue, records: readonly CheckRecord[]): Error {
   const what = failed === undefined ? 'A check' : `\`${revealLine(failed.command)}\``;
   const log = failed?.log ?? null;
   return failure('TARGET_RED', `${what} fails on ${revealLine(queue.target)} without any patch; nothing was merged.`, {
-    hint: `Mend it there first, or merge with other checks.${log === null ? '' : ` What it printed: ${log}`}`,
+    hint: `Mend it there first, or merge with other checks.${log === null ? '' : ` What it printed is in .git/orchestrate/${log}`}`,
   });
 }
 

@@ -178,6 +178,11 @@ describe('patch approve --all-passing', () => {
         { command: 'test', exitCode: title === 'failed' ? 1 : 0, durationMs: 1, tree, isFlaky: false, log: null },
       ]);
     }
+    await stack.finish('own', { 'gate.sh': 'exit 0\n' });
+    const own = stack.patch('own.1');
+    stack.state.addChecks(own.id, [
+      { command: 'sh gate.sh', exitCode: 0, durationMs: 1, tree: own.tree, isFlaky: false, log: null },
+    ]);
     const amendment = await must('patch', 'show', 'unchecked');
     await orchestrate(['patch', 'amend', 'amended', '--file', '-'], amendment);
     const { patches, left } = await json<{ patches: { id: string }[]; left: { id: string; reason: string }[] }>(
@@ -189,6 +194,7 @@ describe('patch approve --all-passing', () => {
       'unchecked.1': 'it was not checked',
       'flagged.1': expect.stringMatching(/^to be looked at: /),
       'amended.1': 'it was not checked',
+      'own.1': 'it changes gate.sh, which a check runs',
     });
     expect(stack.states()).toMatchObject({ 'passed.1': 'approved', 'flagged.1': 'pending' });
     expect(await must('patch', 'approve', '--all-passing')).toContain('failed.1 was left: its checks failed\n');
