@@ -188,7 +188,7 @@ async function applyUncommitted(repository: Repository, patches: readonly PatchR
     }
     result = merge.tree;
   }
-  const done = await applyToCheckout(repository, { base: head.tree, result, commit: null });
+  const done = await applyToCheckout(repository, { base: head.tree, result });
   return patches.map((patch) => ({ id: patch.id, task: patch.task, ...done, before: patch.mergedAs }));
 }
 

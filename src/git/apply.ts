@@ -1,11 +1,8 @@
-/**
- * The one way into the user's branch: a change is merged into the tree that is there, committed, checked out where the
- * branch is checked out, and the branch is moved by compare-and-swap. What is in the way is named and nothing happens.
- */
+/** What stands between a change and the user's checkout: what is in the way is named and nothing happens. */
 
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { failure, usageError } from '../errors.ts';
+import { failure } from '../errors.ts';
 import type { ObjectId } from '../types.ts';
 import { nameSome } from './bytes.ts';
 import { moveCheckout, type TreeMove } from './checkout.ts';
@@ -14,19 +11,13 @@ import { git } from './git.ts';
 import { type LocalState, readLocalState, refuseLocalChanges } from './local-changes.ts';
 import { mergeTrees } from './merge.ts';
 import { privateGit } from './private-dir.ts';
-import { moveRef } from './refs.ts';
 import { type Repository, userGit } from './repository.ts';
-import { workTreeOf } from './worktrees.ts';
 
 export interface Change {
   /** Tree that the change was made on. */
   readonly base: ObjectId;
   /** Tree that it made of it. */
   readonly result: ObjectId;
-  /** Makes the commit of a tree on a parent; null: index and work tree only (--no-commit). */
-  readonly commit: ((parent: ObjectId, tree: ObjectId) => Promise<ObjectId>) | null;
-  /** For the reflog: `orchestrate: apply <label>`. */
-  readonly label?: string;
 }
 
 export interface Applied {
@@ -41,61 +32,18 @@ export interface Applied {
 }
 
 /**
- * Applies a change to the branch that is checked out here (or to a detached HEAD).
+ * Applies a change to index and work tree, without a commit.
  * Failures, with nothing done: PATCH_CONFLICT (names the paths), LOCAL_CHANGES (names the files), UNMERGED,
- * OPERATION_IN_PROGRESS, REPOSITORY_LOCKED, HEAD_MOVED, and what `commit` throws.
+ * OPERATION_IN_PROGRESS, REPOSITORY_LOCKED.
  */
-export async function applyToCheckout(repo: Repository, change: Change): Promise<Applied> {
+export async function applyToCheckout(repo: Repository, { base, result }: Change): Promise<Applied> {
   await refuseUnfinished(repo);
-  const [head, local] = await Promise.all([readHead(repo), readLocalState(repo)]);
-  const tree = await mergedTree(repo, change, head.tree);
-  if (tree === head.tree) return { from: head.commit, to: head.commit, branch: head.branch, undo: '' };
-  const move = await prepareMove(repo, { from: head.tree, to: tree, local });
-  if (change.commit === null) {
-    await moveCheckout(repo, move);
-    return { from: head.commit, to: null, branch: head.branch, undo: `git read-tree -m -u ${tree} ${head.tree}` };
-  }
-  const commit = await change.commit(head.commit, tree);
-  await moveCheckout(repo, move);
-  await moveHead(repo, { ...move, head: head.commit, commit, message: reflogOf(change) });
-  return { from: head.commit, to: commit, branch: head.branch, undo: `git reset --keep ${head.commit}` };
-}
-
-/**
- * Applies a change to a branch: a new one (from HEAD), one that is not checked out anywhere (from its tip), or the one
- * checked out here (then as `applyToCheckout`). Usage errors BAD_BRANCH_NAME, COMMIT_NEEDED; failures as
- * `applyToCheckout`, and BRANCH_CHECKED_OUT when another work tree has it.
- */
-export async function applyToBranch(repo: Repository, change: Change & { readonly branch: string }): Promise<Applied> {
-  const { branch } = change;
-  const ref = `refs/heads/${branch}`;
-  const valid = await git(userGit(repo, 'read'), ['check-ref-format', ref], { accept: [1] });
-  if (valid.exitCode !== 0 || branch.startsWith('-') || branch === 'HEAD') {
-    throw usageError('BAD_BRANCH_NAME', `${JSON.stringify(branch)} is not a name that git takes for a branch.`);
-  }
-  const [head, other] = await Promise.all([readHead(repo), workTreeOf(repo, ref)]);
-  if (head.branch === branch) return applyToCheckout(repo, change);
-  if (other !== null) {
-    throw failure('BRANCH_CHECKED_OUT', `The branch ${branch} is checked out in ${other}.`, {
-      hint: 'Apply it there, or to another branch.',
-    });
-  }
-  if (change.commit === null) {
-    throw usageError(
-      'COMMIT_NEEDED',
-      `Without a commit nothing can be put on ${branch}, which is not checked out here.`,
-    );
-  }
-  const tip = await readTip(repo, ref);
-  const start = tip ?? head;
-  const tree = await mergedTree(repo, change, start.tree);
-  if (tip !== null && tree === tip.tree) return { from: tip.commit, to: tip.commit, branch, undo: '' };
-  const to = tree === start.tree ? start.commit : await change.commit(start.commit, tree);
-  if (!(await moveRef(repo, ref, { from: tip?.commit ?? null, to, message: reflogOf(change) }))) {
-    throw failure('HEAD_MOVED', `The branch ${branch} moved meanwhile; nothing was changed.`, { hint: 'Apply again.' });
-  }
-  const undo = tip === null ? `git branch -D ${shellWord(branch)}` : `git update-ref ${shellWord(ref)} ${tip.commit}`;
-  return { from: start.commit, to, branch, undo };
+  const [{ commit: from, branch, tree: ours }, local] = await Promise.all([readHead(repo), readLocalState(repo)]);
+  const merge = await mergeTrees(repo, { base, ours, theirs: result });
+  if (!merge.clean) throw conflictWithBranch(merge.paths);
+  if (merge.tree === ours) return { from, to: from, branch, undo: '' };
+  await moveCheckout(repo, await prepareMove(repo, { from: ours, to: merge.tree, local }));
+  return { from, to: null, branch, undo: `git read-tree -m -u ${merge.tree} ${ours}` };
 }
 
 /** A commit at the end of a branch. */
@@ -107,16 +55,6 @@ export interface Tip {
 /** Branch names may hold what a shell would act on. */
 export function shellWord(word: string): string {
   return /^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-}
-
-function reflogOf(change: Change): string {
-  return change.label === undefined ? 'orchestrate: apply' : `orchestrate: apply ${change.label}`;
-}
-
-async function mergedTree(repo: Repository, change: Change, onto: ObjectId): Promise<ObjectId> {
-  const merge = await mergeTrees(repo, { base: change.base, ours: onto, theirs: change.result });
-  if (merge.clean) return merge.tree;
-  throw conflictWithBranch(merge.paths);
 }
 
 /** `paths`: printable. */
@@ -134,23 +72,6 @@ export async function prepareMove(
   const changes = await rawChanges(await privateGit(repo), move.from, move.to);
   await refuseLocalChanges(repo, changes, move.local);
   return { from: move.from, to: move.to, changes };
-}
-
-async function moveHead(
-  repo: Repository,
-  move: TreeMove & { readonly head: ObjectId; readonly commit: ObjectId; readonly message: string },
-): Promise<void> {
-  const error = await moveRef(repo, 'HEAD', { from: move.head, to: move.commit, message: move.message }).then(
-    (moved) =>
-      moved
-        ? null
-        : failure('HEAD_MOVED', 'The branch moved meanwhile; nothing was changed.', { hint: 'Apply again.' }),
-    (problem: unknown) => problem,
-  );
-  if (error === null) return;
-  const changes = await rawChanges(await privateGit(repo), move.to, move.from);
-  await moveCheckout(repo, { from: move.to, to: move.from, changes });
-  throw error;
 }
 
 /** Where HEAD is; `branch` is its short name, null where it is detached. */

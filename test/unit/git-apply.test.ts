@@ -1,10 +1,21 @@
 import { chmod, lstat, mkdir, readdir, readFile, readlink, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { applyToBranch, applyToCheckout, type Change } from '../../src/git/apply.ts';
+import {
+  type Applied,
+  applyToCheckout,
+  type Change,
+  conflictWithBranch,
+  prepareMove,
+  refuseUnfinished,
+} from '../../src/git/apply.ts';
+import { moveBranch } from '../../src/git/branch-move.ts';
 import { commitTree } from '../../src/git/commits.ts';
+import { readLocalState } from '../../src/git/local-changes.ts';
+import { mergeTrees } from '../../src/git/merge.ts';
 import { importChanges, type TreeChange } from '../../src/git/quarantine.ts';
 import { findRepository, type Repository } from '../../src/git/repository.ts';
+import { targetOf } from '../../src/merge/target.ts';
 import type { ObjectId } from '../../src/types.ts';
 import { type ScratchOptions, type ScratchRepository, scratchRepository } from '../support/git.ts';
 
@@ -45,17 +56,42 @@ async function* changesOf(edits: Edits): AsyncGenerator<TreeChange> {
   }
 }
 
+interface Commit extends Change {
+  /** Makes the commit of a tree on a parent. */
+  commit(parent: ObjectId, tree: ObjectId): Promise<ObjectId>;
+}
+
 /** A change of HEAD's tree, as an agent would leave it. */
-async function changeOf(repo: Repository, work: ScratchRepository, edits: Edits, on = 'HEAD'): Promise<Change> {
-  const base = (await work.id(`${on}^{tree}`)) as ObjectId;
+async function changeOf(repo: Repository, work: ScratchRepository, edits: Edits): Promise<Commit> {
+  const base = await treeOf(work, 'HEAD');
   await using result = await importChanges(repo, { tree: base }, changesOf(edits));
   await result.publish();
   return {
     base,
     result: result.tree,
     commit: (parent, tree) => commitTree(repo, { tree, parents: [parent], message: 'Applied' }),
-    label: 'a title\nof two lines',
   };
+}
+
+/** Moves the branch here, its index and its files, as whatever lands a patch does. */
+async function land(repo: Repository, change: Commit): Promise<Applied> {
+  await refuseUnfinished(repo);
+  const { ref, tip, branch } = await targetOf(repo, null);
+  const { commit: from, tree: ours } = tip;
+  const merge = await mergeTrees(repo, { base: change.base, ours, theirs: change.result });
+  if (!merge.clean) throw conflictWithBranch(merge.paths);
+  if (merge.tree === ours) return { from, to: from, branch, undo: '' };
+  const tree = await prepareMove(repo, { from: ours, to: merge.tree, local: await readLocalState(repo) });
+  const to = await change.commit(from, merge.tree);
+  const folder = join(repo.stateDir, 'checkout.move');
+  try {
+    const message = 'orchestrate: apply a title\nof two lines';
+    const end = await moveBranch(repo, { ref, from, to, message, folder, tree });
+    if (end !== 'moved') throw Object.assign(new Error('nothing was done'), { end });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  return { from, to, branch, undo: `git reset --keep ${from}` };
 }
 
 /** All that must stay as it was when nothing is done. */
@@ -111,7 +147,7 @@ const EVERYTHING: Edits = {
   'with space\nand newline': '',
 };
 
-describe('applyToCheckout', () => {
+describe('a change of the branch that is checked out here', () => {
   it.each(['sha1', 'sha256'] as const)(
     'commits, checks out and moves the branch, and runs no hook or driver (%s)',
     async (objectFormat) => {
@@ -119,7 +155,7 @@ describe('applyToCheckout', () => {
       const from = await work.id('HEAD');
       await work.arm();
       const change = await changeOf(repo, work, EVERYTHING);
-      const applied = await applyToCheckout(repo, change);
+      const applied = await land(repo, change);
       expect(applied).toEqual({ from, to: await work.id('HEAD'), branch: 'main', undo: `git reset --keep ${from}` });
       expect(await work.id('HEAD^{tree}')).toBe(change.result);
       expect(await work.git('status', '--porcelain')).toBe('');
@@ -140,7 +176,7 @@ describe('applyToCheckout', () => {
     const before = await snapshot(work);
     for (const commit of [true, false]) {
       const change = await changeOf(repo, work, EVERYTHING);
-      const { undo } = await applyToCheckout(repo, commit ? change : { ...change, commit: null });
+      const { undo } = await (commit ? land : applyToCheckout)(repo, change);
       expect(await snapshot(work)).not.toEqual(before);
       await work.git(...undo.split(' ').slice(1));
       expect(await snapshot(work)).toEqual(before);
@@ -152,7 +188,7 @@ describe('applyToCheckout', () => {
     const change = await changeOf(repo, work, { 'a.txt': 'ONE\ntwo\nthree\n', new: 'x' });
     await work.write('a.txt', 'one\ntwo\nTHREE\n');
     await work.commit('meanwhile');
-    await applyToCheckout(repo, change);
+    await land(repo, change);
     expect(await readFile(join(work.root, 'a.txt'), 'utf8')).toBe('ONE\ntwo\nTHREE\n');
     expect(await work.git('status', '--porcelain')).toBe('');
   });
@@ -162,15 +198,15 @@ describe('applyToCheckout', () => {
     const change = await changeOf(repo, work, { 'a.txt': 'ours\n', 'b.txt': null });
     await work.write('a.txt', 'theirs\n');
     await work.commit('meanwhile');
-    const error = await refused(work, () => applyToCheckout(repo, change));
+    const error = await refused(work, () => land(repo, change));
     expect(error).toMatchObject({ kind: 'failure', code: 'PATCH_CONFLICT', message: expect.stringContaining('a.txt') });
   });
 
   it('does nothing when the branch has all of it', async () => {
     const { work, repo } = await scratch();
     const change = await changeOf(repo, work, { 'a.txt': 'x' });
-    const { to } = await applyToCheckout(repo, change);
-    expect(await applyToCheckout(repo, change)).toEqual({ from: to, to, branch: 'main', undo: '' });
+    const { to } = await land(repo, change);
+    expect(await land(repo, change)).toEqual({ from: to, to, branch: 'main', undo: '' });
   });
 
   it('leaves other local changes, staged ones included, exactly as they are', async () => {
@@ -189,7 +225,7 @@ describe('applyToCheckout', () => {
       .split('\n')
       .filter((line) => !/\t(?:a\.txt|dir\/new)$/.test(line));
     const status = await work.git('status', '--porcelain', '--ignored');
-    await applyToCheckout(repo, await changeOf(repo, work, { 'a.txt': 'applied', 'dir/new': 'x' }));
+    await land(repo, await changeOf(repo, work, { 'a.txt': 'applied', 'dir/new': 'x' }));
     const after = (await work.git('ls-files', '-s', '-v'))
       .split('\n')
       .filter((line) => !/\t(?:a\.txt|dir\/new)$/.test(line));
@@ -293,7 +329,7 @@ describe('applyToCheckout', () => {
     const { work, repo } = await scratch();
     const change = await changeOf(repo, work, { 'b.txt': 'other', ...edits });
     await local(work);
-    const error = await refused(work, () => applyToCheckout(repo, change));
+    const error = await refused(work, () => land(repo, change));
     expect(error).toMatchObject({ kind: 'failure', code: 'LOCAL_CHANGES', message: expect.stringContaining(names) });
   });
 
@@ -302,7 +338,7 @@ describe('applyToCheckout', () => {
     const change = await changeOf(repo, work, { 'a.txt': 'x', 'b.txt': 'x', new: 'x' });
     await work.write('a.txt', 'mine');
     await work.write('new', 'mine');
-    const error = await refused(work, () => applyToCheckout(repo, change));
+    const error = await refused(work, () => land(repo, change));
     expect((error as Error).message).toMatch(/a\.txt, new\.$/);
   });
 
@@ -315,7 +351,7 @@ describe('applyToCheckout', () => {
       'a.txt': null,
       'a.txt/x': 'now in a folder',
     });
-    await applyToCheckout(repo, change);
+    await land(repo, change);
     expect(await readFile(join(work.root, 'dir'), 'utf8')).toBe('now a file');
     expect(await readFile(join(work.root, 'a.txt', 'x'), 'utf8')).toBe('now in a folder');
     expect(await work.git('status', '--porcelain')).toBe('');
@@ -326,7 +362,7 @@ describe('applyToCheckout', () => {
     await utimes(join(work.root, 'a.txt'), 1, 1);
     await work.git('update-index', '--assume-unchanged', 'b.txt');
     await utimes(join(work.root, 'b.txt'), 1, 1);
-    await applyToCheckout(repo, await changeOf(repo, work, { 'a.txt': 'x', 'b.txt': 'y' }));
+    await land(repo, await changeOf(repo, work, { 'a.txt': 'x', 'b.txt': 'y' }));
     expect(await readFile(join(work.root, 'a.txt'), 'utf8')).toBe('x');
     expect(await readFile(join(work.root, 'b.txt'), 'utf8')).toBe('y');
   });
@@ -334,7 +370,7 @@ describe('applyToCheckout', () => {
   it('works on a detached HEAD', async () => {
     const { work, repo } = await scratch();
     await work.git('checkout', '-q', '--detach');
-    const applied = await applyToCheckout(repo, await changeOf(repo, work, { 'a.txt': 'x' }));
+    const applied = await land(repo, await changeOf(repo, work, { 'a.txt': 'x' }));
     expect(applied).toMatchObject({ branch: null, to: await work.id('HEAD') });
     expect(await work.id('main')).toBe(applied.from);
   });
@@ -342,10 +378,7 @@ describe('applyToCheckout', () => {
   it('without a commit changes index and work tree only', async () => {
     const { work, repo } = await scratch();
     const refs = await work.git('for-each-ref');
-    const applied = await applyToCheckout(repo, {
-      ...(await changeOf(repo, work, { 'a.txt': 'x', new: 'y' })),
-      commit: null,
-    });
+    const applied = await applyToCheckout(repo, await changeOf(repo, work, { 'a.txt': 'x', new: 'y' }));
     expect(applied.to).toBeNull();
     expect(await work.git('for-each-ref')).toBe(refs);
     expect(await work.git('status', '--porcelain')).toBe('M  a.txt\nA  new');
@@ -357,7 +390,7 @@ describe('applyToCheckout', () => {
     await work.write('dir/one', 'kept\n');
     await work.git('update-index', '--refresh').catch(() => '');
     await work.write('untracked', 'kept');
-    const racing: Change = {
+    const racing: Commit = {
       ...change,
       base: change.base,
       result: (await changeOf(repo, work, { 'a.txt': 'x', 'dir/two': null, new: 'y' })).result,
@@ -372,7 +405,7 @@ describe('applyToCheckout', () => {
       },
     };
     const before = await snapshot(work);
-    await expect(applyToCheckout(repo, racing)).rejects.toMatchObject({ kind: 'failure', code: 'HEAD_MOVED' });
+    await expect(land(repo, racing)).rejects.toMatchObject({ end: 'elsewhere' });
     expect(await snapshot(work)).toEqual({ ...before, refs: expect.not.stringContaining(await work.id('HEAD~1')) });
   });
 
@@ -392,7 +425,7 @@ describe('applyToCheckout', () => {
       run: 'new',
       'z/z': 'z',
     });
-    const error = await refused(work, () => applyToCheckout(repo, change));
+    const error = await refused(work, () => land(repo, change));
     expect(error).toMatchObject({ code: 'GIT_FAILED' });
     expect(await work.git('status', '--porcelain')).toBe('');
     expect(await readdir(repo.stateDir)).toEqual(expect.not.arrayContaining([expect.stringMatching(/^checkout/)]));
@@ -404,7 +437,7 @@ describe('applyToCheckout', () => {
     await work.git('config', 'filter.up.clean', 'tr A-Z a-z');
     await work.write('.gitattributes', '*.up filter=up\n');
     await work.commit('attributes');
-    await applyToCheckout(repo, await changeOf(repo, work, { 'x.up': 'quiet' }));
+    await land(repo, await changeOf(repo, work, { 'x.up': 'quiet' }));
     expect(await readFile(join(work.root, 'x.up'), 'utf8')).toBe('QUIET');
     await work.arm();
     const evil = {
@@ -412,7 +445,7 @@ describe('applyToCheckout', () => {
       'sub/x.a': 'plain',
       'sub/x.b': 'plain',
     };
-    await applyToCheckout(repo, await changeOf(repo, work, evil));
+    await land(repo, await changeOf(repo, work, evil));
     expect(await readFile(join(work.root, 'sub/x.a'), 'utf8')).toBe('plain');
     expect(await readFile(join(work.root, 'sub/x.b'), 'utf8')).toBe('plain');
     expect(await work.markers()).toEqual([]);
@@ -421,7 +454,7 @@ describe('applyToCheckout', () => {
   it('keeps line ends as the user has them set', async () => {
     const { work, repo } = await scratch();
     await work.git('config', 'core.autocrlf', 'true');
-    await applyToCheckout(repo, await changeOf(repo, work, { 'a.txt': 'x\ny\n' }));
+    await land(repo, await changeOf(repo, work, { 'a.txt': 'x\ny\n' }));
     expect(await readFile(join(work.root, 'a.txt'), 'utf8')).toBe('x\r\ny\r\n');
     expect(await work.git('status', '--porcelain')).toBe('');
   });
@@ -430,7 +463,7 @@ describe('applyToCheckout', () => {
     const { work, repo } = await scratch();
     const change = await changeOf(repo, work, { 'a.txt': 'x' });
     await work.git('replace', await work.id('HEAD'), await work.id('HEAD~1'));
-    await applyToCheckout(repo, change);
+    await land(repo, change);
     expect(await work.git('--no-replace-objects', 'status', '--porcelain')).toBe('');
     expect(await work.git('--no-replace-objects', 'rev-parse', 'HEAD^{tree}')).toBe(change.result);
   });
@@ -440,14 +473,14 @@ describe('applyToCheckout', () => {
     await work.write('out/x', '1');
     await work.commit();
     await work.git('sparse-checkout', 'set', 'dir');
-    await applyToCheckout(repo, await changeOf(repo, work, { 'dir/one': 'in', 'out/x': 'changed', 'out/new': 'new' }));
+    await land(repo, await changeOf(repo, work, { 'dir/one': 'in', 'out/x': 'changed', 'out/new': 'new' }));
     expect(await readdir(work.root)).not.toContain('out');
     expect(await readFile(join(work.root, 'dir/one'), 'utf8')).toBe('in');
     expect(await work.git('status', '--porcelain')).toBe('');
     expect(await work.git('show', 'HEAD:out/new')).toBe('new');
     const change = await changeOf(repo, work, { 'out/x': 'again' });
     await work.write('out/x', 'mine');
-    const error = await applyToCheckout(repo, change).catch((problem: unknown) => problem);
+    const error = await land(repo, change).catch((problem: unknown) => problem);
     expect(error).toMatchObject({ code: 'LOCAL_CHANGES' });
     expect(await readFile(join(work.root, 'out/x'), 'utf8')).toBe('mine');
   });
@@ -458,7 +491,7 @@ describe('applyToCheckout', () => {
     await work.git('worktree', 'add', '-q', '-b', 'side', linked);
     const repo = await findRepository(join(linked, 'dir'), work.env);
     const before = await snapshot(work);
-    const applied = await applyToCheckout(repo, await changeOf(repo, work, { 'a.txt': 'x' }));
+    const applied = await land(repo, await changeOf(repo, work, { 'a.txt': 'x' }));
     expect(applied.branch).toBe('side');
     expect(await readFile(join(linked, 'a.txt'), 'utf8')).toBe('x');
     expect(await snapshot(work)).toEqual({ ...before, refs: expect.anything() });
@@ -475,14 +508,14 @@ describe('applyToCheckout', () => {
     await work.write('a.txt', 'ours');
     await work.commit();
     await work.git('merge', 'other').catch(() => '');
-    const merging = await refused(work, () => applyToCheckout(repo, change));
+    const merging = await refused(work, () => land(repo, change));
     expect(merging).toMatchObject({
       kind: 'failure',
       code: 'OPERATION_IN_PROGRESS',
       hint: expect.stringContaining('git merge --abort'),
     });
     await rm(join(work.root, '.git', 'MERGE_HEAD'));
-    const unmerged = await refused(work, () => applyToCheckout(repo, change));
+    const unmerged = await refused(work, () => land(repo, change));
     expect(unmerged).toMatchObject({ kind: 'failure', code: 'UNMERGED', message: expect.stringContaining('a.txt') });
   });
 
@@ -491,101 +524,24 @@ describe('applyToCheckout', () => {
     const change = await changeOf(repo, work, { 'a.txt': 'x', new: 'y' });
     const lock = join(work.root, '.git', 'index.lock');
     await writeFile(lock, '');
-    expect(await refused(work, () => applyToCheckout(repo, change))).toMatchObject({ code: 'REPOSITORY_LOCKED' });
+    expect(await refused(work, () => land(repo, change))).toMatchObject({ code: 'REPOSITORY_LOCKED' });
     await rm(lock);
-    const late: Change = {
+    const late: Commit = {
       ...change,
       commit: async (parent, tree) => {
         await writeFile(lock, '');
         return commitTree(repo, { tree, parents: [parent], message: 'x' });
       },
     };
-    expect(await refused(work, () => applyToCheckout(repo, late))).toMatchObject({ code: 'REPOSITORY_LOCKED' });
+    expect(await refused(work, () => land(repo, late))).toMatchObject({ end: 'locked' });
   });
 
   it('is not led elsewhere when it runs inside a hook', async () => {
     const { work, repo } = await scratch();
     const env = { ...work.env, GIT_DIR: '/nowhere', GIT_INDEX_FILE: '/nowhere/index', GIT_WORK_TREE: '/nowhere' };
     const inHook = await findRepository(work.root, env);
-    await applyToCheckout(inHook, await changeOf(repo, work, { 'a.txt': 'x' }));
+    await land(inHook, await changeOf(repo, work, { 'a.txt': 'x' }));
     expect(await work.git('status', '--porcelain')).toBe('');
-  });
-});
-
-describe('applyToBranch', () => {
-  it('makes a new branch from HEAD, extends one from its tip, and leaves the checkout alone', async () => {
-    const { work, repo } = await scratch();
-    await work.arm();
-    const before = await snapshot(work);
-    const change = await changeOf(repo, work, { 'a.txt': 'x' });
-    const from = await work.id('HEAD');
-    const created = await applyToBranch(repo, { ...change, branch: "topic/it's $new".replaceAll(' ', '-') });
-    expect(created).toMatchObject({ from, branch: "topic/it's-$new", undo: "git branch -D 'topic/it'\\''s-$new'" });
-    expect(await work.id("refs/heads/topic/it's-$new")).toBe(created.to);
-    await work.git('branch', 'side', 'HEAD~1');
-    const tip = await work.id('side');
-    const more = await changeOf(repo, work, { 'a.txt': 'y' }, 'side');
-    const extended = await applyToBranch(repo, { ...more, branch: 'side' });
-    expect(extended).toEqual({
-      from: tip,
-      to: await work.id('side'),
-      branch: 'side',
-      undo: `git update-ref refs/heads/side ${tip}`,
-    });
-    expect(await work.git('log', '-1', '--format=%P %T', 'side')).toBe(`${tip} ${more.result}`);
-    expect(await applyToBranch(repo, { ...more, branch: 'side' })).toMatchObject({ to: extended.to, undo: '' });
-    expect(await snapshot(work)).toEqual({ ...before, refs: expect.anything() });
-    expect(await work.markers()).toEqual([]);
-  });
-
-  it('is applyToCheckout for the branch that is checked out here', async () => {
-    const { work, repo } = await scratch();
-    const applied = await applyToBranch(repo, { ...(await changeOf(repo, work, { 'a.txt': 'x' })), branch: 'main' });
-    expect(applied.undo).toMatch(/^git reset --keep /);
-    expect(await readFile(join(work.root, 'a.txt'), 'utf8')).toBe('x');
-  });
-
-  it('refuses a branch that another work tree has, or rebases', async () => {
-    const { work, repo } = await scratch();
-    const linked = join(work.folder, 'linked');
-    await work.git('worktree', 'add', '-q', '-b', 'side', linked);
-    const change = await changeOf(repo, work, { 'b.txt': 'x' });
-    const error = await refused(work, () => applyToBranch(repo, { ...change, branch: 'side' }));
-    expect(error).toMatchObject({
-      kind: 'failure',
-      code: 'BRANCH_CHECKED_OUT',
-      message: expect.stringContaining(linked),
-    });
-    await work.write('../linked/a.txt', 'side');
-    await work.git('-C', linked, 'commit', '-qam', 'x');
-    await work.write('a.txt', 'main');
-    await work.commit();
-    await work.git('-C', linked, 'rebase', 'main').catch(() => '');
-    const rebasing = await refused(work, () => applyToBranch(repo, { ...change, branch: 'side' }));
-    expect(rebasing).toMatchObject({ code: 'BRANCH_CHECKED_OUT' });
-  });
-
-  it('refuses conflicts, names that git does not take, and no commit', async () => {
-    const { work, repo } = await scratch();
-    const change = await changeOf(repo, work, { 'a.txt': 'x' });
-    for (const branch of ['', '-x', 'a..b', 'a b', 'x.lock', 'HEAD', '@{-1}']) {
-      const error = await refused(work, () => applyToBranch(repo, { ...change, branch }));
-      expect(error, branch).toMatchObject({ kind: 'usage', code: 'BAD_BRANCH_NAME' });
-    }
-    const without = await refused(work, () => applyToBranch(repo, { ...change, commit: null, branch: 'new' }));
-    expect(without).toMatchObject({ kind: 'usage', code: 'COMMIT_NEEDED' });
-    await work.git('branch', 'side');
-    await work.git(
-      'update-ref',
-      'refs/heads/side',
-      await commitTree(repo, {
-        tree: (await changeOf(repo, work, { 'a.txt': 'y' })).result,
-        parents: [(await work.id('HEAD')) as ObjectId],
-        message: 'x',
-      }),
-    );
-    const conflict = await refused(work, () => applyToBranch(repo, { ...change, branch: 'side' }));
-    expect(conflict).toMatchObject({ code: 'PATCH_CONFLICT' });
   });
 });
 
