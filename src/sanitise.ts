@@ -76,3 +76,8 @@ function isLoneSurrogate(character: string): boolean {
   const code = character.codePointAt(0) ?? 0;
   return code >= 0xd800 && code <= 0xdfff;
 }
+
+/** A word of a command that people type: in quotes where a shell would act on it. */
+export function shellWord(word: string): string {
+  return /^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}

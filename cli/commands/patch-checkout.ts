@@ -1,7 +1,7 @@
 /** `patch checkout`: the patched tree as files in a new folder, to try by hand. */
 
 import { resolve } from 'node:path';
-import { revealLine, sanitiseLine } from '../../src/sanitise.ts';
+import { revealLine, sanitiseLine, shellWord } from '../../src/sanitise.ts';
 import type { Context } from '../context.ts';
 import { patchOf, someState } from '../find.ts';
 import { flagLines } from '../render/text.ts';
@@ -27,8 +27,4 @@ export async function checkoutPatch(context: Context, typed: string, directory: 
       `Throw it away with: ${revealLine(remove)}\n`,
   );
   return 0;
-}
-
-function shellWord(word: string): string {
-  return /^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

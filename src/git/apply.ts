@@ -52,11 +52,6 @@ export interface Tip {
   readonly tree: ObjectId;
 }
 
-/** Branch names may hold what a shell would act on. */
-export function shellWord(word: string): string {
-  return /^[\w./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-}
-
 /** `paths`: printable. */
 export function conflictWithBranch(paths: readonly string[]): Error {
   return failure('PATCH_CONFLICT', `The patch conflicts with what the branch has now in ${nameSome(paths, 10)}.`, {

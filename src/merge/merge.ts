@@ -2,7 +2,6 @@
 
 import { join } from 'node:path';
 import { failure, OrchestrateError } from '../errors.ts';
-import { shellWord } from '../git/apply.ts';
 import { nameSome } from '../git/bytes.ts';
 import { commitTree, type Identity, userIdentity } from '../git/commits.ts';
 import { type Merger, openMerger } from '../git/merger.ts';
