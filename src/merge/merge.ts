@@ -7,7 +7,7 @@ import { commitTree, type Identity, userIdentity } from '../git/commits.ts';
 import { type Merger, openMerger } from '../git/merger.ts';
 import type { Repository } from '../git/repository.ts';
 import type { Checker } from '../review/checker.ts';
-import { revealLine } from '../sanitise.ts';
+import { revealLine, shellWord } from '../sanitise.ts';
 import type { CheckRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
 import type { AttemptId, ObjectId } from '../types.ts';
