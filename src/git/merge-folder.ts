@@ -9,7 +9,8 @@ import { failure } from '../errors.ts';
 import type { ObjectId } from '../types.ts';
 import { objectId, printablePath, quotePath, splitNul } from './bytes.ts';
 import { rootCommitText } from './commits.ts';
-import { type GitEnvironment, type GitResult, git } from './git.ts';
+import { rawChanges } from './diff.ts';
+import { type GitEnvironment, type GitResult, git, gitError } from './git.ts';
 import { cannotWrite, privateGit } from './private-dir.ts';
 import type { Repository } from './repository.ts';
 
@@ -34,8 +35,8 @@ export interface MergeCommits {
   readonly right: ObjectId;
 }
 
-/** Ended by a signal (see `git`). */
-const CRASHED = 255;
+/** The exit code of a git that a signal ended (see `git`). */
+const BY_SIGNAL = 255;
 
 export const MERGE_TREE = ['merge-tree', '--write-tree', '-z', '--name-only', '--no-messages'];
 
@@ -86,23 +87,37 @@ export class MergeFolder implements AsyncDisposable {
   async merge(trees: TreesToMerge): Promise<TreeMerge> {
     const commits = await this.commitsFor(trees);
     const answer = await this.#mergeTree(commits);
+    if (answer === null) return { clean: false, paths: await this.#changedByBoth(trees) };
     return treeMergeOf(commits, answer.exitCode === 0, splitNul(answer.stdout));
   }
 
-  /** The tree that git makes of a merge, clean or not. */
+  /** The tree that git makes of a merge, clean or not; that of our side where it makes none. */
   async mergeWithMarkers(trees: TreesToMerge): Promise<ObjectId> {
-    const [tree] = splitNul((await this.#mergeTree(await this.commitsFor(trees))).stdout);
-    return writtenTree(tree);
+    const answer = await this.#mergeTree(await this.commitsFor(trees));
+    return answer === null ? trees.ours : writtenTree(splitNul(answer.stdout)[0]);
   }
 
-  async #mergeTree({ left, right }: MergeCommits): Promise<GitResult> {
+  /**
+   * Null where git gives up. Files that become folders, and folders files, make git 2.39 fail assertions: some of them not
+   * where it follows no renamed folders.
+   */
+  async #mergeTree({ left, right }: MergeCommits): Promise<GitResult | null> {
     const args = [...MERGE_TREE, left, right];
-    const answer = await git(this.where, args, { accept: [1, CRASHED] });
-    // A file that becomes a folder on one side, and a folder a file on the other: git 2.39 gives up on an assertion, but not
-    // where it follows no renamed folders.
-    return answer.exitCode === CRASHED
-      ? git(this.where, args, { accept: [1], config: ['merge.directoryRenames=false'] })
-      : answer;
+    for (const config of [[], ['merge.directoryRenames=false']]) {
+      const answer = await git(this.where, args, { accept: [1, BY_SIGNAL], config });
+      if (answer.exitCode !== BY_SIGNAL) return answer;
+      if (!/^fatal: SIG(?:ABRT|SEGV)$/m.test(answer.stderr)) throw gitError(args, answer);
+    }
+    return null;
+  }
+
+  /** Printable and sorted: what both sides changed, else what either did. */
+  async #changedByBoth({ base, ours, theirs }: TreesToMerge): Promise<string[]> {
+    const [left, right] = await Promise.all([ours, theirs].map((side) => rawChanges(this.where, base, side)));
+    const mine = new Set((left ?? []).map(({ path }) => printablePath(path)));
+    const others = (right ?? []).map(({ path }) => printablePath(path));
+    const both = others.filter((path) => mine.has(path));
+    return (both.length > 0 ? both : [...new Set([...mine, ...others])]).sort();
   }
 
   /** A conflict whose answer is longer than what a C library holds back of a program's output; it makes nothing. */

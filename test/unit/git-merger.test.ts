@@ -108,6 +108,20 @@ describe('a kept merge process', () => {
     expect(await mergeTrees(repository, { base, ours, theirs })).toEqual({ clean: false, paths });
   });
 
+  it('says that it is a conflict where git gives up whatever it follows', async () => {
+    const text = (n: number): string => `file ${n}\n${`line of ${n}\n`.repeat(8)}`;
+    const trees = await treesOf([
+      { 'c/a': text(0), 'a/a': text(0), 'b/a': text(0), 'a/y/a': text(0), y: text(6) },
+      { 'c/a': text(0), 'a/a': text(0), 'a/y/a': text(0), b: text(6) },
+      { 'c/a': text(0), 'b/a': text(0), 'c/y/a': text(0), 'c/c': text(6) },
+    ]);
+    await using merger = await openMerger(repository);
+    const answer = await merger.merge(trees);
+    expect(answer).toMatchObject({ clean: false });
+    expect(await mergeTrees(repository, trees)).toEqual(answer);
+    expect(await mergeWithMarkers(repository, trees)).toBeTruthy();
+  });
+
   it('keeps what it makes among the objects of the user only when told so, and leaves no folder behind', async () => {
     const trees = await treesOf([{ a: 'a' }, { a: 'a', b: 'b' }, { a: 'a', c: 'c' }]);
     const dropping = await openMerger(repository, 'dropped');
