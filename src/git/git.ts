@@ -75,6 +75,7 @@ export function startGit(where: GitEnvironment, args: readonly string[], options
     buffer: { stdout: false, stderr: true } as const,
     stdin: 'pipe' as const,
     stdout: 'pipe' as const,
+    ...(options.shielded === true ? { detached: true } : {}),
   });
 }
 
@@ -94,7 +95,8 @@ interface StreamedGit {
 export function gitStream(prepare: () => Promise<StreamedGit>): Readable {
   async function* output(): AsyncGenerator<Uint8Array> {
     const { where, args, input } = await prepare();
-    const process = startGit(where, args);
+    // A Ctrl-C is for the pager that shows it; a reader that is gone ends it by itself.
+    const process = startGit(where, args, { shielded: true });
     // A git that dies early is told by its exit code, not by the broken pipe.
     process.stdin.on('error', () => undefined);
     process.stdin.end(input);

@@ -53,6 +53,8 @@ async function running(name: string, count = 1): Promise<string[]> {
   }
 }
 
+const isLeft = (name: string): boolean => name.startsWith('left-');
+
 describe('checks', () => {
   it('pass and fail by exit code, in order, with their output kept and no container left', async () => {
     const commands = ['sh test.sh && echo green', 'echo out; echo err >&2; exit 3'];
@@ -157,8 +159,9 @@ describe('checks', () => {
     leaving.abort(new Error('enough'));
     await expect(checking).rejects.toThrow('enough');
     await gone;
-    const logs = await readdir(path.join(bench.scratch.folder, 'checks'));
-    expect(logs.filter((name) => name.startsWith('left-'))).toEqual([]);
+    // Once nothing writes to it any more.
+    const logs = async () => (await readdir(path.join(bench.scratch.folder, 'checks'))).filter(isLeft);
+    await expect.poll(logs, { timeout: 10_000 }).toEqual([]);
   });
 
   it('are told from agents by who sweeps: what a killed coordinator left goes, what a live one has stays', async () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { mergeTrees, type TreesToMerge } from '../../src/git/merge.ts';
+import { mergeTrees, mergeWithMarkers, type TreesToMerge } from '../../src/git/merge.ts';
 import { openMerger } from '../../src/git/merger.ts';
 import { findRepository, type Repository } from '../../src/git/repository.ts';
 import type { ObjectId } from '../../src/types.ts';
