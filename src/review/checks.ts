@@ -144,7 +144,10 @@ class SandboxedChecks implements Checker {
       return { ...this.#outcomeOf(supervised), durationMs, log };
     } finally {
       signal.removeEventListener('abort', onAbort);
-      await created.discard();
+      // Begun by the abort already: the engine may refuse to do it twice at once.
+      await created.discard().catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      });
       await output.catch(() => {});
       if (signal.aborted) await this.#removeLog(log);
     }
