@@ -141,7 +141,8 @@ export async function putBack(repo: Repository, changes: readonly RawChange[], k
   }
 }
 
-async function removeEmptyFolders(repo: Repository, path: string): Promise<void> {
+/** Removes the folders above a path (latin1) that nothing is left in. */
+export async function removeEmptyFolders(repo: Repository, path: string): Promise<void> {
   for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
     const removed = await rmdir(onDisk(repo, path.slice(0, at))).then(
       () => true,

@@ -1,19 +1,8 @@
 /** Puts files back that an interrupted move had touched, and no file that somebody wrote since. */
 
-import {
-  chmod,
-  constants,
-  copyFile,
-  lstat,
-  mkdir,
-  readFile,
-  readlink,
-  rm,
-  rmdir,
-  symlink,
-  utimes,
-} from 'node:fs/promises';
+import { chmod, constants, copyFile, lstat, mkdir, readFile, readlink, rm, symlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeEmptyFolders } from './checkout.ts';
 import type { RawChange } from './diff.ts';
 import { git } from './git.ts';
 import { onDisk } from './local-changes.ts';
@@ -83,14 +72,4 @@ async function contentOf(repo: Repository, change: RawChange): Promise<Buffer> {
   const input = Buffer.concat([Buffer.from(`${change.newId} `), change.path, Buffer.from('\n')]);
   const answer = await git(where, ['cat-file', '--batch', '--filters'], { input });
   return answer.stdout.subarray(answer.stdout.indexOf(0x0a) + 1, -1);
-}
-
-async function removeEmptyFolders(repo: Repository, path: string): Promise<void> {
-  for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
-    const removed = await rmdir(onDisk(repo, path.slice(0, at))).then(
-      () => true,
-      () => false,
-    );
-    if (!removed) return;
-  }
 }
