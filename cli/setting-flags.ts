@@ -26,6 +26,10 @@ export interface SettingFlags {
   readonly autoApprove?: string;
   readonly autoMerge?: string;
   readonly maxPendingReviews?: string;
+  readonly runtime?: string;
+  readonly for?: string;
+  readonly until?: string;
+  readonly notify?: string;
   readonly timeout?: string;
   readonly idleTimeout?: string;
   readonly memory?: string;
@@ -62,6 +66,10 @@ export function withSettingFlags(command: Command): Command {
     .option('--auto-approve <kind>', 'never or passing: what passed its checks and has no flag (default: never)')
     .option('--auto-merge <branch>', 'merge what is approved into this branch, which nobody has checked out')
     .option('--max-pending-reviews <n>', 'start nothing while so many patches wait for a person')
+    .option('--for <duration>', 'stop after so long: start nothing more, then end what is at work and keep it')
+    .option('--until <time>', 'the same at a time of day, such as 07:00')
+    .option('--notify <url>', 'tell this address when the run ends, and when it needs you')
+    .option('--runtime <name>', "the engine's container runtime for sandboxes, such as runsc (default: the engine's)")
     .option('--timeout <duration>', 'per attempt (default: 1h)')
     .option('--idle-timeout <duration>', 'per attempt, without output, CPU time or gateway traffic (default: 10m)')
     .option('--memory <size>', 'per sandbox (default: 4g)')
@@ -112,6 +120,10 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
     autoApprove: ['auto-approve', flags.autoApprove],
     autoMerge: ['auto-merge', flags.autoMerge],
     maxPendingReviews: ['max-pending-reviews', flags.maxPendingReviews],
+    runtime: ['runtime', flags.runtime],
+    for: ['for', flags.for],
+    until: ['until', flags.until],
+    notify: ['notify', flags.notify],
     timeout: ['timeout', flags.timeout],
     idleTimeout: ['idle-timeout', flags.idleTimeout],
     memory: ['memory', flags.memory],

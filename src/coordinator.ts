@@ -50,6 +50,7 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     deadline: null,
     budgetUsd: options.gateway?.configuration.caps.usd ?? null,
     budgetTokens: options.gateway?.configuration.caps.tokens ?? null,
+    isolation: host.isolation,
   });
   const coordinator = new Run({ parts, options, run, base, host, gateway });
   try {

@@ -20,6 +20,19 @@ export type EventBody =
       readonly isolation: string;
       readonly base: string;
     }
+  /** Everything that can be tried before the first agent starts was tried, and is as it should be. */
+  | {
+      readonly type: 'run.ready';
+      readonly isolation: string;
+      /** On the base: what the commands there said. */
+      readonly checks: readonly { readonly command: string; readonly exitCode: number; readonly flaky: boolean }[];
+      /** On the disk of the engine. */
+      readonly freeBytes: number;
+      /** What the run costs at most by its budget, or by an estimate; null: nobody knows. */
+      readonly ceiling: { readonly usd: number; readonly isEstimate: boolean } | null;
+      /** ISO 8601, UTC; null: none. */
+      readonly deadline: string | null;
+    }
   | ({
       readonly type: 'task.started';
       readonly title: string;
@@ -75,6 +88,9 @@ export type EventBody =
         readonly paths: readonly string[];
       }[];
     }
+  /** Nothing is started meanwhile; again where the reason becomes another one. */
+  | { readonly type: 'run.paused'; readonly reason: string }
+  | { readonly type: 'run.resumed' }
   | { readonly type: 'warning'; readonly message: string; readonly task?: TaskId; readonly attempt?: AttemptId }
   | {
       readonly type: 'run.ended';

@@ -10,6 +10,8 @@ export function eventLine(event: OrchestrateEvent): string | null {
   switch (event.type) {
     case 'run.started':
       return `run ${event.run}  ${count(event.tasks, 'task')}, isolation ${event.isolation}, base ${event.base.slice(0, 12)}`;
+    case 'run.ready':
+      return 'ready';
     case 'task.started':
       return `${event.task}  started (attempt ${numberOf(event.attempt)}, ${sanitiseLine(event.agent)}, ${sanitiseLine(event.host)}): ${sanitiseLine(event.title)}`;
     case 'task.paused':
@@ -32,6 +34,10 @@ export function eventLine(event: OrchestrateEvent): string | null {
       return mergeOf(event);
     case 'egress.denied':
       return `${event.task}  refused to reach ${revealLine(event.host)}: ${sanitiseLine(event.reason)}`;
+    case 'run.paused':
+      return `starts nothing more meanwhile: ${revealLine(event.reason)}`;
+    case 'run.resumed':
+      return 'starts tasks again';
     case 'warning':
       return `${event.task === undefined ? '' : `${event.task}  `}warning: ${revealLine(event.message)}`;
     case 'run.ended':

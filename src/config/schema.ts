@@ -75,6 +75,12 @@ const pattern = text.refine((value) => {
     return false;
   }
 }, 'not a regular expression');
+function isMoment(value: string): boolean {
+  return (
+    /^([01]?\d|2[0-3]):[0-5]\d$/.test(value) || (/^\d{4}-\d{2}-\d{2}T/.test(value) && !Number.isNaN(Date.parse(value)))
+  );
+}
+
 /** One host, never all below a name: a token is for whom it was given. */
 const host = z.string().regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$/, 'expected a host');
 
@@ -117,6 +123,10 @@ export const writtenSettings = z.strictObject({
   'auto-approve': z.enum(AUTO_APPROVALS, `expected ${AUTO_APPROVALS.join(' or ')}`).optional(),
   'auto-merge': text.optional(),
   'max-pending-reviews': written((value) => parseCount(value, { least: 1, most: 1_000_000 })),
+  runtime: text.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "expected the name of one of the engine's runtimes").optional(),
+  for: written((value) => parseDuration(value, { least: SECOND_MS, most: 30 * DAY_MS })),
+  until: text.refine(isMoment, 'expected a time of day such as 07:00, or a moment such as 2026-03-02T07:00').optional(),
+  notify: z.url({ protocol: /^https?$/, error: 'expected an http or https address' }).optional(),
   timeout: written((value) => parseDuration(value, { least: SECOND_MS, most: 30 * DAY_MS })),
   'idle-timeout': written((value) => parseDuration(value, { least: SECOND_MS, most: 30 * DAY_MS })),
   memory: written((value) => parseSize(value, { least: 64 * MEBIBYTE, most: 1024 ** 5 })),
@@ -159,6 +169,10 @@ export function normalise(settings: z.output<typeof writtenSettings>): Layer {
     autoApprove: settings['auto-approve'],
     autoMerge: settings['auto-merge'],
     maxPendingReviews: settings['max-pending-reviews'],
+    runtime: settings.runtime,
+    forMs: settings.for,
+    until: settings.until,
+    notify: settings.notify,
     timeoutMs: settings.timeout,
     idleTimeoutMs: settings['idle-timeout'],
     memoryBytes: settings.memory,

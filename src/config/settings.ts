@@ -64,6 +64,10 @@ export interface Layer {
   readonly autoApprove?: AutoApproval | undefined;
   readonly autoMerge?: string | undefined;
   readonly maxPendingReviews?: number | undefined;
+  readonly runtime?: string | undefined;
+  readonly forMs?: number | undefined;
+  readonly until?: string | undefined;
+  readonly notify?: string | undefined;
   readonly timeoutMs?: number | undefined;
   readonly idleTimeoutMs?: number | undefined;
   readonly memoryBytes?: number | undefined;
@@ -125,6 +129,12 @@ export interface Settings {
   readonly autoMerge: string | null;
   /** Nothing is started while so many patches wait for a person; null: they may pile up. */
   readonly maxPendingReviews: number | null;
+  /** The container runtime of sandboxes; null: the engine's default. */
+  readonly runtime: string | null;
+  /** When a run stops: so long after its start, or at a time of day (`07:00`) or a moment (ISO 8601); null: when its queue is empty. */
+  readonly end: { readonly forMs: number } | { readonly until: string } | null;
+  /** What is told of a run that ended or needs somebody, by HTTP; null: nobody. */
+  readonly notify: string | null;
   readonly timeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly limits: Limits;
@@ -159,6 +169,10 @@ export const WRITTEN_NAMES = {
   autoApprove: 'auto-approve',
   autoMerge: 'auto-merge',
   maxPendingReviews: 'max-pending-reviews',
+  runtime: 'runtime',
+  forMs: 'for',
+  until: 'until',
+  notify: 'notify',
   timeoutMs: 'timeout',
   idleTimeoutMs: 'idle-timeout',
   memoryBytes: 'memory',
@@ -190,6 +204,7 @@ export const DEFAULTS = {
 export const ALTERNATIVES = [
   ['engine', 'engineCommand'],
   ['image', 'dockerfile'],
+  ['forMs', 'until'],
 ] as const satisfies readonly (readonly [keyof Layer, keyof Layer])[];
 
 /** Lays `upper` over `lower`. */
@@ -228,9 +243,11 @@ const RUNS_OR_LOOSENS = [
   'includeDirty',
   'setUp',
   'autoMerge',
+  'runtime',
+  'notify',
 ] as const;
 const ALLOWS = ['setUpAllow'] as const;
-const BUDGETS = ['budgetUsd', 'budgetTokens', 'taskBudgetUsd'] as const;
+const BOUNDS = ['budgetUsd', 'budgetTokens', 'taskBudgetUsd', 'forMs', 'maxPendingReviews'] as const;
 
 /**
  * The settings of a repository's own file that count only once the user accepted that file: what runs a command or an
@@ -247,14 +264,10 @@ export function looseningKeys(repository: Layer, below: Layer): (keyof Layer)[] 
     if ((repository[key] ?? 0) > (below[key] ?? DEFAULTS[key])) loosening.push(key);
   }
   // Without one below there is no limit, so that any is tighter.
-  for (const key of BUDGETS) {
+  for (const key of BOUNDS) {
     if ((repository[key] ?? 0) > (below[key] ?? Number.POSITIVE_INFINITY)) loosening.push(key);
   }
   if (repository.autoApprove === 'passing' && below.autoApprove !== 'passing') loosening.push('autoApprove');
-  // Without one below there is no limit, so that any is tighter.
-  if ((repository.maxPendingReviews ?? 0) > (below.maxPendingReviews ?? Number.POSITIVE_INFINITY)) {
-    loosening.push('maxPendingReviews');
-  }
   const { network } = repository;
   if (network !== undefined && NETWORKS.indexOf(network) > NETWORKS.indexOf(below.network ?? DEFAULT_NETWORK)) {
     loosening.push('network');
@@ -301,6 +314,9 @@ export function settingsOf(layer: Layer): Settings {
     autoApprove: layer.autoApprove ?? 'never',
     autoMerge: layer.autoMerge ?? null,
     maxPendingReviews: layer.maxPendingReviews ?? null,
+    runtime: layer.runtime ?? null,
+    end: endOf(layer),
+    notify: layer.notify ?? null,
     timeoutMs: layer.timeoutMs ?? DEFAULTS.timeoutMs,
     idleTimeoutMs: layer.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs,
     limits: {
@@ -310,6 +326,11 @@ export function settingsOf(layer: Layer): Settings {
       diskBytes: layer.diskBytes ?? DEFAULTS.diskBytes,
     },
   };
+}
+
+function endOf({ forMs, until }: Layer): Settings['end'] {
+  if (forMs !== undefined) return { forMs };
+  return until === undefined ? null : { until };
 }
 
 function setUpOf({ setUp, setUpAllow, setUpInputs }: Layer): SetUpSettings | null {

@@ -103,13 +103,14 @@ export function endAttempt(database: Database, id: AttemptId, fence: number, end
     const task = database.get<Pick<AttemptRow, 'task'>>('SELECT task FROM attempts WHERE id = ?', id)?.task;
     if (task === undefined || !moveAttempt(database, id, fence, 'ended')) return false;
     database.run(
-      `UPDATE attempts SET outcome = ?, endedAt = ?, exitCode = ?, reason = ?, egressDenied = ?, summary = ?,
+      `UPDATE attempts SET outcome = ?, endedAt = ?, exitCode = ?, reason = ?, fault = ?, egressDenied = ?, summary = ?,
         inputTokens = ?, outputTokens = ?, cacheReadTokens = ?, cacheWriteTokens = ?, usd = ? WHERE id = ?`,
       ...[
         end.outcome,
         new Date().toISOString(),
         end.exitCode,
         end.reason,
+        end.fault ?? null,
         JSON.stringify(end.egressDenied),
         end.summary,
       ],
@@ -120,10 +121,12 @@ export function endAttempt(database: Database, id: AttemptId, fence: number, end
     const { note = null } = end;
     if (note !== null) addNote(database, { attempt: id, kind: 'summary', source: `summary:${id}`, text: note });
     const reason = end.taskState === 'succeeded' ? null : end.reason;
+    const { notBefore = null } = end;
     // An attempt under way has a running or paused task, from where every end is legal.
     const moved =
       end.taskState === 'queued' ? queueTask(database, task, reason) : moveTask(database, task, end.taskState, reason);
     if (!moved) throw new Error(`${task} cannot become ${end.taskState}`);
+    database.run('UPDATE tasks SET notBefore = ? WHERE id = ? AND notBefore IS NOT ?', notBefore, task, notBefore);
     return true;
   });
 }
@@ -200,6 +203,7 @@ export function recordOf(row: AttemptRow): AttemptRecord {
     endedAt: row.endedAt,
     exitCode: row.exitCode,
     reason: row.reason,
+    fault: row.fault,
     usage: usageFrom(row),
     egressDenied: JSON.parse(row.egressDenied) as string[],
     summary: row.summary,

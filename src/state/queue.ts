@@ -8,7 +8,8 @@ import type { TaskId } from '../types.ts';
 import type { Database } from './database.ts';
 import type { tasks } from './schema.ts';
 
-type Row = Pick<typeof tasks.$inferSelect, 'id' | 'files'>;
+type TaskRow = typeof tasks.$inferSelect;
+type Row = Pick<TaskRow, 'id' | 'files'>;
 
 export interface QueueChoice {
   /** Not given: any task. */
@@ -17,10 +18,12 @@ export interface QueueChoice {
   readonly allowOverlap?: boolean | undefined;
   /** None while so many patches are pending. Not given, or null: they may pile up. */
   readonly maxPendingReviews?: number | null | undefined;
+  /** Why nothing may be started just now, as a phrase. Not given, or null: nothing stands in the way. */
+  readonly hold?: string | null | undefined;
 }
 
-/** How the reason of a task begins that only waits until fewer patches are pending. */
-const HELD_FOR_REVIEWS = 'waits for reviews: ';
+/** How the reason of a task begins that would be started, were not everything held back. */
+const HELD = 'held: ';
 
 interface Busy {
   readonly id: TaskId;
@@ -29,15 +32,21 @@ interface Busy {
 
 /** Marks those in front of it that are held back. Call it within a transaction. */
 export function nextQueued(database: Database, choice: QueueChoice): TaskId | null {
-  const { only, allowOverlap = false, maxPendingReviews: most = null } = choice;
-  if (most !== null && holdForReviews(database, most, only)) return null;
+  const { only, allowOverlap = false } = choice;
+  const hold = choice.hold ?? reviewsInTheWay(database, choice.maxPendingReviews ?? null);
+  if (hold !== null) {
+    holdAll(database, hold, only);
+    return null;
+  }
+  letGo(database);
   if (allowOverlap) releaseAll(database);
   const { where, values } = among(only);
-  const sql = `SELECT id, files FROM tasks WHERE state = 'queued' AND heldBy IS NULL ${where}
-    ORDER BY priority, chain DESC, seq LIMIT 1`;
+  const sql = `SELECT id, files FROM tasks WHERE state = 'queued' AND heldBy IS NULL
+    AND (notBefore IS NULL OR notBefore <= ?) ${where} ORDER BY priority, chain DESC, seq LIMIT 1`;
+  const now = new Date().toISOString();
   let busy: readonly Busy[] | null = null;
   for (;;) {
-    const row = database.get<Row>(sql, ...values);
+    const row = database.get<Row>(sql, now, ...values);
     if (row === null) return null;
     if (allowOverlap || row.files === '[]') return row.id;
     busy ??= tasksAtWork(database);
@@ -45,31 +54,37 @@ export function nextQueued(database: Database, choice: QueueChoice): TaskId | nu
   }
 }
 
-/** Whether a queued task (of `only`, where that is given) waits for reviews. */
-export function isHeldForReviews(database: Database, only?: readonly TaskId[]): boolean {
+/**
+ * Why queued tasks (of `only`, where that is given) were passed over that will be started later: everything is held back,
+ * or they are not to be started yet. Null: there is none.
+ */
+export function heldBack(database: Database, only?: readonly TaskId[]): string | null {
   const { where, values } = among(only);
-  const sql = `SELECT 1 FROM tasks WHERE state = 'queued' AND reason GLOB '${HELD_FOR_REVIEWS}*' ${where} LIMIT 1`;
-  return database.get(sql, ...values) !== null;
+  const sql = `SELECT reason FROM tasks WHERE state = 'queued' AND (reason GLOB '${HELD}*' OR notBefore > ?) ${where}
+    ORDER BY reason GLOB '${HELD}*' DESC LIMIT 1`;
+  const row = database.get<Pick<TaskRow, 'reason'>>(sql, new Date().toISOString(), ...values);
+  return row === null ? null : (row.reason ?? '').replace(HELD, '');
 }
 
-/** Nothing waits for reviews any more, or no run does. */
-export function letGoForReviews(database: Database): void {
-  database.run(`UPDATE tasks SET reason = NULL WHERE state = 'queued' AND reason GLOB '${HELD_FOR_REVIEWS}*'`);
+/** Nothing is held back any more, or no run is there that would. */
+export function letGo(database: Database): void {
+  // The planner would go through all that is queued.
+  const sql = `UPDATE tasks INDEXED BY tasks_held_back SET reason = NULL WHERE reason GLOB '${HELD}*' AND state = 'queued'`;
+  database.run(sql);
 }
 
-/** Says so with all that would be next, but for what waits for a task anyway. False where reviews hold nothing back. */
-function holdForReviews(database: Database, most: number, only: QueueChoice['only']): boolean {
-  const pending = pendingPatches(database);
-  if (pending < most) {
-    letGoForReviews(database);
-    return false;
-  }
-  const patches = `${pending} ${pending === 1 ? 'patch is' : 'patches are'} pending`;
-  const reason = `${HELD_FOR_REVIEWS}${patches} (--max-pending-reviews ${most})`;
+/** Says so with all that would be next, but for what waits for a task anyway. */
+function holdAll(database: Database, hold: string, only: QueueChoice['only']): void {
+  const reason = `${HELD}${hold}`;
   const { where, values } = among(only);
   const sql = `UPDATE tasks SET reason = ? WHERE state = 'queued' AND heldBy IS NULL AND reason IS NOT ? ${where}`;
   database.run(sql, reason, reason, ...values);
-  return true;
+}
+
+function reviewsInTheWay(database: Database, most: number | null): string | null {
+  const pending = most === null ? 0 : pendingPatches(database);
+  if (most === null || pending < most) return null;
+  return `${pending} ${pending === 1 ? 'patch is' : 'patches are'} pending (--max-pending-reviews ${most})`;
 }
 
 /** How many patches wait for a person; salvaged ones do not. */

@@ -81,6 +81,8 @@ export interface AttemptRecord {
   readonly endedAt: string | null;
   readonly exitCode: number | null;
   readonly reason: string | null;
+  /** Code of the fault around the agent that ended it (`DOCKER_FAILED`); null: none did. */
+  readonly fault: string | null;
   readonly usage: Usage;
   /** Hosts that the gateway refused. */
   readonly egressDenied: readonly string[];
@@ -133,6 +135,10 @@ export interface RunRecord {
   readonly budgetUsd: number | null;
   readonly budgetTokens: number | null;
   readonly base: ObjectId;
+  /** Of its sandboxes; null: written by a version that did not say. */
+  readonly isolation: string | null;
+  /** The run that was cut off and whose budget and deadline this one goes on with; null: none. */
+  readonly continues: RunId | null;
 }
 
 export interface NewTask {
@@ -198,6 +204,10 @@ export interface AttemptEnd {
   readonly taskState: 'succeeded' | 'failed' | 'queued' | 'cancelled';
   readonly exitCode: number | null;
   readonly reason: string | null;
+  /** As in AttemptRecord; not given: none. */
+  readonly fault?: string | null;
+  /** Its task, queued again, is not to be started before then (ISO 8601, UTC); not given: at once. */
+  readonly notBefore?: string | null;
   readonly usage: Usage;
   readonly egressDenied: readonly string[];
   readonly summary: string | null;

@@ -2,7 +2,7 @@
 
 import type { AttemptId, ObjectId, RunId, Usage } from '../types.ts';
 import type { Database } from './database.ts';
-import { letGoForReviews } from './queue.ts';
+import { letGo } from './queue.ts';
 import type { RunRecord } from './records.ts';
 import { closeRequests } from './requests.ts';
 import type { runs } from './schema.ts';
@@ -10,7 +10,8 @@ import { SUM_OF_USD, type UsageRow, usageFrom } from './usage.ts';
 
 type RunRow = typeof runs.$inferSelect;
 
-export type NewRun = Omit<RunRecord, 'fence' | 'startedAt' | 'endedAt'>;
+export type NewRun = Omit<RunRecord, 'fence' | 'startedAt' | 'endedAt' | 'isolation' | 'continues'> &
+  Partial<Pick<RunRecord, 'isolation' | 'continues'>>;
 
 export function beginRun(database: Database, run: NewRun): RunRecord {
   return database.transaction(() => {
@@ -19,8 +20,15 @@ export function beginRun(database: Database, run: NewRun): RunRecord {
     database.run('UPDATE runs SET endedAt = ? WHERE endedAt IS NULL', startedAt);
     // Asked before this run began, it was not asked of this run.
     closeRequests(database);
-    letGoForReviews(database);
-    const record: RunRecord = { ...run, fence: newestFence(database) + 1, startedAt, endedAt: null };
+    letGo(database);
+    const record: RunRecord = {
+      isolation: null,
+      continues: null,
+      ...run,
+      fence: newestFence(database) + 1,
+      startedAt,
+      endedAt: null,
+    };
     database.insert('runs', { ...record });
     return record;
   });
@@ -28,7 +36,7 @@ export function beginRun(database: Database, run: NewRun): RunRecord {
 
 export function endRun(database: Database, id: RunId): void {
   database.transaction(() => {
-    letGoForReviews(database);
+    letGo(database);
     database.run('UPDATE runs SET endedAt = ? WHERE id = ? AND endedAt IS NULL', new Date().toISOString(), id);
   });
 }

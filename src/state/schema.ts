@@ -114,12 +114,16 @@ export const tasks = sqliteTable(
     createdAt: text().notNull(),
     startedAt: text(),
     endedAt: text(),
+    /** Queued, but not before then: its last attempt was lost to a fault around it. */
+    notBefore: text(),
     /** The patch that the next attempt goes on with. */
     startFrom: attemptId().references((): AnySQLiteColumn => patches.id),
   },
   (table) => [
     index('tasks_queue').on(table.state, table.heldBy, table.priority, desc(table.chain), table.seq),
     index('tasks_held').on(table.heldBy).where(sql`"heldBy" IS NOT NULL`),
+    // Those that a run holds back altogether, as src/state/queue.ts words it.
+    index('tasks_held_back').on(table.seq).where(sql`reason GLOB 'held: *'`),
   ],
 );
 
@@ -150,6 +154,10 @@ export const runs = sqliteTable('runs', {
   budgetUsd: real(),
   budgetTokens: integer(),
   base: objectId().notNull(),
+  /** Of its sandboxes: `shared-kernel` and the like; null: not written down. */
+  isolation: text(),
+  /** The run that was cut off and whose budget and deadline this one goes on with. */
+  continues: runId().references((): AnySQLiteColumn => runs.id),
 });
 
 export const attempts = sqliteTable(
@@ -179,6 +187,8 @@ export const attempts = sqliteTable(
     endedAt: text(),
     exitCode: integer(),
     reason: text(),
+    /** Code of the fault around the agent that ended it (`DOCKER_FAILED`); null: it ended by itself, or was ended. */
+    fault: text(),
     inputTokens: integer().notNull().default(0),
     outputTokens: integer().notNull().default(0),
     cacheReadTokens: integer().notNull().default(0),

@@ -31,7 +31,7 @@ import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
 import * as patches from './patches.ts';
 import * as plans from './plans.ts';
-import { isHeldForReviews } from './queue.ts';
+import { heldBack } from './queue.ts';
 import type {
   AttemptEnd,
   AttemptRecord,
@@ -396,9 +396,12 @@ export class State {
     return patches.pendingTrees(this.#database);
   }
 
-  /** Whether a queued task (of `only`, where that is given) was passed over because too many patches are pending. */
-  isHeldForReviews(only?: readonly TaskId[]): boolean {
-    return isHeldForReviews(this.#database, only);
+  /**
+   * Why queued tasks (of `only`, where that is given) were passed over that will be started later: everything is held
+   * back, or they are not to be started yet. Null: there is none.
+   */
+  heldBack(only?: readonly TaskId[]): string | null {
+    return heldBack(this.#database, only);
   }
 
   /** Attempts that stand on a patch (and on those that do), and have a patch or are under way. */

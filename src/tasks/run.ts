@@ -26,6 +26,7 @@ import { Control } from './control.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { earlierWork } from './earlier.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
+import { Holds } from './holds.ts';
 import { NoteExchange } from './note-exchange.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
 import { RunForecast } from './run-forecast.ts';
@@ -126,12 +127,17 @@ export class Run {
   readonly #leaving = new Set<Promise<void>>();
   readonly #setUp: RunSetUp | null;
   readonly #patches: RunPatches;
-  /** It was said that the run waits for people. */
-  #saidHeld = false;
+  /** What stands in the way of starting anything. */
+  readonly #holds: Holds;
+  /** Why nothing goes on, as it was said last. */
+  #saidHeld: string | null = null;
 
   constructor(the: RunParts) {
     this.#the = the;
     this.#control = new Control(the.parts.state, the.options.signal);
+    this.#holds = new Holds((reason) =>
+      this.#emit(reason === null ? { type: 'run.resumed' } : { type: 'run.paused', reason }),
+    );
     this.#disk = new DiskWatch(() => the.host.diskUse());
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
@@ -224,7 +230,8 @@ export class Run {
       attempt: (task, attempt) => this.#attempt(task, attempt),
       maxPendingReviews: options.reviews?.maxPending,
       isBusy: () => this.#patches.isBusy,
-      onHeld: () => this.#held(),
+      hold: () => this.#holds.reason,
+      onHeld: (reason) => this.#held(reason),
     })
       .catch((fault) => {
         this.#patches.cancel();
@@ -235,11 +242,11 @@ export class Run {
     return { run: run.id, ...this.tally };
   }
 
-  #held(): void {
-    if (this.#saidHeld) return;
-    this.#saidHeld = true;
-    const message = 'nothing goes on before patches are decided on: orchestrate review (in another terminal)';
-    this.#emit({ type: 'warning', message });
+  #held(reason: string): void {
+    if (this.#saidHeld === reason) return;
+    this.#saidHeld = reason;
+    const next = reason.includes('--max-pending-reviews') ? ': orchestrate review (in another terminal)' : '';
+    this.#emit({ type: 'warning', message: `nothing goes on meanwhile, ${reason}${next}` });
   }
 
   /** Takes over what an earlier run left: what can go on does, what is gone waits again. */
@@ -294,7 +301,7 @@ export class Run {
   async #attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void> {
     const { parts, run } = this.#the;
     const began = performance.now();
-    this.#saidHeld = false;
+    this.#saidHeld = null;
     const turn = this.#line.turn();
     // Before anything is awaited: whoever wants it ended asks once.
     const context = this.#contextOf(attempt, turn);

@@ -7,7 +7,7 @@ import type { State } from '../state/state.ts';
 /** How soon a task that another process queued is seen, milliseconds (CLI.md: within a quarter of a second). */
 const LOOK_AGAIN_MS = 200;
 
-export interface SchedulerOptions extends AttemptPlace {
+export interface SchedulerOptions extends Omit<AttemptPlace, 'hold'> {
   readonly state: State;
   readonly run: RunRecord;
   readonly maxAgents: number;
@@ -17,8 +17,10 @@ export interface SchedulerOptions extends AttemptPlace {
   readonly signal: AbortSignal;
   /** Something else is under way beside the attempts, which may have more to be done: the queue is not at its end yet. */
   isBusy?(): boolean;
-  /** Called when nothing goes on but that people have to decide on patches first. */
-  onHeld?(): void;
+  /** Why nothing may be started just now, as a phrase; null: nothing stands in the way. Asked again and again. */
+  hold?(): string | null;
+  /** Called again and again while nothing goes on and this is why what is queued waits. */
+  onHeld?(reason: string): void;
   /** Does the whole attempt, records included. A rejection ends the run once everything else has ended. */
   attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void>;
 }
@@ -35,16 +37,16 @@ export async function workQueue(options: SchedulerOptions): Promise<void> {
   for (const resume of options.adopted) begin(resume());
   for (;;) {
     while (active.size < options.maxAgents && !signal.aborted && faults.length === 0) {
-      const claimed = state.claimNext(run, options);
+      const claimed = state.claimNext(run, { ...options, hold: options.hold?.() });
       if (claimed === null) break;
       begin(options.attempt(claimed.task, claimed.attempt));
     }
     if (active.size === 0) {
       const isOver = signal.aborted || faults.length > 0;
-      const isHeld = !isOver && options.maxPendingReviews != null && state.isHeldForReviews(options.only);
+      const held = isOver ? null : state.heldBack(options.only);
       const isBusy = !isOver && options.isBusy?.() === true;
-      if (!isHeld && !isBusy) break;
-      if (!isBusy) options.onHeld?.();
+      if (held === null && !isBusy) break;
+      if (held !== null && !isBusy) options.onHeld?.(held);
     }
     // With every slot taken only an end can change anything; otherwise a task may be queued meanwhile.
     await (active.size < options.maxAgents ? Promise.race([...active, pause(LOOK_AGAIN_MS)]) : Promise.race(active));

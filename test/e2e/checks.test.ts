@@ -123,14 +123,14 @@ describe('run --max-pending-reviews', () => {
   it('waits for people, says what to type, and goes on once another process has decided', async () => {
     for (const title of ['One', 'Two']) await scratch.submitScript(title, 'echo x > "$ORCHESTRATE_TASK_ID.txt"');
     const run = started('run', '--engine', 'demo', '--max-pending-reviews', '1', '--max-agents', '1');
-    await until(async () => (await scratch.must(['status'])).includes('waits for reviews: 1 patch is pending'));
+    await until(async () => (await scratch.must(['status'])).includes('held: 1 patch is pending'));
     await until(async () => (await scratch.must(['task', 'one'])).includes('pending'));
     // Beside the run: as its guest, which leaves nothing either.
     expect(await scratch.must(['patch', 'check', 'one', '--check', 'test -e one.txt'])).toContain('passed after');
     await scratch.must(['patch', 'approve', 'one']);
     const { exitCode, stdout } = await run;
     expect(exitCode).toBe(0);
-    expect(stdout).toMatch(/nothing goes on before patches are decided on: orchestrate review.*two {2}succeeded/s);
+    expect(stdout).toMatch(/nothing goes on meanwhile, 1 patch is pending.*: orchestrate review.*two {2}succeeded/s);
     expect(await statesOf()).toEqual({ 'one.1': 'approved', 'two.1': 'pending' });
     expect(await containersOf(scratch)).toEqual([]);
   });
@@ -139,7 +139,7 @@ describe('run --max-pending-reviews', () => {
     await scratch.submitScript('One', 'echo x > one.txt');
     await finishTask(scratch, { title: 'Earlier', files: { 'earlier.txt': 'x' } });
     const run = started('run', '--engine', 'demo', '--max-pending-reviews', '1');
-    await until(async () => (await scratch.must(['status'])).includes('waits for reviews'));
+    await until(async () => (await scratch.must(['status'])).includes('held: 1 patch'));
     await scratch.must(['stop']);
     expect((await run).exitCode).toBe(0);
     const status = await scratch.must(['status']);

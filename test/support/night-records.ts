@@ -16,7 +16,7 @@ export function at(minute: number): string {
 }
 
 export function run(more: Partial<RunRecord> = {}): RunRecord {
-  const bounds = { deadline: null, budgetUsd: null, budgetTokens: null };
+  const bounds = { deadline: null, budgetUsd: null, budgetTokens: null, isolation: 'shared-kernel', continues: null };
   return { id: RUN, fence: 1, pid: 1, startedAt: at(0), endedAt: at(600), ...bounds, base: COMMIT, ...more };
 }
 
@@ -35,7 +35,15 @@ export function attempt(id: string, [from, to]: [number | null, number | null], 
     ...{ id: id as AttemptId, task: id.slice(0, dot) as TaskId, n: Number(id.slice(dot + 1)), run: RUN },
     ...{ state: to === null ? 'running' : 'ended', outcome: to === null ? null : 'succeeded' },
     ...{ host: 'local', container: id, engine: 'claude', timeoutMs: null, diskBytes: null, stopping: null },
-    ...{ baseTree: COMMIT, baseCommit: COMMIT, exitCode: null, reason: null, usage: NO_USAGE, egressDenied: [] },
+    ...{
+      baseTree: COMMIT,
+      baseCommit: COMMIT,
+      exitCode: null,
+      reason: null,
+      fault: null,
+      usage: NO_USAGE,
+      egressDenied: [],
+    },
     ...{ startedAt: from === null ? null : at(from), endedAt: to === null ? null : at(to), summary: null },
     ...more,
   };

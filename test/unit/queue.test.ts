@@ -289,7 +289,7 @@ describe('the order of work told beforehand', () => {
 describe('--max-pending-reviews', () => {
   const most = { maxPendingReviews: 1 };
   const reasons = (): (string | null)[] => state.tasks().map(({ reason }) => reason);
-  const waits = 'waits for reviews: 1 patch is pending (--max-pending-reviews 1)';
+  const waits = 'held: 1 patch is pending (--max-pending-reviews 1)';
 
   /** Ends the task with a patch. */
   function patched(id: string, patchState: 'pending' | 'salvaged' = 'pending'): AttemptId {
@@ -311,15 +311,15 @@ describe('--max-pending-reviews', () => {
     const patch = patched('a');
     expect(claim(most)).toBeNull();
     expect(reasons()).toEqual([null, waits, waits]);
-    expect(state.isHeldForReviews()).toBe(true);
-    expect(state.isHeldForReviews(['a' as TaskId])).toBe(false);
+    expect(state.heldBack()).toBe('1 patch is pending (--max-pending-reviews 1)');
+    expect(state.heldBack(['a' as TaskId])).toBeNull();
     state.addTasks([task('d')]);
     expect(claim(most)).toBeNull();
     expect(reasons()).toEqual([null, waits, waits, waits]);
     state.setPatchState(patch, ['pending'], 'rejected');
     expect(claim(most)).toBe('b');
     expect(reasons()).toEqual([null, null, null, null]);
-    expect(state.isHeldForReviews()).toBe(false);
+    expect(state.heldBack()).toBeNull();
   });
 
   it('does not count what is salvaged, nor hold a run that has no such limit', () => {

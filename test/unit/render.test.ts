@@ -53,6 +53,7 @@ const attempt: AttemptRecord = {
   ...{
     engine: 'command',
     timeoutMs: null,
+    fault: null,
     diskBytes: null,
     stopping: null,
     baseTree: OID,
