@@ -13,7 +13,6 @@ import type { RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
 import type { Limits, ObjectId, Usage } from '../types.ts';
 import { conclude, end } from './conclude.ts';
-import type { DiskWatch } from './disk-watch.ts';
 import { earlierAttempt } from './earlier.ts';
 import type { RunGateway } from './gateway.ts';
 import { IdleWatch } from './idle.ts';
@@ -26,6 +25,7 @@ import { type Supervised, supervise } from './supervise.ts';
 import { Talk } from './talk.ts';
 import { Ties } from './ties.ts';
 import { followOutput, transcriptWriter } from './transcript.ts';
+import type { Watermarks } from './watermarks.ts';
 
 /** An engine in trouble is worth another try; an agent's failure is a result and is not. */
 const MAX_INFRASTRUCTURE_TRIES = 3;
@@ -49,7 +49,7 @@ export interface AttemptContext {
   /** Null where the run's agents reach nothing at all. */
   readonly gateway: RunGateway | null;
   readonly bounds: AttemptBounds;
-  readonly disk: DiskWatch;
+  readonly watermarks: Watermarks;
   readonly notes: NoteExchange;
   /** Aborted when this attempt is to end now; its reason says whether the user or the run wants it. */
   readonly signal: AbortSignal;
@@ -293,7 +293,7 @@ async function untilEnded(
   started: StartedAttempt,
   { talk, idle }: { readonly talk: Talk; readonly idle: IdleWatch },
 ): Promise<{ supervised: Supervised; driven: EngineVerdict | null }> {
-  const { bounds, disk, signal } = context;
+  const { bounds, watermarks, signal } = context;
   const { attempt, agent, running } = started;
   const { diskBytes } = bounds.limits;
   const snapshots = takeSnapshots(context, started, idle);
@@ -307,7 +307,7 @@ async function untilEnded(
   });
   try {
     const leftMs = bounds.timeoutMs - started.elapsedMs;
-    const supervision = { attempt: attempt.id, leftMs, idle, diskBytes, disk, signal, ties: agent.ties };
+    const supervision = { attempt: attempt.id, leftMs, idle, diskBytes, watermarks, signal, ties: agent.ties };
     const supervised = await supervise(running, supervision);
     over.abort();
     return { supervised, driven: await driving };

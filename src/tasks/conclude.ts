@@ -91,6 +91,10 @@ function failureOf(
   switch (stopped?.why) {
     case 'disk':
       return { outcome: 'failed', reason: stopped.reason };
+    case 'memory':
+      return { outcome: 'oom', reason: stopped.reason };
+    case 'state':
+      return { outcome: 'lost', reason: stopped.reason };
     case 'budget':
       return { outcome: 'budget', reason: stopped.reason };
     case 'interrupted':

@@ -1,5 +1,6 @@
 /** The queue of one run: set-up, attempts taken over, attempts claimed, each to its end; and what ends all of them early. */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Engine } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import type { EventBody, EventBus } from '../events.ts';
@@ -23,7 +24,6 @@ import {
   withoutSandbox,
 } from './attempt.ts';
 import { Control } from './control.ts';
-import { DiskWatch } from './disk-watch.ts';
 import { earlierWork } from './earlier.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { Holds } from './holds.ts';
@@ -36,6 +36,7 @@ import { RunSetUp, type WantedSetUp } from './set-up.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './start-tree.ts';
 import { KILLED_BY_USER } from './supervise.ts';
+import { Watermarks } from './watermarks.ts';
 
 export interface RunOptions {
   readonly maxAgents: number;
@@ -112,6 +113,9 @@ interface Performed {
   readonly conflict: string | null;
 }
 
+/** How soon it is seen that nothing stands in the way any more, milliseconds. */
+const LOOK_AGAIN_MS = 200;
+
 export class Run {
   readonly #the: RunParts;
   readonly #tally = { succeeded: 0, failed: 0 };
@@ -120,7 +124,7 @@ export class Run {
   #unusable: OrchestrateError | null = null;
   readonly #line = new StartLine();
   readonly #control: Control;
-  readonly #disk: DiskWatch;
+  readonly #watermarks: Watermarks;
   readonly #notes: NoteExchange;
   readonly #forecast: RunForecast;
   /** Sandboxes on their way out. */
@@ -138,7 +142,7 @@ export class Run {
     this.#holds = new Holds((reason) =>
       this.#emit(reason === null ? { type: 'run.resumed' } : { type: 'run.paused', reason }),
     );
-    this.#disk = new DiskWatch(() => the.host.diskUse());
+    this.#watermarks = new Watermarks(() => the.host.resources(), this.#holds);
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
     the.gateway?.listen({
@@ -157,7 +161,7 @@ export class Run {
     this.#setUp =
       wanted &&
       new RunSetUp(wanted, {
-        ...{ host, base, repository: parts.repository, disk: this.#disk, bounds: options.bounds },
+        ...{ host, base, repository: parts.repository, watermarks: this.#watermarks, bounds: options.bounds },
         signal: this.#control.stopStarting,
         openEgress: async () => (await the.gateway?.admitSetUp()) ?? null,
         onProgress: (line) => parts.onProgress(line),
@@ -165,7 +169,7 @@ export class Run {
       });
     this.#patches = new RunPatches({
       ...parts,
-      ...{ host, run: run.id, disk: this.#disk, bounds: options.bounds, signal: this.#control.stopNow },
+      ...{ host, run: run.id, watermarks: this.#watermarks, bounds: options.bounds, signal: this.#control.stopNow },
       ...{ wanted: options.reviews, only: options.only },
       emit: (event) => this.#emit(event),
       isSetUpFor: async (tree) => (await this.#setUp?.isOf(tree)) !== false,
@@ -201,12 +205,18 @@ export class Run {
       const message = `Agents start from the last commit: ${nameSome(base.leftOut)} left out (--include-dirty takes local changes in).`;
       this.#emit({ type: 'warning', message });
     }
-    // Laid out while the first tasks are being claimed; they wait for the same work.
-    host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
     using control = this.#control;
+    using _ = this.#watermarks;
+    await this.#watermarks.begin();
+    if (this.#holds.reason === null) {
+      // Laid out while the first tasks are being claimed; they wait for the same work.
+      host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
+    }
     await this.#restack(restackStale);
     const adopted = await this.#adopt();
     try {
+      // Agents that were taken over do not wait; what they were set up with is there then.
+      if (this.#setUp !== null && adopted.length === 0) await this.#untilRoom(control.stopStarting);
       await this.#setUp?.make();
     } catch (error) {
       // Nothing is started; what runs already was set up before.
@@ -240,6 +250,14 @@ export class Run {
       .finally(() => Promise.all([...this.#leaving, this.#patches.done()]));
     if (this.#unusable !== null) throw this.#unusable;
     return { run: run.id, ...this.tally };
+  }
+
+  /** A set-up takes as much as an agent does. */
+  async #untilRoom(signal: AbortSignal): Promise<void> {
+    while (this.#holds.reason !== null && !signal.aborted) {
+      this.#held(this.#holds.reason);
+      await pause(LOOK_AGAIN_MS);
+    }
   }
 
   #held(reason: string): void {
@@ -302,6 +320,7 @@ export class Run {
     const { parts, run } = this.#the;
     const began = performance.now();
     this.#saidHeld = null;
+    this.#watermarks.starting();
     const turn = this.#line.turn();
     // Before anything is awaited: whoever wants it ended asks once.
     const context = this.#contextOf(attempt, turn);
@@ -391,7 +410,7 @@ export class Run {
       roleOf: options.roleOf,
       gateway,
       bounds: options.bounds,
-      disk: this.#disk,
+      watermarks: this.#watermarks,
       notes: this.#notes,
       signal,
       repository,

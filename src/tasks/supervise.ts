@@ -2,10 +2,10 @@
 
 import type { EndedSandbox, RunningSandbox } from '../sandbox/sandbox.ts';
 import type { AttemptId } from '../types.ts';
-import type { DiskWatch } from './disk-watch.ts';
 import type { IdleWatch } from './idle.ts';
 import { Stopwatch } from './stopwatch.ts';
 import type { Ties } from './ties.ts';
+import type { Shortage, Watermarks } from './watermarks.ts';
 
 /** Reason of an attempt's signal when the user wants this task ended; any other reason: the run is being stopped. */
 export const KILLED_BY_USER = 'killed by the user';
@@ -13,7 +13,8 @@ export const KILLED_BY_USER = 'killed by the user';
 /** Why we ended the agent, when it did not end by itself. */
 export type Stopped =
   | { readonly why: 'timeout' | 'idle' | 'killed' | 'interrupted' }
-  | { readonly why: 'disk' | 'budget'; readonly reason: string };
+  | { readonly why: 'budget'; readonly reason: string }
+  | Shortage;
 
 export interface Supervision {
   readonly attempt: AttemptId;
@@ -22,7 +23,7 @@ export interface Supervision {
   /** Null: doing nothing is no reason to end it. */
   readonly idle: IdleWatch | null;
   readonly diskBytes: number;
-  readonly disk: DiskWatch;
+  readonly watermarks: Watermarks;
   readonly signal: AbortSignal;
   /** Nothing of it is wanted once it is to end: it is killed at once. */
   readonly isDisposable?: true;
@@ -40,8 +41,7 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
   let stopped: Stopped | null = null;
   const stop = (because: Stopped): void => {
     stopped ??= because;
-    // Whoever fills the disk gets no time to go on.
-    const ending = because.why === 'disk' || bounds.isDisposable ? running.kill() : running.stop();
+    const ending = isAtOnce(because) || bounds.isDisposable ? running.kill() : running.stop();
     ending.catch(() => {
       // The engine is in trouble: waiting for the end reports it.
     });
@@ -65,7 +65,11 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
   const onBudget = (): void => stop({ why: 'budget', reason: String(ties?.budget.reason) });
   ties?.budget.addEventListener('abort', onBudget, { once: true });
   if (ties?.budget.aborted === true) onBudget();
-  const unwatch = bounds.disk.watch(bounds.attempt, bounds.diskBytes, (reason) => stop({ why: 'disk', reason }));
+  const unwatch = bounds.watermarks.watch(bounds.attempt, {
+    limitBytes: bounds.diskBytes,
+    memoryBytes: () => running.memoryBytes(),
+    onShort: stop,
+  });
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
   try {
@@ -78,4 +82,9 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
     unwatch();
     signal.removeEventListener('abort', onAbort);
   }
+}
+
+/** Whoever takes the disk or the memory of others gets no time to go on. */
+function isAtOnce({ why }: Stopped): boolean {
+  return why === 'disk' || why === 'memory';
 }
