@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { PLAIN_ENVIRONMENT } from '../engine/command.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
 import type { CheckRecord } from '../state/records.ts';
-import { type Supervised, supervise } from '../tasks/supervise.ts';
+import { isShortage, type Supervised, supervise } from '../tasks/supervise.ts';
 import { followOutput } from '../tasks/transcript.ts';
 import { Watermarks } from '../tasks/watermarks.ts';
 import type { AttemptId, Limits, TaskId } from '../types.ts';
@@ -160,7 +160,7 @@ class SandboxedChecks implements Checker {
     if (stopped?.why === 'timeout') {
       return { exitCode: TIMED_OUT, problem: `ended after its time-out of ${timeoutMs / 1000} s (--timeout)` };
     }
-    if (stopped !== null && 'reason' in stopped) return { exitCode: exitCode || KILLED, problem: stopped.reason };
+    if (stopped !== null && isShortage(stopped)) return { exitCode: exitCode || KILLED, problem: stopped.reason };
     if (ended.outOfMemory) {
       const problem = `ran out of memory, its limit is ${limits.memoryBytes / 1024 ** 2} MiB (--memory)`;
       return { exitCode, problem };

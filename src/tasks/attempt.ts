@@ -307,7 +307,16 @@ async function untilEnded(
   });
   try {
     const leftMs = bounds.timeoutMs - started.elapsedMs;
-    const supervision = { attempt: attempt.id, leftMs, idle, diskBytes, watermarks, signal, ties: agent.ties };
+    const supervision = {
+      attempt: attempt.id,
+      leftMs,
+      idle,
+      diskBytes,
+      watermarks,
+      signal,
+      ties: agent.ties,
+      stuck: talk.stuck,
+    };
     const supervised = await supervise(running, supervision);
     over.abort();
     return { supervised, driven: await driving };

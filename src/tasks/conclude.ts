@@ -103,7 +103,8 @@ function failureOf(
       return { outcome: 'killed', reason: KILLED_BY_USER };
     case 'idle': {
       const seconds = context.bounds.idleTimeoutMs / 1000;
-      return { outcome: 'idle', reason: `ended after ${seconds} s without output, CPU time or gateway traffic` };
+      const reason = stopped.reason ?? `ended after ${seconds} s without output, CPU time or gateway traffic`;
+      return { outcome: 'idle', reason };
     }
     case 'timeout':
       return { outcome: 'timeout', reason: `ended after its time-out of ${context.bounds.timeoutMs / 1000} s` };

@@ -8,7 +8,7 @@ import type { Repository } from '../git/repository.ts';
 import type { BaseTree, SandboxHost, SetUpEgress, SetUpSpec } from '../sandbox/sandbox.ts';
 import type { Limits, ObjectId } from '../types.ts';
 import { setUpInputs } from './set-up-inputs.ts';
-import { type Supervised, supervise } from './supervise.ts';
+import { isShortage, type Supervised, supervise } from './supervise.ts';
 import { followOutput } from './transcript.ts';
 import type { Watermarks } from './watermarks.ts';
 
@@ -131,7 +131,7 @@ function isCutShort({ stopped }: Supervised): boolean {
 
 function problemOf({ ended, stopped }: Supervised, { timeoutMs, limits }: Spec): string | null {
   if (stopped?.why === 'timeout') return `was not done after ${timeoutMs / 1000} s (--timeout)`;
-  if (stopped !== null && 'reason' in stopped) return stopped.reason;
+  if (stopped !== null && isShortage(stopped)) return stopped.reason;
   if (ended.outOfMemory) return `ran out of memory, its limit is ${limits.memoryBytes / 1024 ** 2} MiB (--memory)`;
   return ended.exitCode === 0 ? null : `ended with exit code ${ended.exitCode}`;
 }

@@ -12,7 +12,9 @@ export const KILLED_BY_USER = 'killed by the user';
 
 /** Why we ended the agent, when it did not end by itself. */
 export type Stopped =
-  | { readonly why: 'timeout' | 'idle' | 'killed' | 'interrupted' }
+  | { readonly why: 'timeout' | 'killed' | 'interrupted' }
+  /** Null: it did nothing; else what it did, and why that comes to the same. */
+  | { readonly why: 'idle'; readonly reason: string | null }
   | { readonly why: 'budget'; readonly reason: string }
   | Shortage;
 
@@ -27,6 +29,8 @@ export interface Supervision {
   readonly signal: AbortSignal;
   /** Nothing of it is wanted once it is to end: it is killed at once. */
   readonly isDisposable?: true;
+  /** Aborted, with a sentence as the reason, when what it does leads nowhere; not given: nobody would see that. */
+  readonly stuck?: AbortSignal;
   /** Null: the gateway has no say. */
   readonly ties: Ties | null;
 }
@@ -41,7 +45,9 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
   let stopped: Stopped | null = null;
   const stop = (because: Stopped): void => {
     stopped ??= because;
-    const ending = isAtOnce(because) || bounds.isDisposable ? running.kill() : running.stop();
+    // Whoever takes the disk or the memory of others gets no time to go on.
+    const ending =
+      (isShortage(because) && because.why !== 'state') || bounds.isDisposable ? running.kill() : running.stop();
     ending.catch(() => {
       // The engine is in trouble: waiting for the end reports it.
     });
@@ -61,7 +67,10 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
     // The engine is in trouble: waiting for the end reports it.
     done.catch(() => {});
   });
-  bounds.idle?.start(() => stop({ why: 'idle' }));
+  bounds.idle?.start(() => stop({ why: 'idle', reason: null }));
+  const onStuck = (): void => stop({ why: 'idle', reason: String(bounds.stuck?.reason) });
+  bounds.stuck?.addEventListener('abort', onStuck, { once: true });
+  if (bounds.stuck?.aborted === true) onStuck();
   const onBudget = (): void => stop({ why: 'budget', reason: String(ties?.budget.reason) });
   ties?.budget.addEventListener('abort', onBudget, { once: true });
   if (ties?.budget.aborted === true) onBudget();
@@ -79,12 +88,13 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
     bounds.idle?.[Symbol.dispose]();
     ties?.watch(null);
     ties?.budget.removeEventListener('abort', onBudget);
+    bounds.stuck?.removeEventListener('abort', onStuck);
     unwatch();
     signal.removeEventListener('abort', onAbort);
   }
 }
 
-/** Whoever takes the disk or the memory of others gets no time to go on. */
-function isAtOnce({ why }: Stopped): boolean {
-  return why === 'disk' || why === 'memory';
+/** Whether it was ended for what it, or somebody, took too much of. */
+export function isShortage(stopped: Stopped): stopped is Shortage {
+  return stopped.why === 'disk' || stopped.why === 'memory' || stopped.why === 'state';
 }
