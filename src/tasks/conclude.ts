@@ -114,7 +114,7 @@ function failureOf(
   return { outcome: 'failed', reason: verdict };
 }
 
-type End = Pick<AttemptEnd, 'exitCode' | 'reason' | 'patch'>;
+type End = Pick<AttemptEnd, 'exitCode' | 'reason' | 'patch' | 'fault'>;
 
 export function end(outcome: AttemptOutcome, fields: End): AttemptEnd {
   return {
@@ -131,5 +131,5 @@ function taskStateAfter(outcome: AttemptOutcome, reason: string | null): Attempt
   if (outcome === 'succeeded' || outcome === 'no-changes') return 'succeeded';
   if (outcome !== 'killed') return 'failed';
   // Stopped with the run: the next run takes it up again.
-  return reason === RUN_STOPPED ? 'queued' : 'cancelled';
+  return reason === KILLED_BY_USER ? 'cancelled' : 'queued';
 }

@@ -336,7 +336,8 @@ export class Run {
     const { parts, run } = this.#the;
     this.#control.ended(attempt.id);
     const note = await summaryOf(parts, attempt.task, end);
-    if (!parts.state.endAttempt(attempt.id, run.fence, { ...end, note })) {
+    const goesOn = this.#the.options.engine.goesOn === true;
+    if (!parts.state.endAttempt(attempt.id, run.fence, { ...end, note, goesOn })) {
       throw new OrchestrateError('failure', 'FENCED', `another coordinator has taken over ${attempt.id}`);
     }
     this.#forecast.attemptEnded(attempt.id, end.patch !== null);
@@ -387,7 +388,7 @@ export class Run {
         context.emit({ type: 'warning', task: task.id, attempt: attempt.id, message });
       }
     } catch (error) {
-      return { ended: withoutSandbox(lostEnd(attempt, error)), conflict: null };
+      return { ended: withoutSandbox(lostEnd(context, error)), conflict: null };
     }
     if ('with' in start) {
       const conflict = `the result of ${start.with} conflicts with the others it depends on in ${nameSome(start.paths)}`;
@@ -417,6 +418,7 @@ export class Run {
       turn,
       emit: (event) => this.#emit(event),
       earlier: () => earlierWork(state, attempt.task),
+      losses: () => state.lossesOf(attempt.task),
       onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
       onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
       onUsage: (usage) => void state.attemptUsage(attempt.id, run.fence, usage),
