@@ -174,6 +174,7 @@ function defineRunCommands(program: Command, act: Act): void {
   withSettingFlags(run)
     .option('--dry-run', 'print what would run, where and with which limits')
     .option('--trust', "accept the repository's own orchestrate.yaml as it is now")
+    .option('--allow-red-base', 'with --for, --until: start although a check fails on the base')
     .addHelpText(
       'after',
       examples([
@@ -196,6 +197,7 @@ function defineRunCommands(program: Command, act: Act): void {
           settings,
           dryRun: flags.dryRun ?? false,
           trust: flags.trust ?? false,
+          allowRedBase: flags.allowRedBase ?? false,
         }),
       );
     });
@@ -212,7 +214,12 @@ function defineRunCommands(program: Command, act: Act): void {
     });
 }
 
-type RunFlags = SettingFlags & { readonly agent?: string; readonly dryRun?: true; readonly trust?: true };
+type RunFlags = SettingFlags & {
+  readonly agent?: string;
+  readonly dryRun?: true;
+  readonly trust?: true;
+  readonly allowRedBase?: true;
+};
 
 function defineLookCommands(program: Command, act: Act): void {
   program

@@ -8,6 +8,7 @@ import type { EventBus } from '../src/events.ts';
 import type { State } from '../src/state/state.ts';
 import type { GatewayOptions } from '../src/tasks/gateway.ts';
 import type { Holder } from '../src/tasks/lock.ts';
+import type { WantedPreflight } from '../src/tasks/preflight.ts';
 import type { TaskId } from '../src/types.ts';
 import type { Context } from './context.ts';
 import { engineNamed, thinkingOf } from './engines.ts';
@@ -23,6 +24,8 @@ export interface WatchedWork {
   readonly settings: Settings;
   /** Only these tasks; not given: the whole queue. */
   readonly only?: readonly TaskId[];
+  /** Start although a check fails on the base, where that is tried before. */
+  readonly allowRedBase?: boolean;
 }
 
 export interface WatchedEnd {
@@ -68,6 +71,7 @@ export interface QueueWork {
   readonly bus: EventBus;
   readonly signal: AbortSignal;
   readonly only?: readonly TaskId[];
+  readonly allowRedBase?: boolean;
   /** Shows progress that is no event; not given: standard error. */
   readonly say?: (line: string) => void;
 }
@@ -158,6 +162,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
           snapshotEveryMs: SNAPSHOT_EVERY_MS,
         },
         setUp: settings.setUp,
+        preflight: await wantedPreflight(context, work),
         reviews: {
           checks: settings.checks,
           autoApprove: settings.autoApprove,
@@ -176,6 +181,16 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
   } finally {
     lock.release();
   }
+}
+
+/** Where nobody waits for the end, what can be tried is tried while somebody is still there. */
+async function wantedPreflight(
+  context: Context,
+  { settings, allowRedBase = false }: QueueWork,
+): Promise<WantedPreflight | undefined> {
+  if (settings.end === null) return undefined;
+  const { priceFor } = await import('./judge-plan.ts');
+  return { allowRedBase, price: await priceFor(context, settings) };
 }
 
 function alreadyRunning({ pid, command }: Holder): Error {

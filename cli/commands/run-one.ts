@@ -27,7 +27,10 @@ export async function runOne(
   const [task] = state.addTasks([wanted]);
   if (task === undefined) return 0;
   if (!context.json) context.note(`Role: ${roleText(task)}`);
-  const { exitCode } = await workWatched(context, { state, settings, only: [task.id] });
+  const { exitCode } = await workWatched(context, {
+    ...{ state, settings, only: [task.id] },
+    allowRedBase: options.allowRedBase,
+  });
   const patch = state.patchOf(task.id);
   if (patch === null) {
     if (!context.json) context.note(state.task(task.id).reason ?? 'The agent changed nothing: there is no patch.');

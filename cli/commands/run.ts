@@ -33,7 +33,7 @@ export async function run(context: Context, options: RunOptions): Promise<number
     return waiting.length === 0 ? EXIT_CODE_DONE : EXIT_CODES.failure;
   }
   const { workWatched } = await import('../work.ts');
-  const ended = await workWatched(context, { state, settings });
+  const ended = await workWatched(context, { state, settings, allowRedBase: options.allowRedBase });
   if (!context.json) context.note(ending(ended.summary));
   return ended.exitCode;
 }

@@ -13,7 +13,7 @@ import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
-import { NO_USAGE, type RunId, type TaskId } from '../types.ts';
+import { type Caps, NO_USAGE, type RunId, type TaskId } from '../types.ts';
 import {
   type AttemptBounds,
   type AttemptContext,
@@ -28,6 +28,7 @@ import { earlierWork } from './earlier.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { Holds } from './holds.ts';
 import { NoteExchange } from './note-exchange.ts';
+import { preflight, type WantedPreflight } from './preflight.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
 import { RunForecast } from './run-forecast.ts';
 import { RunPatches, type WantedReviews } from './run-patches.ts';
@@ -52,6 +53,8 @@ export interface RunOptions {
   readonly bounds: AttemptBounds;
   /** What is done once before the first agent; not given: nothing. */
   readonly setUp?: WantedSetUp | null;
+  /** Nobody will look after it: what can be tried is tried before anything is started; not given: nothing is. */
+  readonly preflight?: WantedPreflight | undefined;
   /** What becomes of patches meanwhile; not given: they wait. */
   readonly reviews?: WantedReviews | undefined;
   /** What agents start from; undefined: HEAD. */
@@ -108,6 +111,18 @@ const NOT_STARTED: Omit<AttemptEnd, 'reason'> = {
   patch: null,
 };
 
+const NO_CAPS: Caps = { usd: null, tokens: null };
+/** In the reason of what waits for a person to review. */
+const WAITS_FOR_REVIEWS = '--max-pending-reviews';
+
+/** Begins at once what is awaited later. */
+function begun(work: () => Promise<void>): () => Promise<void> {
+  const working = work();
+  // Who awaits it hears of its failure.
+  working.catch(() => {});
+  return () => working;
+}
+
 interface Performed {
   readonly ended: EndedAttempt;
   readonly conflict: string | null;
@@ -139,8 +154,8 @@ export class Run {
   constructor(the: RunParts) {
     this.#the = the;
     this.#control = new Control(the.parts.state, the.options.signal);
-    this.#holds = new Holds((reason) =>
-      this.#emit(reason === null ? { type: 'run.resumed' } : { type: 'run.paused', reason }),
+    this.#holds = new Holds((reason, cause) =>
+      this.#emit(reason === null || cause === null ? { type: 'run.resumed' } : { type: 'run.paused', cause, reason }),
     );
     this.#watermarks = new Watermarks(() => the.host.resources(), this.#holds);
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
@@ -213,11 +228,12 @@ export class Run {
       host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
     }
     await this.#restack(restackStale);
-    const adopted = await this.#adopt();
+    const adopted = (await this.#adopt()).map(begun);
     try {
       // Agents that were taken over do not wait; what they were set up with is there then.
       if (this.#setUp !== null && adopted.length === 0) await this.#untilRoom(control.stopStarting);
       await this.#setUp?.make();
+      await this.#preflight();
     } catch (error) {
       // Nothing is started; what runs already was set up before.
       await Promise.all(adopted.map((resume) => resume()));
@@ -261,10 +277,40 @@ export class Run {
   }
 
   #held(reason: string): void {
-    if (this.#saidHeld === reason) return;
+    // What holds everything back was told when it came.
+    if (this.#saidHeld === reason || this.#holds.reason === reason) return;
     this.#saidHeld = reason;
-    const next = reason.includes('--max-pending-reviews') ? ': orchestrate review (in another terminal)' : '';
-    this.#emit({ type: 'warning', message: `nothing goes on meanwhile, ${reason}${next}` });
+    if (reason.includes(WAITS_FOR_REVIEWS)) this.#emit({ type: 'run.paused', cause: 'reviews', reason });
+    else this.#emit({ type: 'warning', message: `nothing goes on meanwhile, ${reason}` });
+  }
+
+  /** Something goes on again. */
+  #released(): void {
+    if (this.#saidHeld?.includes(WAITS_FOR_REVIEWS) === true) this.#emit({ type: 'run.resumed' });
+    this.#saidHeld = null;
+  }
+
+  /** Tries what can be tried, where that is wanted and something is left to start. */
+  async #preflight(): Promise<void> {
+    const { parts, options, run, base, host } = this.#the;
+    const { only, gateway, reviews, maxAgents, bounds } = options;
+    const tasks = parts.state
+      .tasks()
+      .filter(({ id, state }) => (state === 'queued' || state === 'blocked') && only?.includes(id) !== false);
+    if (options.preflight === undefined || tasks.length === 0) return;
+    await preflight({
+      ...options.preflight,
+      ...{ host, base, tasks, maxAgents, limits: bounds.limits, stateDir: parts.state.directory },
+      ...{ checker: this.#patches.checker, checks: reviews?.checks ?? [] },
+      ...{ autoApprove: reviews?.autoApprove ?? 'never', autoMerge: reviews?.autoMerge ?? null },
+      keys: gateway?.configuration.upstreams.map(({ api }) => api) ?? [],
+      budget: gateway?.configuration.caps ?? NO_CAPS,
+      attemptBudget: gateway?.plan.caps ?? NO_CAPS,
+      deadline: run.deadline,
+      signal: this.#control.stopStarting,
+      emit: (event) => this.#emit(event),
+      onProgress: (line) => parts.onProgress(line),
+    });
   }
 
   /** Takes over what an earlier run left: what can go on does, what is gone waits again. */
@@ -319,7 +365,7 @@ export class Run {
   async #attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void> {
     const { parts, run } = this.#the;
     const began = performance.now();
-    this.#saidHeld = null;
+    this.#released();
     this.#watermarks.starting();
     const turn = this.#line.turn();
     // Before anything is awaited: whoever wants it ended asks once.
