@@ -79,8 +79,6 @@ export interface SandboxHost extends AsyncDisposable {
   readonly name: string;
   readonly isolation: IsolationLevel;
   readonly workspace: WorkspaceKind;
-  /** Of the machine that all its sandboxes share; null: it does not say. */
-  readonly memoryBytes: number | null;
   /** Lays out a tree once; concurrent and repeated calls for one tree share the work. */
   prepareTree(base: BaseTree): Promise<void>;
   /**

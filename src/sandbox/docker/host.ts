@@ -79,11 +79,10 @@ export interface DockerHostOptions {
 export async function openDockerHost(options: DockerHostOptions): Promise<SandboxHost> {
   const { docker, installation, run } = options;
   try {
-    const [images, store, isolation, memoryBytes] = await Promise.all([
+    const [images, store, isolation] = await Promise.all([
       ensureImages(docker, { image: options.image, dockerfile: options.dockerfile ?? null }, options.onProgress),
       ensureStore(docker, options),
       isolationOf(docker),
-      memoryOf(docker),
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
       sweepEarlierRuns(options),
     ]);
@@ -107,7 +106,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
       const workspace =
         options.workspace ??
         (await probeWorkspace(docker, { installation, run, keeper: client, image: images.sidecar, storeFolder }));
-      return new DockerHost(options, { images, keeper, client, storeFolder, isolation, memoryBytes, workspace });
+      return new DockerHost(options, { images, keeper, client, storeFolder, isolation, workspace });
     } catch (cause) {
       await keeper.remove().catch(() => {});
       throw cause;
@@ -132,12 +131,6 @@ async function isolationOf(docker: Docker): Promise<IsolationLevel> {
   return remapped ? 'userns' : 'shared-kernel';
 }
 
-async function memoryOf(docker: Docker): Promise<number | null> {
-  const { MemTotal } = (await docker.info()) as { MemTotal?: number };
-  // An engine that cannot look says 0.
-  return MemTotal || null;
-}
-
 interface Prepared {
   readonly images: RunImages;
   readonly keeper: Keeper;
@@ -145,7 +138,6 @@ interface Prepared {
   /** Where the store volume lies on the engine's host. */
   readonly storeFolder: string;
   readonly isolation: IsolationLevel;
-  readonly memoryBytes: number | null;
   readonly workspace: WorkspaceKind;
 }
 
@@ -177,7 +169,6 @@ class DockerHost implements SandboxHost {
   readonly name: string;
   readonly isolation: IsolationLevel;
   readonly workspace: WorkspaceKind;
-  readonly memoryBytes: number | null;
   readonly #options: DockerHostOptions;
   readonly #prepared: Prepared;
   readonly #keeper: KeeperClient;
@@ -198,7 +189,6 @@ class DockerHost implements SandboxHost {
     this.name = options.name;
     this.isolation = prepared.isolation;
     this.workspace = prepared.workspace;
-    this.memoryBytes = prepared.memoryBytes;
     this.#options = options;
     this.#prepared = prepared;
     const { agent } = prepared.images;
