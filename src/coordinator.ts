@@ -6,6 +6,7 @@ import { resolveBase } from './git/base.ts';
 import { type Outgoing, outgoing } from './git/outgoing.ts';
 import { removeQuarantines } from './git/private-dir.ts';
 import type { SandboxHost } from './sandbox/sandbox.ts';
+import { CLOCK, deadlineOf } from './tasks/deadline.ts';
 import { openRunGateway, type RunGateway } from './tasks/gateway.ts';
 import { dropOld } from './tasks/retention.ts';
 import { Run, type RunEnvironment, type RunOptions, type RunSummary } from './tasks/run.ts';
@@ -32,6 +33,8 @@ export interface CoordinatorParts extends RunEnvironment {
  */
 export async function runQueue(parts: CoordinatorParts, options: RunOptions): Promise<RunSummary> {
   const { repository, state, bus } = parts;
+  const continued = state.cutOffRun();
+  const deadline = options.end == null ? null : deadlineOf(options.end, continued, CLOCK);
   const base = await resolveBase(repository, {
     ...(options.baseRef === undefined ? {} : { ref: options.baseRef }),
     includeDirty: options.includeDirty,
@@ -47,12 +50,13 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     id,
     pid: options.pid,
     base: base.commit,
-    deadline: null,
+    deadline: deadline?.at.toISOString() ?? null,
+    continues: continued?.id ?? null,
     budgetUsd: options.gateway?.configuration.caps.usd ?? null,
     budgetTokens: options.gateway?.configuration.caps.tokens ?? null,
     isolation: host.isolation,
   });
-  const coordinator = new Run({ parts, options, run, base, host, gateway });
+  const coordinator = new Run({ parts, options, run, base, host, gateway, deadline });
   try {
     return await coordinator.work();
   } finally {

@@ -45,6 +45,15 @@ export function currentRun(database: Database): RunRecord | null {
   return database.get<RunRow>('SELECT * FROM runs WHERE endedAt IS NULL ORDER BY fence DESC LIMIT 1');
 }
 
+export function cutOffRun(database: Database): RunRecord | null {
+  const sql = `SELECT * FROM runs WHERE fence = (SELECT max(fence) FROM runs) AND endedAt IS NULL
+    AND NOT EXISTS (SELECT 1 FROM events WHERE run = runs.id AND json_extract(body, '$.type') = 'run.ended')
+    AND (EXISTS (SELECT 1 FROM attempts WHERE state <> 'ended')
+      OR EXISTS (SELECT 1 FROM attempts JOIN tasks ON tasks.id = attempts.task
+        WHERE attempts.run = runs.id AND tasks.state = 'queued'))`;
+  return database.get<RunRow>(sql);
+}
+
 export function baseOfAttempt(database: Database, attempt: AttemptId): ObjectId | null {
   const sql = 'SELECT base FROM runs JOIN attempts ON run = runs.id WHERE attempts.id = ?';
   return database.get<Pick<RunRow, 'base'>>(sql, attempt)?.base ?? null;

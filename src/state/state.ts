@@ -258,6 +258,14 @@ export class State {
     return runs.currentRun(this.#database);
   }
 
+  /**
+   * The newest run, where it has no end, did not come to one, and left something to be done that it had begun: whoever begins
+   * the next one goes on for it. The caller holds the coordinator's lock.
+   */
+  cutOffRun(): RunRecord | null {
+    return runs.cutOffRun(this.#database);
+  }
+
   /** The one that began last, whether or not it ended. */
   newestRun(): RunRecord | null {
     return newestRun(this.#database);

@@ -23,6 +23,7 @@ import {
   withoutSandbox,
 } from './attempt.ts';
 import { Control } from './control.ts';
+import { CLOCK, type Deadline, DeadlineWatch, type WantedEnd } from './deadline.ts';
 import { DiskWatch } from './disk-watch.ts';
 import { earlierWork } from './earlier.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
@@ -58,6 +59,8 @@ export interface RunOptions {
   readonly includeDirty: boolean;
   /** Only these tasks; not given: the whole queue. */
   readonly only?: readonly TaskId[] | undefined;
+  /** When it ends though there is more to do; not given, or null: when there is not. */
+  readonly end?: WantedEnd | null;
   /** How many commits deep the history is that agents see; 1: none but one made up for the tree. */
   readonly history: number;
   /** Aborted: agents are stopped, their work is salvaged, the run ends. */
@@ -94,6 +97,8 @@ export interface RunParts {
   readonly base: Base;
   readonly host: SandboxHost;
   readonly gateway: RunGateway | null;
+  /** Of `options.end`. */
+  readonly deadline: Deadline | null;
 }
 
 /** An attempt that had nothing to start from. */
@@ -129,6 +134,7 @@ export class Run {
   readonly #patches: RunPatches;
   /** What stands in the way of starting anything. */
   readonly #holds: Holds;
+  readonly #deadline: DeadlineWatch | null;
   /** Why nothing goes on, as it was said last. */
   #saidHeld: string | null = null;
 
@@ -138,6 +144,7 @@ export class Run {
     this.#holds = new Holds((reason) =>
       this.#emit(reason === null ? { type: 'run.resumed' } : { type: 'run.paused', reason }),
     );
+    this.#deadline = this.#watchOver(the.deadline);
     this.#disk = new DiskWatch(() => the.host.diskUse());
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
@@ -204,6 +211,8 @@ export class Run {
     // Laid out while the first tasks are being claimed; they wait for the same work.
     host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
     using control = this.#control;
+    using deadline = this.#deadline;
+    deadline?.start();
     await this.#restack(restackStale);
     const adopted = await this.#adopt();
     try {
@@ -242,7 +251,25 @@ export class Run {
     return { run: run.id, ...this.tally };
   }
 
+  /** Starting stops a while before the deadline; at it what is under way ends, and is kept. */
+  #watchOver(deadline: Deadline | null): DeadlineWatch | null {
+    if (deadline === null) return null;
+    const reason = `the run has reached its deadline (${deadline.text})`;
+    return new DeadlineWatch(deadline, CLOCK, {
+      onClosing: () => this.#holds.set('deadline', `the run ends at ${deadline.text}`),
+      onOver: () => {
+        this.#limit ??= reason;
+        this.#control.stop({ now: true, why: reason });
+      },
+    });
+  }
+
   #held(reason: string): void {
+    if (this.#deadline?.isClosing === true) {
+      // There is nothing left to wait for.
+      this.#limit ??= reason;
+      this.#control.stop({ now: false });
+    }
     if (this.#saidHeld === reason) return;
     this.#saidHeld = reason;
     const next = reason.includes('--max-pending-reviews') ? ': orchestrate review (in another terminal)' : '';
