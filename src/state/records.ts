@@ -12,6 +12,7 @@ import type {
   PatchState,
   Priority,
   RunId,
+  Spent,
   StopCause,
   TaskId,
   TaskSize,
@@ -84,6 +85,8 @@ export interface AttemptRecord {
   /** Code of the fault around the agent that ended it (`DOCKER_FAILED`); null: none did. */
   readonly fault: string | null;
   readonly usage: Usage;
+  /** What it may have cost beside: requests that are under way, or that nobody saw the end of, each at its most. */
+  readonly unsettled: Spent;
   /** Hosts that the gateway refused. */
   readonly egressDenied: readonly string[];
   readonly summary: string | null;

@@ -99,6 +99,8 @@ export interface RunParts {
   readonly gateway: RunGateway | null;
   /** Of `options.end`. */
   readonly deadline: Deadline | null;
+  /** Why nothing is begun: what the run goes on for has spent all that it may; null: it has not. */
+  readonly usedUp: string | null;
 }
 
 /** An attempt that had nothing to start from. */
@@ -159,6 +161,10 @@ export class Run {
       },
       onWarning: (message) => this.#emit({ type: 'warning', message }),
     });
+    if (the.usedUp !== null) {
+      this.#limit = the.usedUp;
+      this.#control.stop({ now: false });
+    }
     const { options, parts, run, base, host } = the;
     const wanted = options.setUp ?? null;
     this.#setUp =
@@ -286,10 +292,21 @@ export class Run {
       // Where the sandbox is gone, its outbox goes with what is left of it.
       await this.#notes.take(attempt);
       const found = await adoptAttempt(recovery, attempt);
-      if (found === null) await this.#end(attempt, withoutSandbox(await lostAttempt(recovery, attempt)), 0);
-      else going.push(() => this.#resume(found));
+      if (found === null) {
+        await this.#settle(attempt);
+        await this.#end(attempt, withoutSandbox(await lostAttempt(recovery, attempt)), 0);
+      } else going.push(() => this.#resume(found));
     }
     return going;
+  }
+
+  /** What an attempt used whose sandbox is gone, where its gateway still knows. */
+  async #settle(attempt: AttemptRecord): Promise<void> {
+    const { parts, run, gateway } = this.#the;
+    if (gateway === null || attempt.baseTree === null) return;
+    const { requests, usage, unsettled } = await gateway.settle(attempt.id, attempt);
+    if (requests > 0) parts.state.attemptUsage(attempt.id, run.fence, usage);
+    parts.state.attemptUnsettled(attempt.id, run.fence, unsettled);
   }
 
   async #resume(found: Adopted): Promise<void> {
@@ -430,6 +447,7 @@ export class Run {
       onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
       onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
       onUsage: (usage) => void state.attemptUsage(attempt.id, run.fence, usage),
+      onUnsettled: (spent) => void state.attemptUnsettled(attempt.id, run.fence, spent),
       onSnapshot: (trees) => this.#forecast.snapshotKept({ id: attempt.id, task: attempt.task, ...trees }),
       onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
     };

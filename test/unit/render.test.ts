@@ -54,6 +54,7 @@ const attempt: AttemptRecord = {
     engine: 'command',
     timeoutMs: null,
     fault: null,
+    unsettled: { usd: 0, tokens: 0 },
     diskBytes: null,
     stopping: null,
     baseTree: OID,
