@@ -48,6 +48,8 @@ export interface TaskRecord {
   readonly endedAt: string | null;
   /** How many there were so far. */
   readonly attempts: number;
+  /** Queued, it is not started before then; null: at once. */
+  readonly notBefore: string | null;
   /** The patch that the next attempt, or the one under way, goes on with; null: it starts afresh. */
   readonly startFrom: AttemptId | null;
 }
