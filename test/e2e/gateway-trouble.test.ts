@@ -86,7 +86,7 @@ describe('a coordinator and a gateway that are killed together', () => {
   it('leave the run that goes on for theirs no more than what is left of the budget', async () => {
     const budget = 0.5;
     const gate = new Gate();
-    // Each answer costs $0.15; so may the one that nobody saw the end of.
+    // Each answer costs $0.10; so may the one that nobody saw the end of.
     const usage = { input: 0, output: 10_000 };
     const calling = counting(20);
     server.script = (request) => ({ ...calling(request), usage, ...(answersSoFar(request) === 1 ? { gate } : {}) });
@@ -101,10 +101,10 @@ describe('a coordinator and a gateway that are killed together', () => {
     const { exitCode, stdout } = await run(...flags);
     expect(exitCode).toBe(4);
     const said = eventsOf(stdout).flatMap(({ message }) => (typeof message === 'string' ? [message] : []));
-    expect(said.join('\n')).toMatch(/goes on for run \w+, which was cut off: \$0\.15 of \$0\.50 is spent/);
+    expect(said.join('\n')).toMatch(/goes on for run \w+, which was cut off: \$0\.10 of \$0\.50 is spent/);
     const asked = server.modelRequests.length;
     expect(asked).toBeGreaterThanOrEqual(2);
-    expect((asked * usage.output * 15) / 1e6).toBeLessThanOrEqual(budget);
+    expect((asked * usage.output * 10) / 1e6).toBeLessThanOrEqual(budget);
     expect((await scratch.json<Task>(['task', 'count'])).status).toBe('failed');
     expect(await leftInDocker(scratch)).toEqual(['volume store']);
   });
