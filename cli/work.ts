@@ -161,6 +161,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
           idleTimeoutMs: settings.idleTimeoutMs,
           snapshotEveryMs: SNAPSHOT_EVERY_MS,
         },
+        end: settings.end,
         setUp: settings.setUp,
         preflight: await wantedPreflight(context, work),
         reviews: {

@@ -6,10 +6,12 @@ import { resolveBase } from './git/base.ts';
 import { type Outgoing, outgoing } from './git/outgoing.ts';
 import { removeQuarantines } from './git/private-dir.ts';
 import type { SandboxHost } from './sandbox/sandbox.ts';
+import { capReached, carriedOver, NOTHING_SPENT } from './tasks/carry-over.ts';
+import { CLOCK, deadlineOf } from './tasks/deadline.ts';
 import { openRunGateway, type RunGateway } from './tasks/gateway.ts';
 import { dropOld } from './tasks/retention.ts';
 import { Run, type RunEnvironment, type RunOptions, type RunSummary } from './tasks/run.ts';
-import type { AttemptId, RunId } from './types.ts';
+import type { AttemptId, RunId, Spent } from './types.ts';
 
 export type { RunOptions, RunSummary } from './tasks/run.ts';
 
@@ -32,6 +34,8 @@ export interface CoordinatorParts extends RunEnvironment {
  */
 export async function runQueue(parts: CoordinatorParts, options: RunOptions): Promise<RunSummary> {
   const { repository, state, bus } = parts;
+  const continued = state.cutOffRun();
+  const deadline = options.end == null ? null : deadlineOf(options.end, continued, CLOCK);
   const base = await resolveBase(repository, {
     ...(options.baseRef === undefined ? {} : { ref: options.baseRef }),
     includeDirty: options.includeDirty,
@@ -39,7 +43,8 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   await removeQuarantines(repository);
   const id = ulid() as RunId;
   const host = await parts.openHost(hostServices(parts, id, options.history));
-  const gateway = await gatewayOn(host, options).catch(async (error) => {
+  const spent = continued === null ? NOTHING_SPENT : state.spentByRun(continued.id);
+  const gateway = await gatewayOn(host, options, spent).catch(async (error) => {
     await closed(host, bus);
     throw error;
   });
@@ -47,12 +52,15 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     id,
     pid: options.pid,
     base: base.commit,
-    deadline: null,
+    deadline: deadline?.at.toISOString() ?? null,
+    continues: continued?.id ?? null,
     budgetUsd: options.gateway?.configuration.caps.usd ?? null,
     budgetTokens: options.gateway?.configuration.caps.tokens ?? null,
     isolation: host.isolation,
   });
-  const coordinator = new Run({ parts, options, run, base, host, gateway });
+  const usedUp = capReached(options.gateway?.configuration.caps, spent);
+  const coordinator = new Run({ parts, options, run, base, host, gateway, deadline, usedUp });
+  if (continued !== null) warn(bus, carriedOver({ continued, run, spent, deadline }));
   let fault: string | null = null;
   try {
     return await coordinator.work();
@@ -72,8 +80,9 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   }
 }
 
-async function gatewayOn(host: SandboxHost, { gateway }: RunOptions): Promise<RunGateway | null> {
-  return gateway === null ? null : openRunGateway(host, gateway);
+async function gatewayOn(host: SandboxHost, { gateway }: RunOptions, spent: Spent): Promise<RunGateway | null> {
+  if (gateway === null) return null;
+  return openRunGateway(host, { ...gateway, configuration: { ...gateway.configuration, spent } });
 }
 
 /** What follows may be what others printed. */

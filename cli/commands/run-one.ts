@@ -21,6 +21,10 @@ export async function runOne(
     await dryRun(context, settings, [{ ...wanted, id: null, phase: 1 }]);
     return 0;
   }
+  if (settings.end !== null) {
+    const { CLOCK, deadlineOf } = await import('../../src/tasks/deadline.ts');
+    deadlineOf(settings.end, null, CLOCK);
+  }
   // Nothing is queued that could not be worked.
   await thinkingOf(context, settings, [wanted.agent]);
   const state = await context.state();

@@ -13,6 +13,7 @@ import type {
   PatchState,
   RequestKind,
   RunId,
+  Spent,
   StopCause,
   TaskId,
   TaskState,
@@ -258,14 +259,30 @@ export class State {
     return runs.currentRun(this.#database);
   }
 
+  /**
+   * The newest run, where it has no end, did not come to one, and left something to be done that it had begun: whoever begins
+   * the next one goes on for it. The caller holds the coordinator's lock.
+   */
+  cutOffRun(): RunRecord | null {
+    return runs.cutOffRun(this.#database);
+  }
+
   /** The one that began last, whether or not it ended. */
   newestRun(): RunRecord | null {
     return newestRun(this.#database);
   }
 
-  /** What all ended attempts of a run used; `usd` is null where no price was known. */
+  /** What all attempts of a run used, and of the runs that it goes on for; `usd` is null where no price was known. */
   usageOfRun(id: RunId): Usage {
     return runs.usageOfRun(this.#database, id);
+  }
+
+  /**
+   * What counts against the budget of a run that goes on for this one: what is known to be spent by it and by those that it
+   * goes on for, and what ended attempts of theirs may have cost beside. `unsettled` of the others is on their own records.
+   */
+  spentByRun(id: RunId): Spent {
+    return runs.spentByRun(this.#database, id);
   }
 
   /**
@@ -296,6 +313,11 @@ export class State {
   /** What an attempt under way has used so far. False when the fence is stale or it has ended. */
   attemptUsage(id: AttemptId, fence: number, usage: Usage): boolean {
     return attempts.attemptUsage(this.#database, id, fence, usage);
+  }
+
+  /** What an attempt under way may have cost beside that. False as for `attemptUsage`. */
+  attemptUnsettled(id: AttemptId, fence: number, spent: Spent): boolean {
+    return attempts.attemptUnsettled(this.#database, id, fence, spent);
   }
 
   /** Its agent is held still, or goes on (reason null). False when the fence is stale or it is not running, or not paused. */

@@ -11,7 +11,7 @@ import { keepSnapshot, salvageSnapshot } from '../patch/collect.ts';
 import type { Role } from '../roles/role.ts';
 import type { RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
-import type { Limits, ObjectId, Usage } from '../types.ts';
+import type { Limits, ObjectId, Spent, Usage } from '../types.ts';
 import { conclude, end } from './conclude.ts';
 import { earlierAttempt } from './earlier.ts';
 import { afterLoss, classOf, faultOf } from './faults.ts';
@@ -62,6 +62,7 @@ export interface AttemptContext {
   onStarted(base: StartTree): void;
   onCollecting(): void;
   onUsage(usage: Usage): void;
+  onUnsettled(spent: Spent): void;
   /** What the agent has so far was kept. */
   onSnapshot(trees: { readonly baseTree: ObjectId; readonly tree: ObjectId }): void;
   /** Its task is held still for this reason, or goes on (null). */
@@ -220,10 +221,10 @@ async function admitAgent(context: AttemptContext, { task, attempt, specialist }
   const earlier = await context.earlier();
   const said = { title, description, notes: known.prompt, earlier };
   const assignment = { task: id, attempt: attempt.n, role, specialist, ...said };
-  const access = gateway === null ? null : await gateway.admit(attempt.id, ties);
+  const access = gateway === null ? null : await gateway.admit(attempt.id, ties, attempt);
   let released: Promise<AttemptTotals | null> | null = null;
   const release = () => {
-    released ??= gateway === null ? Promise.resolve(null) : gateway.release(attempt.id);
+    released ??= gateway === null ? Promise.resolve(null) : settled(context, gateway.release(attempt.id));
     return released;
   };
   const shutOut = async (): Promise<void> => void (await release().catch(() => {}));
@@ -234,6 +235,17 @@ async function admitAgent(context: AttemptContext, { task, attempt, specialist }
     await shutOut();
     throw error;
   }
+}
+
+/** What is written down is right from then on, however the attempt ends. */
+async function settled(
+  { onUsage, onUnsettled }: AttemptContext,
+  totals: Promise<AttemptTotals>,
+): Promise<AttemptTotals> {
+  const { requests, usage, unsettled } = await totals;
+  if (requests > 0) onUsage(usage);
+  onUnsettled(unsettled);
+  return totals;
 }
 
 interface StartedAttempt {

@@ -98,7 +98,7 @@ function failureOf(
     case 'budget':
       return { outcome: 'budget', reason: stopped.reason };
     case 'interrupted':
-      return { outcome: 'killed', reason: RUN_STOPPED };
+      return { outcome: 'killed', reason: stopped.reason ?? RUN_STOPPED };
     case 'killed':
       return { outcome: 'killed', reason: KILLED_BY_USER };
     case 'idle': {

@@ -24,6 +24,7 @@ import {
   withoutSandbox,
 } from './attempt.ts';
 import { Control } from './control.ts';
+import { CLOCK, type Deadline, DeadlineWatch, type WantedEnd } from './deadline.ts';
 import { earlierWork } from './earlier.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { Holds } from './holds.ts';
@@ -62,6 +63,8 @@ export interface RunOptions {
   readonly includeDirty: boolean;
   /** Only these tasks; not given: the whole queue. */
   readonly only?: readonly TaskId[] | undefined;
+  /** When it ends though there is more to do; not given, or null: when there is not. */
+  readonly end?: WantedEnd | null;
   /** How many commits deep the history is that agents see; 1: none but one made up for the tree. */
   readonly history: number;
   /** Aborted: agents are stopped, their work is salvaged, the run ends. */
@@ -98,6 +101,10 @@ export interface RunParts {
   readonly base: Base;
   readonly host: SandboxHost;
   readonly gateway: RunGateway | null;
+  /** Of `options.end`. */
+  readonly deadline: Deadline | null;
+  /** Why nothing is begun: what the run goes on for has spent all that it may; null: it has not. */
+  readonly usedUp: string | null;
 }
 
 /** An attempt that had nothing to start from. */
@@ -148,6 +155,7 @@ export class Run {
   readonly #patches: RunPatches;
   /** What stands in the way of starting anything. */
   readonly #holds: Holds;
+  readonly #deadline: DeadlineWatch | null;
   /** Why nothing goes on, as it was said last. */
   #saidHeld: string | null = null;
 
@@ -157,6 +165,7 @@ export class Run {
     this.#holds = new Holds((reason, cause) =>
       this.#emit(reason === null || cause === null ? { type: 'run.resumed' } : { type: 'run.paused', cause, reason }),
     );
+    this.#deadline = this.#watchOver(the.deadline);
     this.#watermarks = new Watermarks(() => the.host.resources(), this.#holds);
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
@@ -171,6 +180,10 @@ export class Run {
       },
       onWarning: (message) => this.#emit({ type: 'warning', message }),
     });
+    if (the.usedUp !== null) {
+      this.#limit = the.usedUp;
+      this.#control.stop({ now: false });
+    }
     const { options, parts, run, base, host } = the;
     const wanted = options.setUp ?? null;
     this.#setUp =
@@ -221,6 +234,8 @@ export class Run {
       this.#emit({ type: 'warning', message });
     }
     using control = this.#control;
+    using deadline = this.#deadline;
+    deadline?.start();
     using _ = this.#watermarks;
     await this.#watermarks.begin();
     if (this.#holds.reason === null) {
@@ -276,7 +291,25 @@ export class Run {
     }
   }
 
+  /** Starting stops a while before the deadline; at it what is under way ends, and is kept. */
+  #watchOver(deadline: Deadline | null): DeadlineWatch | null {
+    if (deadline === null) return null;
+    const reason = `the run has reached its deadline (${deadline.text})`;
+    return new DeadlineWatch(deadline, CLOCK, {
+      onClosing: () => this.#holds.set('deadline', `the run ends at ${deadline.text}`),
+      onOver: () => {
+        this.#limit ??= reason;
+        this.#control.stop({ now: true, why: reason });
+      },
+    });
+  }
+
   #held(reason: string): void {
+    if (this.#deadline?.isClosing === true) {
+      // There is nothing left to wait for.
+      this.#limit ??= reason;
+      this.#control.stop({ now: false });
+    }
     // What holds everything back was told when it came.
     if (this.#saidHeld === reason || this.#holds.reason === reason) return;
     this.#saidHeld = reason;
@@ -323,10 +356,21 @@ export class Run {
       // Where the sandbox is gone, its outbox goes with what is left of it.
       await this.#notes.take(attempt);
       const found = await adoptAttempt(recovery, attempt);
-      if (found === null) await this.#end(attempt, withoutSandbox(await lostAttempt(recovery, attempt)), 0);
-      else going.push(() => this.#resume(found));
+      if (found === null) {
+        await this.#settle(attempt);
+        await this.#end(attempt, withoutSandbox(await lostAttempt(recovery, attempt)), 0);
+      } else going.push(() => this.#resume(found));
     }
     return going;
+  }
+
+  /** What an attempt used whose sandbox is gone, where its gateway still knows. */
+  async #settle(attempt: AttemptRecord): Promise<void> {
+    const { parts, run, gateway } = this.#the;
+    if (gateway === null || attempt.baseTree === null) return;
+    const { requests, usage, unsettled } = await gateway.settle(attempt.id, attempt);
+    if (requests > 0) parts.state.attemptUsage(attempt.id, run.fence, usage);
+    parts.state.attemptUnsettled(attempt.id, run.fence, unsettled);
   }
 
   async #resume(found: Adopted): Promise<void> {
@@ -468,6 +512,7 @@ export class Run {
       onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
       onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
       onUsage: (usage) => void state.attemptUsage(attempt.id, run.fence, usage),
+      onUnsettled: (spent) => void state.attemptUnsettled(attempt.id, run.fence, spent),
       onSnapshot: (trees) => this.#forecast.snapshotKept({ id: attempt.id, task: attempt.task, ...trees }),
       onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
     };

@@ -7,14 +7,16 @@ import { Stopwatch } from './stopwatch.ts';
 import type { Ties } from './ties.ts';
 import type { Shortage, Watermarks } from './watermarks.ts';
 
-/** Reason of an attempt's signal when the user wants this task ended; any other reason: the run is being stopped. */
+/** Reason of an attempt's signal when the user wants this task ended; any other reason: the run is being stopped, a text says why. */
 export const KILLED_BY_USER = 'killed by the user';
 
 /** Why we ended the agent, when it did not end by itself. */
 export type Stopped =
-  | { readonly why: 'timeout' | 'killed' | 'interrupted' }
+  | { readonly why: 'timeout' | 'killed' }
   /** Null: it did nothing; else what it did, and why that comes to the same. */
   | { readonly why: 'idle'; readonly reason: string | null }
+  /** `reason`: why the run ends; null: somebody wants it. */
+  | { readonly why: 'interrupted'; readonly reason: string | null }
   | { readonly why: 'budget'; readonly reason: string }
   | Shortage;
 
@@ -52,7 +54,10 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
       // The engine is in trouble: waiting for the end reports it.
     });
   };
-  const onAbort = (): void => stop({ why: signal.reason === KILLED_BY_USER ? 'killed' : 'interrupted' });
+  const onAbort = (): void => {
+    const reason = typeof signal.reason === 'string' ? signal.reason : null;
+    stop(reason === KILLED_BY_USER ? { why: 'killed' } : { why: 'interrupted', reason });
+  };
   const deadline = new Stopwatch(bounds.leftMs, () => stop({ why: 'timeout' }));
   let letIdleGoOn = (): void => {};
   ties?.watch((isPaused) => {
