@@ -68,6 +68,8 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     fault = firstLine(error);
     throw error;
   } finally {
+    // Nothing is left that could wait for an engine that is away.
+    host.giveUp();
     await gateway?.[Symbol.asyncDispose]();
     // One that has no end has left something in the engine: the next start looks after it.
     if (await closed(host, bus)) state.endRun(run.id);

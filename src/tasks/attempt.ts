@@ -10,6 +10,7 @@ import type { Repository } from '../git/repository.ts';
 import { keepSnapshot, salvageSnapshot } from '../patch/collect.ts';
 import type { Role } from '../roles/role.ts';
 import type { RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
+import { isEngineGone } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
 import type { Limits, ObjectId, Spent, Usage } from '../types.ts';
 import { conclude, end } from './conclude.ts';
@@ -78,17 +79,19 @@ export interface EndedAttempt {
 
 /**
  * Runs one attempt. Never rejects for what the agent or the engine did: that is in the result.
- * An infrastructure fault gives the outcome `lost` with its message as the reason.
+ * An infrastructure fault gives the outcome `lost` with its message as the reason. Null: its engine is gone and nobody
+ * waits for it; the attempt has no end, and the next run looks after it.
  */
 export async function runAttempt(
   context: AttemptContext,
   task: TaskRecord,
   attempt: AttemptRecord,
   start: StartTree,
-): Promise<EndedAttempt> {
+): Promise<EndedAttempt | null> {
   try {
     return await attemptInSandbox(context, task, attempt, start);
   } catch (error) {
+    if (isEngineGone(error)) return null;
     return withoutSandbox(await salvagedEnd(context, { attempt, start }, error));
   }
 }
@@ -110,12 +113,13 @@ export async function resumeAttempt(
   context: AttemptContext,
   task: TaskRecord,
   { attempt, start, adopted }: Adopted,
-): Promise<EndedAttempt> {
+): Promise<EndedAttempt | null> {
   try {
     await using agent = await admitAgent(context, { task, attempt, specialist: roleAtWork(context, task.agent) });
     const elapsedMs = Math.max(0, Date.now() - adopted.startedAt.getTime());
     return await untilEnd(context, { attempt, start, agent, running: adopted.sandbox, elapsedMs });
   } catch (error) {
+    if (isEngineGone(error)) return null;
     return withoutSandbox(await salvagedEnd(context, { attempt, start }, error));
   }
 }
@@ -275,8 +279,12 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
     const totals = await agent.release();
     const verdict = driven ?? agent.session.verdict(supervised.ended.exitCode);
     const concluded = await conclude(context, { attempt, start, verdict }, supervised);
-    return { end: { ...concluded, ...talk.counted(totals) }, discard: () => running.discard() };
+    const { cutOff } = supervised.ended;
+    const isLost = cutOff !== null && supervised.stopped === null;
+    const how = isLost ? { ...lostEnd(context, cutOff), patch: concluded.patch } : concluded;
+    return { end: { ...how, ...talk.counted(totals) }, discard: () => running.discard() };
   } catch (error) {
+    if (isEngineGone(error)) throw error;
     await context.notes.leave(attempt);
     await running.discard();
     throw error;

@@ -5,6 +5,7 @@ import { OrchestrateError } from '../errors.ts';
 import { nameSome } from '../git/bytes.ts';
 import { type CollectedPatch, collectPatch } from '../patch/collect.ts';
 import type { EndedSandbox } from '../sandbox/sandbox.ts';
+import { insist } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord } from '../state/records.ts';
 import { type AttemptOutcome, NO_USAGE } from '../types.ts';
 import type { AttemptContext } from './attempt.ts';
@@ -67,7 +68,8 @@ async function takePatch(
   origin: Parameters<typeof collectPatch>[2],
 ): Promise<Taken> {
   try {
-    const { patch, tooLarge } = await collectPatch(context.repository, ended, origin);
+    // A keeper that was lost meanwhile is started anew, and what it was reading is still there.
+    const { patch, tooLarge } = await insist(() => collectPatch(context.repository, ended, origin));
     if (tooLarge.length === 0) return { patch, problem: null };
     const reason = `what was changed is more than a patch may have; left out: ${nameSome(tooLarge)}`;
     return { patch, problem: { outcome: 'failed', reason } };
@@ -109,6 +111,8 @@ function failureOf(
     case 'timeout':
       return { outcome: 'timeout', reason: `ended after its time-out of ${context.bounds.timeoutMs / 1000} s` };
   }
+  // Whatever it made of being told to end by others.
+  if (ended.cutOff !== null) return { outcome: 'lost', reason: ended.cutOff.message };
   if (verdict === null) return null;
   if (ended.outOfMemory) return { outcome: 'oom', reason: 'out of memory (raise --memory)' };
   return { outcome: 'failed', reason: verdict };

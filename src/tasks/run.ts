@@ -11,6 +11,7 @@ import { summaryOf } from '../notes/summary.ts';
 import { type Restacked, restackAbove, restackStale } from '../review/restack.ts';
 import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
+import { isEngineGone } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
 import { type Caps, NO_USAGE, type RunId, type TaskId } from '../types.ts';
@@ -29,6 +30,7 @@ import { earlierWork } from './earlier.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { Holds } from './holds.ts';
 import { NoteExchange } from './note-exchange.ts';
+import { outliveOutages } from './outage.ts';
 import { preflight, type WantedPreflight } from './preflight.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
 import { RunForecast } from './run-forecast.ts';
@@ -131,7 +133,8 @@ function begun(work: () => Promise<void>): () => Promise<void> {
 }
 
 interface Performed {
-  readonly ended: EndedAttempt;
+  /** Null: it has no end, and is left to the next run. */
+  readonly ended: EndedAttempt | null;
   readonly conflict: string | null;
 }
 
@@ -166,6 +169,12 @@ export class Run {
       this.#emit(reason === null || cause === null ? { type: 'run.resumed' } : { type: 'run.paused', cause, reason }),
     );
     this.#deadline = this.#watchOver(the.deadline);
+    const onUnusable = (error: OrchestrateError): void => {
+      this.#unusable ??= error;
+      this.#control.stop({ now: true });
+    };
+    const { stopNow } = this.#control;
+    outliveOutages({ host: the.host, holds: this.#holds, stopNow, onTooLong: onUnusable });
     this.#watermarks = new Watermarks(() => the.host.resources(), this.#holds);
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
@@ -174,10 +183,7 @@ export class Run {
         this.#limit = reason;
         this.#control.stop({ now: false });
       },
-      onUnusable: (error) => {
-        this.#unusable ??= error;
-        this.#control.stop({ now: true });
-      },
+      onUnusable,
       onWarning: (message) => this.#emit({ type: 'warning', message }),
     });
     if (the.usedUp !== null) {
@@ -213,6 +219,10 @@ export class Run {
   async work(): Promise<RunSummary> {
     try {
       return await this.#workQueue();
+    } catch (error) {
+      // Told to end: what is left behind is no failure of the run.
+      if (isEngineGone(error) && this.#unusable === null && this.#control.stopNow.aborted) return this.#summary();
+      throw this.#unusable ?? error;
     } finally {
       await this.#forecast.end();
     }
@@ -280,7 +290,11 @@ export class Run {
       })
       .finally(() => Promise.all([...this.#leaving, this.#patches.done()]));
     if (this.#unusable !== null) throw this.#unusable;
-    return { run: run.id, ...this.tally };
+    return this.#summary();
+  }
+
+  #summary(): RunSummary {
+    return { run: this.#the.run.id, ...this.tally };
   }
 
   /** A set-up takes as much as an agent does. */
@@ -386,7 +400,8 @@ export class Run {
     // Paused by a run that was cut off, and not by this one.
     context.onPaused(null);
     const task = this.#the.parts.state.task(attempt.task);
-    await this.#end(attempt, await resumeAttempt(context, task, found), began);
+    const ended = await resumeAttempt(context, task, found);
+    if (ended !== null) await this.#end(attempt, ended, began);
   }
 
   /** What an attempt was started with goes on, whatever this run would give it. */
@@ -415,6 +430,7 @@ export class Run {
     // Before anything is awaited: whoever wants it ended asks once.
     const context = this.#contextOf(attempt, turn);
     const { ended, conflict } = await this.#perform(task, attempt, context).finally(turn.pass);
+    if (ended === null) return;
     await this.#end(attempt, ended, began, conflict !== null);
     if (conflict === null) return;
     parts.state.blockTask(task.id, run.fence, conflict);

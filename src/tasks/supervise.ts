@@ -59,15 +59,11 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
     stop(reason === KILLED_BY_USER ? { why: 'killed' } : { why: 'interrupted', reason });
   };
   const deadline = new Stopwatch(bounds.leftMs, () => stop({ why: 'timeout' }));
-  let letIdleGoOn = (): void => {};
+  const clocks = new Clocks(deadline, bounds.idle);
+  // What bounds it then is PID 1's own deadline.
+  const unlisten = running.onTrouble((isAway) => clocks.hold('away', isAway));
   ties?.watch((isPaused) => {
-    if (isPaused) {
-      deadline.stop();
-      letIdleGoOn = bounds.idle?.hold() ?? letIdleGoOn;
-    } else {
-      deadline.goOn();
-      letIdleGoOn();
-    }
+    clocks.hold('paused', isPaused);
     const done = isPaused ? running.hold() : running.goOn();
     // The engine is in trouble: waiting for the end reports it.
     done.catch(() => {});
@@ -89,6 +85,7 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
   try {
     return { ended: await running.ended(), stopped };
   } finally {
+    unlisten();
     deadline.stop();
     bounds.idle?.[Symbol.dispose]();
     ties?.watch(null);
@@ -102,4 +99,30 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
 /** Whether it was ended for what it, or somebody, took too much of. */
 export function isShortage(stopped: Stopped): stopped is Shortage {
   return stopped.why === 'disk' || stopped.why === 'memory' || stopped.why === 'state';
+}
+
+/** The clocks of an attempt stand still while there is any reason for it. */
+class Clocks {
+  readonly #deadline: Stopwatch;
+  readonly #idle: IdleWatch | null;
+  readonly #reasons = new Set<'away' | 'paused'>();
+  #letIdleGoOn = (): void => {};
+
+  constructor(deadline: Stopwatch, idle: IdleWatch | null) {
+    this.#deadline = deadline;
+    this.#idle = idle;
+  }
+
+  hold(reason: 'away' | 'paused', isHeld: boolean): void {
+    const before = this.#reasons.size;
+    if (isHeld) this.#reasons.add(reason);
+    else this.#reasons.delete(reason);
+    if (before === 0 && isHeld) {
+      this.#deadline.stop();
+      this.#letIdleGoOn = this.#idle?.hold() ?? this.#letIdleGoOn;
+    } else if (before > 0 && this.#reasons.size === 0) {
+      this.#deadline.goOn();
+      this.#letIdleGoOn();
+    }
+  }
 }

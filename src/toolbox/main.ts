@@ -27,11 +27,12 @@ function start(config: ToolboxConfig): void {
   let forced: number | null = null;
   let ending = false;
   let leaving = false;
+  let wasTold = false;
   const relay = new Relay(config.oneStream);
   const exit = (code: number): void => {
     if (leaving) return;
     leaving = true;
-    void relay.finish().then(() => process.exit(forced ?? code));
+    void relay.finish(wasTold).then(() => process.exit(forced ?? code));
   };
   const how: Ending = { exit, isEnding: () => ending };
   const reaper = config.tools === null ? startAgent(config, relay, how) : startTools(config, config.tools, how);
@@ -46,9 +47,15 @@ function start(config: ToolboxConfig): void {
       exit(128 + constants.signals.SIGKILL);
     }, config.graceMs).unref();
   };
-  process.on('SIGTERM', () => end(null));
+  process.on('SIGTERM', () => {
+    wasTold = true;
+    end(null);
+  });
   // At once, for who does harm; what was printed is still passed on.
-  process.on('SIGINT', killEverything);
+  process.on('SIGINT', () => {
+    wasTold = true;
+    killEverything();
+  });
   if (config.deadlineMs !== null) whenWorked(config.deadlineMs, () => end(DEADLINE_EXIT_CODE));
 }
 
