@@ -3,13 +3,13 @@
 import { mkdir } from 'node:fs/promises';
 import type { EarlierWork } from '../engine/earlier.ts';
 import type { Access, AgentEvent, AgentSession, Assignment, Engine, EngineVerdict } from '../engine/engine.ts';
-import { OrchestrateError } from '../errors.ts';
+import { environmentError, OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
 import type { AttemptTotals } from '../gateway/protocol.ts';
 import type { Repository } from '../git/repository.ts';
 import { keepSnapshot, salvageSnapshot } from '../patch/collect.ts';
 import type { Role } from '../roles/role.ts';
-import type { RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
+import type { OutputChunk, RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
 import type { Limits, ObjectId, Usage } from '../types.ts';
 import { conclude, end } from './conclude.ts';
@@ -21,10 +21,11 @@ import type { Adopted } from './recovery.ts';
 import { conversationFolder, transcriptFile } from './retention.ts';
 import type { StartTurn } from './start-line.ts';
 import type { StartTree } from './start-tree.ts';
+import type { StateRoom } from './state-room.ts';
 import { type Supervised, supervise } from './supervise.ts';
 import { Talk } from './talk.ts';
 import { Ties } from './ties.ts';
-import { followOutput, transcriptWriter } from './transcript.ts';
+import { EventTranscript, followOutput, type Keeping } from './transcript.ts';
 import type { Watermarks } from './watermarks.ts';
 
 /** An engine in trouble is worth another try; an agent's failure is a result and is not. */
@@ -50,6 +51,7 @@ export interface AttemptContext {
   readonly gateway: RunGateway | null;
   readonly bounds: AttemptBounds;
   readonly watermarks: Watermarks;
+  readonly room: Pick<StateRoom, 'isOut' | 'untilRoom'>;
   readonly notes: NoteExchange;
   /** Aborted when this attempt is to end now; its reason says whether the user or the run wants it. */
   readonly signal: AbortSignal;
@@ -263,12 +265,24 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
     const totals = await agent.release();
     const verdict = driven ?? agent.session.verdict(supervised.ended.exitCode);
     const concluded = await conclude(context, { attempt, start, verdict }, supervised);
-    return { end: { ...concluded, ...talk.counted(totals) }, discard: () => running.discard() };
+    const ended = { ...concluded, ...againOf(attempt, supervised), ...talk.counted(totals) };
+    return { end: ended, discard: () => running.discard() };
   } catch (error) {
     await context.notes.leave(attempt);
     await running.discard();
     throw error;
   }
+}
+
+/** What was ended for want of room on our own disk is no result of the agent's. */
+function againOf(attempt: AttemptRecord, { stopped }: Supervised): Partial<AttemptEnd> {
+  if (stopped?.why !== 'state') return {};
+  const { exitCode: _, patch: __, ...lost } = lostEnd(attempt, environmentError('STATE_DISK_FULL', stopped.reason));
+  return lost;
+}
+
+function keepingOf({ room, emit }: AttemptContext, { id, task }: AttemptRecord): Keeping {
+  return { hasRoom: () => !room.isOut, onCut: (message) => emit({ type: 'warning', task, attempt: id, message }) };
 }
 
 /** Where the thinking is done on this side, there is nothing to follow: the transcript is written with it. */
@@ -280,12 +294,13 @@ async function followAgent(
   const { attempt, agent, running } = started;
   if (agent.session.drive !== undefined) return;
   const file = transcriptFile(context.repository.stateDir, attempt.id);
-  await followOutput(file, running, (chunk) => {
+  const onChunk = (chunk: OutputChunk): void => {
     const events = agent.session.read(chunk);
     // What an engine does not count as an event (it waits for the model again) is no sign of work.
     if (events.length > 0) idle.active();
     for (const event of events) talk.tell(event);
-  });
+  };
+  await followOutput(file, running, onChunk, keepingOf(context, attempt));
 }
 
 async function untilEnded(
@@ -335,7 +350,7 @@ async function drive(
   const { gateway, repository } = context;
   const { session } = agent;
   if (session.drive === undefined || gateway === null) return null;
-  const write = transcriptWriter(transcriptFile(repository.stateDir, attempt.id));
+  const transcript = new EventTranscript(transcriptFile(repository.stateDir, attempt.id), keepingOf(context, attempt));
   const folder = conversationFolder(repository.stateDir, attempt.id);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -349,7 +364,7 @@ async function drive(
           : conversationFolder(repository.stateDir, earlierAttempt(attempt.task, agent.earlier)),
       signal,
       emit: (event) => {
-        write(event);
+        transcript.write(event);
         tell(event);
       },
     });
@@ -358,6 +373,7 @@ async function drive(
     return { done: false, reason: error instanceof Error ? error.message : String(error) };
   } finally {
     running.stop().catch(() => {});
+    await transcript.end();
   }
 }
 
