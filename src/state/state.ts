@@ -132,6 +132,11 @@ export class State {
     this.#database.close();
   }
 
+  /** What is called when the disk is full; where it says that there is more room now, a change is tried once more. */
+  whenFull(makeRoom: () => boolean): void {
+    this.#database.makeRoom = makeRoom;
+  }
+
   /**
    * Adds tasks, all or none. A task whose dependencies have not all succeeded is `blocked`, else `queued`.
    * Errors (usage): UNKNOWN_TASK for a dependency that does not exist, DEPENDENCY_CYCLE, DUPLICATE_KEY.

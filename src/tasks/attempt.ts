@@ -3,13 +3,13 @@
 import { mkdir } from 'node:fs/promises';
 import type { EarlierWork } from '../engine/earlier.ts';
 import type { Access, AgentEvent, AgentSession, Assignment, Engine, EngineVerdict } from '../engine/engine.ts';
-import { OrchestrateError } from '../errors.ts';
+import { environmentError, OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
 import type { AttemptTotals } from '../gateway/protocol.ts';
 import type { Repository } from '../git/repository.ts';
 import { keepSnapshot, salvageSnapshot } from '../patch/collect.ts';
 import type { Role } from '../roles/role.ts';
-import type { RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
+import type { OutputChunk, RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
 import { isEngineGone } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
 import type { Limits, ObjectId, Spent, Usage } from '../types.ts';
@@ -23,10 +23,11 @@ import type { Adopted } from './recovery.ts';
 import { conversationFolder, transcriptFile } from './retention.ts';
 import type { StartTurn } from './start-line.ts';
 import type { StartTree } from './start-tree.ts';
+import type { StateRoom } from './state-room.ts';
 import { type Supervised, supervise } from './supervise.ts';
 import { Talk } from './talk.ts';
 import { Ties } from './ties.ts';
-import { followOutput, transcriptWriter } from './transcript.ts';
+import { EventTranscript, followOutput, type Keeping } from './transcript.ts';
 import type { Watermarks } from './watermarks.ts';
 
 export interface AttemptBounds {
@@ -49,6 +50,7 @@ export interface AttemptContext {
   readonly gateway: RunGateway | null;
   readonly bounds: AttemptBounds;
   readonly watermarks: Watermarks;
+  readonly room: Pick<StateRoom, 'isOut' | 'untilRoom'>;
   readonly notes: NoteExchange;
   /** Aborted when this attempt is to end now; its reason says whether the user or the run wants it. */
   readonly signal: AbortSignal;
@@ -279,9 +281,8 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
     const totals = await agent.release();
     const verdict = driven ?? agent.session.verdict(supervised.ended.exitCode);
     const concluded = await conclude(context, { attempt, start, verdict }, supervised);
-    const { cutOff } = supervised.ended;
-    const isLost = cutOff !== null && supervised.stopped === null;
-    const how = isLost ? { ...lostEnd(context, cutOff), patch: concluded.patch } : concluded;
+    const fault = faultAround(supervised);
+    const how = fault === null ? concluded : { ...lostEnd(context, fault), patch: concluded.patch };
     return { end: { ...how, ...talk.counted(totals) }, discard: () => running.discard() };
   } catch (error) {
     if (isEngineGone(error)) throw error;
@@ -289,6 +290,16 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
     await running.discard();
     throw error;
   }
+}
+
+/** What ended the agent that is no result of its own: the engine did, or we for want of room on our own disk. */
+function faultAround({ ended, stopped }: Supervised): OrchestrateError | null {
+  if (stopped === null) return ended.cutOff;
+  return stopped.why === 'state' ? environmentError('STATE_DISK_FULL', stopped.reason) : null;
+}
+
+function keepingOf({ room, emit }: AttemptContext, { id, task }: AttemptRecord): Keeping {
+  return { hasRoom: () => !room.isOut, onCut: (message) => emit({ type: 'warning', task, attempt: id, message }) };
 }
 
 /** Where the thinking is done on this side, there is nothing to follow: the transcript is written with it. */
@@ -300,12 +311,13 @@ async function followAgent(
   const { attempt, agent, running } = started;
   if (agent.session.drive !== undefined) return;
   const file = transcriptFile(context.repository.stateDir, attempt.id);
-  await followOutput(file, running, (chunk) => {
+  const onChunk = (chunk: OutputChunk): void => {
     const events = agent.session.read(chunk);
     // What an engine does not count as an event (it waits for the model again) is no sign of work.
     if (events.length > 0) idle.active();
     for (const event of events) talk.tell(event);
-  });
+  };
+  await followOutput(file, running, onChunk, keepingOf(context, attempt));
 }
 
 async function untilEnded(
@@ -355,7 +367,7 @@ async function drive(
   const { gateway, repository } = context;
   const { session } = agent;
   if (session.drive === undefined || gateway === null) return null;
-  const write = transcriptWriter(transcriptFile(repository.stateDir, attempt.id));
+  const transcript = new EventTranscript(transcriptFile(repository.stateDir, attempt.id), keepingOf(context, attempt));
   const folder = conversationFolder(repository.stateDir, attempt.id);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -369,7 +381,7 @@ async function drive(
           : conversationFolder(repository.stateDir, earlierAttempt(attempt.task, agent.earlier)),
       signal,
       emit: (event) => {
-        write(event);
+        transcript.write(event);
         tell(event);
       },
     });
@@ -378,6 +390,7 @@ async function drive(
     return { done: false, reason: error instanceof Error ? error.message : String(error) };
   } finally {
     running.stop().catch(() => {});
+    await transcript.end();
   }
 }
 

@@ -3,7 +3,7 @@
 import type { EngineVerdict } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import { nameSome } from '../git/bytes.ts';
-import { type CollectedPatch, collectPatch } from '../patch/collect.ts';
+import { type CollectedPatch, collectPatch, type PatchOrigin as Origin } from '../patch/collect.ts';
 import type { EndedSandbox } from '../sandbox/sandbox.ts';
 import { insist } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord } from '../state/records.ts';
@@ -13,6 +13,8 @@ import type { StartTree } from './start-tree.ts';
 import { KILLED_BY_USER, type Stopped, type Supervised } from './supervise.ts';
 
 const RUN_STOPPED = 'the run was stopped';
+/** To take the work in, where the disk is said to be full and does not look it. */
+const MOST_TRIES = 5;
 
 export interface Concluded {
   readonly attempt: AttemptRecord;
@@ -61,12 +63,25 @@ interface Taken {
   readonly problem: Failure | null;
 }
 
+/** As takeWhole; where our own disk is full, the work waits in its ended sandbox until there is room for it. */
+async function takePatch(context: AttemptContext, ended: EndedSandbox, origin: Origin): Promise<Taken> {
+  const { room, signal, emit } = context;
+  const isAwaited = (): boolean => !signal.aborted || signal.reason === KILLED_BY_USER;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await takeWhole(context, ended, origin);
+    } catch (error) {
+      const isFull = error instanceof OrchestrateError && error.code === 'DISK_FULL';
+      if (!isFull || !isAwaited() || (!room.isOut && tries >= MOST_TRIES)) throw error;
+      const message = 'what the agent did waits for room on the disk of the repository';
+      if (tries === 1) emit({ type: 'warning', task: origin.task, attempt: origin.attempt, message });
+      await room.untilRoom(isAwaited);
+    }
+  }
+}
+
 /** The patch; what an agent made too large to take is its failure, not ours. */
-async function takePatch(
-  context: AttemptContext,
-  ended: EndedSandbox,
-  origin: Parameters<typeof collectPatch>[2],
-): Promise<Taken> {
+async function takeWhole(context: AttemptContext, ended: EndedSandbox, origin: Origin): Promise<Taken> {
   try {
     // A keeper that was lost meanwhile is started anew, and what it was reading is still there.
     const { patch, tooLarge } = await insist(() => collectPatch(context.repository, ended, origin));

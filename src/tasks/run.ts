@@ -39,6 +39,7 @@ import { workQueue } from './scheduler.ts';
 import { RunSetUp, type WantedSetUp } from './set-up.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './start-tree.ts';
+import { StateRoom } from './state-room.ts';
 import { KILLED_BY_USER } from './supervise.ts';
 import { Watermarks } from './watermarks.ts';
 
@@ -150,6 +151,7 @@ export class Run {
   readonly #line = new StartLine();
   readonly #control: Control;
   readonly #watermarks: Watermarks;
+  readonly #room: StateRoom;
   readonly #notes: NoteExchange;
   readonly #forecast: RunForecast;
   /** Sandboxes on their way out. */
@@ -176,6 +178,11 @@ export class Run {
     const { stopNow } = this.#control;
     outliveOutages({ host: the.host, holds: this.#holds, stopNow, onTooLong: onUnusable });
     this.#watermarks = new Watermarks(() => the.host.resources(), this.#holds);
+    this.#room = new StateRoom({
+      ...{ directory: the.parts.state.directory, holds: this.#holds },
+      onOut: (shortage) => this.#watermarks.endBiggest(shortage),
+    });
+    the.parts.state.whenFull(() => this.#room.giveSpare());
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
     the.gateway?.listen({
@@ -247,7 +254,8 @@ export class Run {
     using deadline = this.#deadline;
     deadline?.start();
     using _ = this.#watermarks;
-    await this.#watermarks.begin();
+    using _room = this.#room;
+    await Promise.all([this.#watermarks.begin(), this.#room.begin()]);
     if (this.#holds.reason === null) {
       // Laid out while the first tasks are being claimed; they wait for the same work.
       host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
@@ -518,6 +526,7 @@ export class Run {
       gateway,
       bounds: options.bounds,
       watermarks: this.#watermarks,
+      room: this.#room,
       notes: this.#notes,
       signal,
       repository,
