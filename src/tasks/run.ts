@@ -159,9 +159,11 @@ export class Run {
     the.gateway?.listen({
       onRunBudget: (reason) => {
         this.#limit = reason;
+        this.#emit({ type: 'run.stopping', cause: 'budget', reason });
         this.#control.stop({ now: false });
       },
       onUnusable: (error) => {
+        if (this.#unusable === null) this.#emit({ type: 'run.stopping', cause: 'key', reason: error.message });
         this.#unusable ??= error;
         this.#control.stop({ now: true });
       },
