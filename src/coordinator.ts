@@ -1,11 +1,12 @@
 /** One `orchestrate run`, read like a sentence: base → host → gateway → queue → end. What happens to the queue is in tasks/run.ts. */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import type { EventBus } from './events.ts';
 import { resolveBase } from './git/base.ts';
 import { type Outgoing, outgoing } from './git/outgoing.ts';
 import { removeQuarantines } from './git/private-dir.ts';
-import type { SandboxHost } from './sandbox/sandbox.ts';
+import type { DiskUse, SandboxHost } from './sandbox/sandbox.ts';
 import { openRunGateway, type RunGateway } from './tasks/gateway.ts';
 import { dropOld } from './tasks/retention.ts';
 import { Run, type RunEnvironment, type RunOptions, type RunSummary } from './tasks/run.ts';
@@ -21,6 +22,9 @@ export interface HostServices extends Outgoing {
   onProgress(line: string): void;
   onWarning(line: string): void;
 }
+
+/** For a look at the engine's disk at the end, milliseconds. */
+const DISK_MS = 3000;
 
 export interface CoordinatorParts extends RunEnvironment {
   openHost(services: HostServices): Promise<SandboxHost>;
@@ -61,11 +65,18 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     throw error;
   } finally {
     await gateway?.[Symbol.asyncDispose]();
+    const disk = await diskOf(host);
     // One that has no end has left something in the engine: the next start looks after it.
     if (await closed(host, bus)) state.endRun(run.id);
     await dropOld(repository, state, new Date()).catch((error) => warn(bus, error));
     const reason = options.signal.aborted ? 'interrupted' : (fault ?? coordinator.tally.limit);
-    const ended = { type: 'run.ended', run: run.id, ...coordinator.tally, reason } as const;
+    const ended = {
+      type: 'run.ended',
+      run: run.id,
+      ...coordinator.tally,
+      reason,
+      ...(disk === null ? {} : { disk }),
+    } as const;
     // The timeline tells one that ended from one that was cut off.
     state.appendEvent({ at: new Date().toISOString(), ...ended }, run.id);
     bus.emit(ended);
@@ -74,6 +85,17 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
 
 async function gatewayOn(host: SandboxHost, { gateway }: RunOptions): Promise<RunGateway | null> {
   return gateway === null ? null : openRunGateway(host, gateway);
+}
+
+/** Null where the engine does not say at once: a run's end waits for nobody. */
+async function diskOf(host: SandboxHost): Promise<Pick<DiskUse, 'freeBytes' | 'totalBytes'> | null> {
+  const late = new AbortController();
+  const use = await Promise.race([
+    host.diskUse().catch(() => null),
+    pause(DISK_MS, null, { signal: late.signal }).catch(() => null),
+  ]);
+  late.abort();
+  return use === null ? null : { freeBytes: use.freeBytes, totalBytes: use.totalBytes };
 }
 
 /** What follows may be what others printed. */

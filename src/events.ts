@@ -142,6 +142,8 @@ export type EventBody =
       readonly failed: number;
       readonly blocked: number;
       readonly reason: string | null;
+      /** Bytes on the disk of the engine; not given: it could not be asked. */
+      readonly disk?: { readonly freeBytes: number; readonly totalBytes: number };
     };
 
 export type OrchestrateEvent = EventBody & At;

@@ -26,6 +26,11 @@ it('refuses a base on which a check fails, leaves everything as it was, and star
   const allowed = await scratch.orchestrate([...run, '--allow-red-base']);
   expect(allowed.stdout).toMatch(/ready, agents start\n.*RED \(7\), allowed: echo before.*started \(attempt/s);
   expect((await scratch.json<Status>(['status'])).counts).toMatchObject({ queued: 0, succeeded: 1 });
+  const report = await scratch.must(['report']);
+  expect(report).toMatch(/RED on the base: echo before.*isolation [a-z-]+, base.*1 RED and allowed/s);
+  expect(report).toMatch(
+    /the Docker engine's disk: .* free of .* when the newest run ended, .* before its first agent/,
+  );
 });
 
 it('tells a webhook of a run that was ended by a signal, and shows its address to nobody', async () => {
