@@ -7,7 +7,7 @@ import type { BaseCheck, EventBody, ExpectedCost } from '../events.ts';
 import { roughCost } from '../plan/estimate.ts';
 import { lastLines, removeCheckLogs } from '../review/check-logs.ts';
 import type { Checker } from '../review/checker.ts';
-import type { BaseTree, SandboxHost } from '../sandbox/sandbox.ts';
+import type { BaseTree, HostResources, SandboxHost } from '../sandbox/sandbox.ts';
 import { sanitiseLine } from '../sanitise.ts';
 import type { CheckRecord, TaskRecord } from '../state/records.ts';
 import type { AutoApproval, Caps, Limits, ModelApi, Price } from '../types.ts';
@@ -30,7 +30,7 @@ export interface WantedPreflight {
 
 /** The run's means, and what it would do with them. */
 export interface PreflightContext extends WantedPreflight {
-  readonly host: Pick<SandboxHost, 'isolation' | 'memoryBytes' | 'diskUse'>;
+  readonly host: Pick<SandboxHost, 'isolation' | 'resources'>;
   /** The state's folder. */
   readonly stateDir: string;
   readonly base: Pick<BaseTree, 'tree' | 'commit'>;
@@ -61,8 +61,9 @@ export interface PreflightContext extends WantedPreflight {
  */
 export async function preflight(context: PreflightContext): Promise<void> {
   const { host, checks, keys, signal, emit } = context;
-  const freeBytes = await roomOf(context);
-  tellOfMemory(context);
+  const resources = await host.resources();
+  const freeBytes = await roomOf(context, resources);
+  tellOfMemory(context, resources);
   const cost = expectedCost(context);
   const done = await checkBase(context).catch((error) => {
     if (signal.aborted) return null;
@@ -75,16 +76,16 @@ export async function preflight(context: PreflightContext): Promise<void> {
     keys,
     checks: done,
     freeBytes,
-    memoryBytes: { agents: memoryOf(context), engine: host.memoryBytes },
+    memoryBytes: { agents: memoryOf(context), engine: resources.memory?.total ?? null },
     cost,
     deadline: context.deadline,
     results: { checks: checks.length, autoApprove: context.autoApprove, autoMerge: context.autoMerge },
   });
 }
 
-async function roomOf({ host, stateDir, maxAgents, limits, emit }: PreflightContext) {
-  const [use, { bavail, bsize }] = await Promise.all([host.diskUse(), statfs(stateDir)]);
-  const free = { engine: use.freeBytes, state: bavail * bsize };
+async function roomOf({ stateDir, maxAgents, limits, emit }: PreflightContext, { disk }: HostResources) {
+  const { bavail, bsize } = await statfs(stateDir);
+  const free = { engine: disk.free, state: bavail * bsize };
   if (free.engine < LEAST.engine) throw tooSmall("the Docker engine's disk", free.engine, LEAST.engine);
   if (free.state < LEAST.state) throw tooSmall(`the disk of ${stateDir}`, free.state, LEAST.state);
   const wanted = maxAgents * limits.diskBytes;
@@ -110,12 +111,11 @@ function memoryOf({ maxAgents, limits }: PreflightContext): number {
   return maxAgents * limits.memoryBytes;
 }
 
-function tellOfMemory(context: PreflightContext): void {
-  const { memoryBytes } = context.host;
+function tellOfMemory(context: PreflightContext, { memory }: HostResources): void {
   const wanted = memoryOf(context);
-  if (memoryBytes === null || wanted <= memoryBytes * OVERCOMMITTED) return;
+  if (memory === null || wanted <= memory.total * OVERCOMMITTED) return;
   const agents = `agents may use ${gibibytes(wanted)} of memory together (--max-agents × --memory)`;
-  const message = `${agents}, and the Docker engine has ${gibibytes(memoryBytes)}: those that need it most will be ended`;
+  const message = `${agents}, and the Docker engine has ${gibibytes(memory.total)}: those that need it most will be ended`;
   context.emit({ type: 'warning', message });
 }
 

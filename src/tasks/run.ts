@@ -1,5 +1,6 @@
 /** The queue of one run: set-up, attempts taken over, attempts claimed, each to its end; and what ends all of them early. */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Engine } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import type { EventBody, EventBus } from '../events.ts';
@@ -23,7 +24,6 @@ import {
   withoutSandbox,
 } from './attempt.ts';
 import { Control } from './control.ts';
-import { DiskWatch } from './disk-watch.ts';
 import { earlierWork } from './earlier.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { Holds } from './holds.ts';
@@ -37,6 +37,7 @@ import { RunSetUp, type WantedSetUp } from './set-up.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './start-tree.ts';
 import { KILLED_BY_USER } from './supervise.ts';
+import { Watermarks } from './watermarks.ts';
 
 export interface RunOptions {
   readonly maxAgents: number;
@@ -127,6 +128,9 @@ interface Performed {
   readonly conflict: string | null;
 }
 
+/** How soon it is seen that nothing stands in the way any more, milliseconds. */
+const LOOK_AGAIN_MS = 200;
+
 export class Run {
   readonly #the: RunParts;
   readonly #tally = { succeeded: 0, failed: 0 };
@@ -135,7 +139,7 @@ export class Run {
   #unusable: OrchestrateError | null = null;
   readonly #line = new StartLine();
   readonly #control: Control;
-  readonly #disk: DiskWatch;
+  readonly #watermarks: Watermarks;
   readonly #notes: NoteExchange;
   readonly #forecast: RunForecast;
   /** Sandboxes on their way out. */
@@ -153,7 +157,7 @@ export class Run {
     this.#holds = new Holds((reason, cause) =>
       this.#emit(reason === null || cause === null ? { type: 'run.resumed' } : { type: 'run.paused', cause, reason }),
     );
-    this.#disk = new DiskWatch(() => the.host.diskUse());
+    this.#watermarks = new Watermarks(() => the.host.resources(), this.#holds);
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
     the.gateway?.listen({
@@ -174,7 +178,7 @@ export class Run {
     this.#setUp =
       wanted &&
       new RunSetUp(wanted, {
-        ...{ host, base, repository: parts.repository, disk: this.#disk, bounds: options.bounds },
+        ...{ host, base, repository: parts.repository, watermarks: this.#watermarks, bounds: options.bounds },
         signal: this.#control.stopStarting,
         openEgress: async () => (await the.gateway?.admitSetUp()) ?? null,
         onProgress: (line) => parts.onProgress(line),
@@ -182,7 +186,7 @@ export class Run {
       });
     this.#patches = new RunPatches({
       ...parts,
-      ...{ host, run: run.id, disk: this.#disk, bounds: options.bounds, signal: this.#control.stopNow },
+      ...{ host, run: run.id, watermarks: this.#watermarks, bounds: options.bounds, signal: this.#control.stopNow },
       ...{ wanted: options.reviews, only: options.only },
       emit: (event) => this.#emit(event),
       isSetUpFor: async (tree) => (await this.#setUp?.isOf(tree)) !== false,
@@ -218,12 +222,18 @@ export class Run {
       const message = `Agents start from the last commit: ${nameSome(base.leftOut)} left out (--include-dirty takes local changes in).`;
       this.#emit({ type: 'warning', message });
     }
-    // Laid out while the first tasks are being claimed; they wait for the same work.
-    host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
     using control = this.#control;
+    using _ = this.#watermarks;
+    await this.#watermarks.begin();
+    if (this.#holds.reason === null) {
+      // Laid out while the first tasks are being claimed; they wait for the same work.
+      host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
+    }
     await this.#restack(restackStale);
     const adopted = (await this.#adopt()).map(begun);
     try {
+      // Agents that were taken over do not wait; what they were set up with is there then.
+      if (this.#setUp !== null && adopted.length === 0) await this.#untilRoom(control.stopStarting);
       await this.#setUp?.make();
       await this.#preflight();
     } catch (error) {
@@ -258,6 +268,14 @@ export class Run {
       .finally(() => Promise.all([...this.#leaving, this.#patches.done()]));
     if (this.#unusable !== null) throw this.#unusable;
     return { run: run.id, ...this.tally };
+  }
+
+  /** A set-up takes as much as an agent does. */
+  async #untilRoom(signal: AbortSignal): Promise<void> {
+    while (this.#holds.reason !== null && !signal.aborted) {
+      this.#held(this.#holds.reason);
+      await pause(LOOK_AGAIN_MS);
+    }
   }
 
   #held(reason: string): void {
@@ -350,6 +368,7 @@ export class Run {
     const { parts, run } = this.#the;
     const began = performance.now();
     this.#released();
+    this.#watermarks.starting();
     const turn = this.#line.turn();
     // Before anything is awaited: whoever wants it ended asks once.
     const context = this.#contextOf(attempt, turn);
@@ -365,7 +384,8 @@ export class Run {
     const { parts, run } = this.#the;
     this.#control.ended(attempt.id);
     const note = await summaryOf(parts, attempt.task, end);
-    if (!parts.state.endAttempt(attempt.id, run.fence, { ...end, note })) {
+    const goesOn = this.#the.options.engine.goesOn === true;
+    if (!parts.state.endAttempt(attempt.id, run.fence, { ...end, note, goesOn })) {
       throw new OrchestrateError('failure', 'FENCED', `another coordinator has taken over ${attempt.id}`);
     }
     this.#forecast.attemptEnded(attempt.id, end.patch !== null);
@@ -416,7 +436,7 @@ export class Run {
         context.emit({ type: 'warning', task: task.id, attempt: attempt.id, message });
       }
     } catch (error) {
-      return { ended: withoutSandbox(lostEnd(attempt, error)), conflict: null };
+      return { ended: withoutSandbox(lostEnd(context, error)), conflict: null };
     }
     if ('with' in start) {
       const conflict = `the result of ${start.with} conflicts with the others it depends on in ${nameSome(start.paths)}`;
@@ -439,13 +459,14 @@ export class Run {
       roleOf: options.roleOf,
       gateway,
       bounds: options.bounds,
-      disk: this.#disk,
+      watermarks: this.#watermarks,
       notes: this.#notes,
       signal,
       repository,
       turn,
       emit: (event) => this.#emit(event),
       earlier: () => earlierWork(state, attempt.task),
+      losses: () => state.lossesOf(attempt.task),
       onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
       onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
       onUsage: (usage) => void state.attemptUsage(attempt.id, run.fence, usage),

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventLine } from '../../cli/render/event-line.ts';
 import { OrchestrateError } from '../../src/errors.ts';
 import type { EventBody } from '../../src/events.ts';
-import type { DiskUse } from '../../src/sandbox/sandbox.ts';
+import type { HostResources } from '../../src/sandbox/sandbox.ts';
 import type { CheckRecord } from '../../src/state/records.ts';
 import { type PreflightContext, preflight } from '../../src/tasks/preflight.ts';
 import type { ObjectId } from '../../src/types.ts';
@@ -28,8 +28,13 @@ beforeEach(async () => {
 afterEach(() => rm(stateDir, { recursive: true, force: true }));
 
 function hostWith({ freeBytes = 500 * GIB, memoryBytes = (64 * GIB) as number | null } = {}): PreflightContext['host'] {
-  const use: DiskUse = { attempts: new Map(), freeBytes, totalBytes: 900 * GIB, freeInodes: 1, totalInodes: 0 };
-  return { isolation: 'shared-kernel', memoryBytes, diskUse: async () => use };
+  const use: HostResources = {
+    attempts: new Map(),
+    disk: { free: freeBytes, total: 900 * GIB },
+    inodes: { free: 0, total: 0 },
+    memory: memoryBytes === null ? null : { free: memoryBytes, total: memoryBytes },
+  };
+  return { isolation: 'shared-kernel', resources: async () => use };
 }
 
 /** What the check of a command would have left, by what it says: `red` and `flaky` are what they are called. */

@@ -13,8 +13,8 @@ import type {
   ContextFile,
   CreatedSandbox,
   CreatedSetUp,
-  DiskUse,
   GatewayTransport,
+  HostResources,
   IsolationLevel,
   LeftSandbox,
   OutboxNews,
@@ -79,11 +79,10 @@ export interface DockerHostOptions {
 export async function openDockerHost(options: DockerHostOptions): Promise<SandboxHost> {
   const { docker, installation, run } = options;
   try {
-    const [images, store, isolation, memoryBytes] = await Promise.all([
+    const [images, store, isolation] = await Promise.all([
       ensureImages(docker, { image: options.image, dockerfile: options.dockerfile ?? null }, options.onProgress),
       ensureStore(docker, options),
       isolationOf(docker),
-      memoryOf(docker),
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
       sweepEarlierRuns(options),
     ]);
@@ -107,7 +106,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
       const workspace =
         options.workspace ??
         (await probeWorkspace(docker, { installation, run, keeper: client, image: images.sidecar, storeFolder }));
-      return new DockerHost(options, { images, keeper, client, storeFolder, isolation, memoryBytes, workspace });
+      return new DockerHost(options, { images, keeper, client, storeFolder, isolation, workspace });
     } catch (cause) {
       await keeper.remove().catch(() => {});
       throw cause;
@@ -132,12 +131,6 @@ async function isolationOf(docker: Docker): Promise<IsolationLevel> {
   return remapped ? 'userns' : 'shared-kernel';
 }
 
-async function memoryOf(docker: Docker): Promise<number | null> {
-  const { MemTotal } = (await docker.info()) as { MemTotal?: number };
-  // An engine that cannot look says 0.
-  return MemTotal || null;
-}
-
 interface Prepared {
   readonly images: RunImages;
   readonly keeper: Keeper;
@@ -145,7 +138,6 @@ interface Prepared {
   /** Where the store volume lies on the engine's host. */
   readonly storeFolder: string;
   readonly isolation: IsolationLevel;
-  readonly memoryBytes: number | null;
   readonly workspace: WorkspaceKind;
 }
 
@@ -177,7 +169,6 @@ class DockerHost implements SandboxHost {
   readonly name: string;
   readonly isolation: IsolationLevel;
   readonly workspace: WorkspaceKind;
-  readonly memoryBytes: number | null;
   readonly #options: DockerHostOptions;
   readonly #prepared: Prepared;
   readonly #keeper: KeeperClient;
@@ -198,7 +189,6 @@ class DockerHost implements SandboxHost {
     this.name = options.name;
     this.isolation = prepared.isolation;
     this.workspace = prepared.workspace;
-    this.memoryBytes = prepared.memoryBytes;
     this.#options = options;
     this.#prepared = prepared;
     const { agent } = prepared.images;
@@ -375,8 +365,8 @@ class DockerHost implements SandboxHost {
     return (await this.#keeper.takeNotes(outboxes, final)) as Map<AttemptId, OutboxNews>;
   }
 
-  async diskUse(): Promise<DiskUse> {
-    const [{ bytes, inodes, freeBytes, freeInodes }, written, roots, setUp] = await Promise.all([
+  async resources(): Promise<HostResources> {
+    const [{ bytes, inodes, freeBytes, freeInodes, memory }, written, roots, setUp] = await Promise.all([
       this.#keeper.usage(),
       this.#keeper.written(),
       this.#rootSizes(),
@@ -387,10 +377,9 @@ class DockerHost implements SandboxHost {
     for (const [id, size] of written) attempts.set(id as AttemptId, size + (roots.get(id as AttemptId) ?? 0));
     return {
       attempts,
-      freeBytes,
-      totalBytes: bytes + freeBytes,
-      freeInodes,
-      totalInodes: inodes + freeInodes,
+      disk: { free: freeBytes, total: bytes + freeBytes },
+      inodes: { free: freeInodes, total: inodes + freeInodes },
+      memory,
     };
   }
 
