@@ -147,7 +147,8 @@ function runLine(now: StatusJson): string {
   if (now.run === null) return 'no run is at work';
   const since = age(Date.now() - Date.parse(now.run.startedAt));
   const spent = now.run.spent.usd === null ? '' : `, $${now.run.spent.usd.toFixed(2)} so far`;
-  return `run ${now.run.id} is at work since ${since} (pid ${now.run.pid}${spent})`;
+  const isolation = now.run.isolation === null ? '' : `, isolation ${sanitiseLine(now.run.isolation)}`;
+  return `run ${now.run.id} is at work since ${since} (pid ${now.run.pid}${isolation}${spent})`;
 }
 
 function countsLine(counts: StatusJson['counts'], colours: Colours): string {

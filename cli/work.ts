@@ -3,7 +3,7 @@
 import type { Settings } from '../src/config/settings.ts';
 import type { RunSummary } from '../src/coordinator.ts';
 import type { Engine } from '../src/engine/engine.ts';
-import { EXIT_CODES, environmentError } from '../src/errors.ts';
+import { EXIT_CODES, environmentError, OrchestrateError } from '../src/errors.ts';
 import type { EventBus } from '../src/events.ts';
 import type { State } from '../src/state/state.ts';
 import type { GatewayOptions } from '../src/tasks/gateway.ts';
@@ -38,6 +38,11 @@ export async function workWatched(context: Context, work: WatchedWork): Promise<
   const thinking = await thinkingOf(context, work.settings);
   const { EventBus } = await import('../src/events.ts');
   const bus = new EventBus();
+  const { settings, state } = work;
+  const notifier =
+    settings.notify === null
+      ? null
+      : await (await import('./notifying.ts')).openNotifier(context, { bus, state, url: settings.notify });
   const view = await viewOf(context, bus);
   const interruption = new AbortController();
   const release = onInterrupt(interruption, () =>
@@ -57,10 +62,19 @@ export async function workWatched(context: Context, work: WatchedWork): Promise<
     if (summary.limit !== null) return { summary, exitCode: EXIT_CODES.limit };
     const unfinished = summary.failed > 0 || summary.blocked > 0 || summary.redPatches > 0;
     return { summary, exitCode: unfinished ? EXIT_CODES.failure : 0 };
+  } catch (error) {
+    if (!isTheirs(error)) notifier?.failed(error instanceof Error ? error.message : String(error));
+    throw error;
   } finally {
     view.close();
+    await notifier?.close();
     release();
   }
+}
+
+/** What somebody typed at a bad moment is no news to those who are asleep. */
+function isTheirs(error: unknown): boolean {
+  return error instanceof OrchestrateError && (error.kind === 'usage' || error.code === 'ALREADY_RUNNING');
 }
 
 export interface QueueWork {

@@ -1,5 +1,6 @@
 /** One `orchestrate run`, read like a sentence: base → host → gateway → queue → end. What happens to the queue is in tasks/run.ts. */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { ulid } from 'ulid';
 import type { EventBus } from './events.ts';
 import { resolveBase } from './git/base.ts';
@@ -23,6 +24,9 @@ export interface HostServices extends Outgoing {
   onProgress(line: string): void;
   onWarning(line: string): void;
 }
+
+/** For a look at the engine's disk at the end, milliseconds. */
+const DISK_MS = 3000;
 
 export interface CoordinatorParts extends RunEnvironment {
   openHost(services: HostServices): Promise<SandboxHost>;
@@ -71,11 +75,18 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     // Nothing is left that could wait for an engine that is away.
     host.giveUp();
     await gateway?.[Symbol.asyncDispose]();
+    const disk = await diskOf(host);
     // One that has no end has left something in the engine: the next start looks after it.
     if (await closed(host, bus)) state.endRun(run.id);
     await dropOld(repository, state, new Date()).catch((error) => warn(bus, error));
     const reason = options.signal.aborted ? 'interrupted' : (fault ?? coordinator.tally.limit);
-    const ended = { type: 'run.ended', run: run.id, ...coordinator.tally, reason } as const;
+    const ended = {
+      type: 'run.ended',
+      run: run.id,
+      ...coordinator.tally,
+      reason,
+      ...(disk === null ? {} : { disk }),
+    } as const;
     // The timeline tells one that ended from one that was cut off.
     state.appendEvent({ at: new Date().toISOString(), ...ended }, run.id);
     bus.emit(ended);
@@ -85,6 +96,17 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
 async function gatewayOn(host: SandboxHost, { gateway }: RunOptions, spent: Spent): Promise<RunGateway | null> {
   if (gateway === null) return null;
   return openRunGateway(host, { ...gateway, configuration: { ...gateway.configuration, spent } });
+}
+
+/** Null where the engine does not say at once: a run's end waits for nobody. */
+async function diskOf(host: SandboxHost): Promise<{ freeBytes: number; totalBytes: number } | null> {
+  const late = new AbortController();
+  const found = await Promise.race([
+    host.resources().catch(() => null),
+    pause(DISK_MS, null, { signal: late.signal }).catch(() => null),
+  ]);
+  late.abort();
+  return found === null ? null : { freeBytes: found.disk.free, totalBytes: found.disk.total };
 }
 
 /** What follows may be what others printed. */

@@ -132,6 +132,8 @@ export type EventBody =
       readonly cause?: string;
     }
   | { readonly type: 'run.resumed' }
+  /** Nothing more is started, before the queue is at its end: a deadline, a budget, a key that is refused. */
+  | { readonly type: 'run.stopping'; readonly cause: 'deadline' | 'budget' | 'key'; readonly reason: string }
   | { readonly type: 'warning'; readonly message: string; readonly task?: TaskId; readonly attempt?: AttemptId }
   | {
       readonly type: 'run.ended';
@@ -140,6 +142,8 @@ export type EventBody =
       readonly failed: number;
       readonly blocked: number;
       readonly reason: string | null;
+      /** Bytes on the disk of the engine; not given: it could not be asked. */
+      readonly disk?: { readonly freeBytes: number; readonly totalBytes: number };
     };
 
 export type OrchestrateEvent = EventBody & At;

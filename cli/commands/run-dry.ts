@@ -1,6 +1,7 @@
 /** `run --dry-run`: what would run, where, with which limits, what it could reach and cost. Nothing is started. */
 
 import type { Settings } from '../../src/config/settings.ts';
+import { webhookHost } from '../../src/gateway/webhook.ts';
 import { revealLine } from '../../src/sanitise.ts';
 import { CLOCK, type Deadline, deadlineOf, timeText } from '../../src/tasks/deadline.ts';
 import type { Context } from '../context.ts';
@@ -49,6 +50,8 @@ function documentOf(settings: Settings, thinking: Thinking, tasks: readonly Plan
     autoApprove: settings.autoApprove,
     autoMerge: settings.autoMerge,
     maxPendingReviews: settings.maxPendingReviews,
+    /** The address itself is a secret. */
+    notify: settings.notify === null ? null : webhookHost(settings.notify),
     history: settings.history,
     timeoutMs: settings.timeoutMs,
     idleTimeoutMs: settings.idleTimeoutMs,
@@ -73,6 +76,7 @@ function linesOf(settings: Settings, thinking: Thinking, tasks: readonly Planned
           `  which reaches ${setUpReach(settings).join(', ') || 'nothing'}`,
         ]),
     ...reviewLines(settings),
+    ...(settings.notify === null ? [] : [`${webhookHost(settings.notify)} is told when it ends or needs you`]),
     ...tasks.map(({ id, title, phase, priority }) => `  phase ${phase}  ${priority.padEnd(6)}  ${id ?? title}`),
   ];
   return lines.map(revealLine);

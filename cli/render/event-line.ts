@@ -41,6 +41,8 @@ export function eventLine(event: OrchestrateEvent): string | null {
         : `starts nothing more meanwhile: ${revealLine(event.reason)}`;
     case 'run.resumed':
       return 'starts tasks again';
+    case 'run.stopping':
+      return `starts nothing more: ${revealLine(event.reason)}`;
     case 'warning':
       return `${event.task === undefined ? '' : `${event.task}  `}warning: ${revealLine(event.message)}`;
     case 'run.ended':

@@ -160,6 +160,7 @@ export function runJson(run: RunRecord, spent: Usage) {
     id: run.id,
     pid: run.pid,
     startedAt: run.startedAt,
+    isolation: run.isolation,
     deadline: run.deadline,
     budget: { usd: run.budgetUsd, tokens: run.budgetTokens },
     spent: { usd: spent.usd, tokens: tokensOf(spent) },

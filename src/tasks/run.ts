@@ -188,9 +188,13 @@ export class Run {
     the.gateway?.listen({
       onRunBudget: (reason) => {
         this.#limit = reason;
+        this.#emit({ type: 'run.stopping', cause: 'budget', reason });
         this.#control.stop({ now: false });
       },
-      onUnusable,
+      onUnusable: (error) => {
+        if (this.#unusable === null) this.#emit({ type: 'run.stopping', cause: 'key', reason: error.message });
+        onUnusable(error);
+      },
       onWarning: (message) => this.#emit({ type: 'warning', message }),
     });
     if (the.usedUp !== null) {
@@ -321,6 +325,7 @@ export class Run {
       onClosing: () => this.#holds.set('deadline', `the run ends at ${deadline.text}`),
       onOver: () => {
         this.#limit ??= reason;
+        this.#emit({ type: 'run.stopping', cause: 'deadline', reason });
         this.#control.stop({ now: true, why: reason });
       },
     });
