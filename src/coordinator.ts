@@ -6,6 +6,7 @@ import { resolveBase } from './git/base.ts';
 import { type Outgoing, outgoing } from './git/outgoing.ts';
 import { removeQuarantines } from './git/private-dir.ts';
 import type { SandboxHost } from './sandbox/sandbox.ts';
+import { exitCodeOf, exitCodeOfFault } from './tasks/exit-code.ts';
 import { openRunGateway, type RunGateway } from './tasks/gateway.ts';
 import { dropOld } from './tasks/retention.ts';
 import { Run, type RunEnvironment, type RunOptions, type RunSummary } from './tasks/run.ts';
@@ -24,6 +25,8 @@ export interface HostServices extends Outgoing {
 
 export interface CoordinatorParts extends RunEnvironment {
   openHost(services: HostServices): Promise<SandboxHost>;
+  /** What this run is to be called; not given: a new name. */
+  readonly id?: RunId | undefined;
 }
 
 /**
@@ -37,7 +40,7 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     includeDirty: options.includeDirty,
   });
   await removeQuarantines(repository);
-  const id = ulid() as RunId;
+  const id = parts.id ?? (ulid() as RunId);
   const host = await parts.openHost(hostServices(parts, id, options.history));
   const gateway = await gatewayOn(host, options).catch(async (error) => {
     await closed(host, bus);
@@ -53,15 +56,21 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     isolation: host.isolation,
   });
   const coordinator = new Run({ parts, options, run, base, host, gateway });
+  let exitCode = 0;
   try {
-    return await coordinator.work();
+    const summary = await coordinator.work();
+    exitCode = exitCodeOf(summary, options.signal.aborted);
+    return summary;
+  } catch (error) {
+    exitCode = exitCodeOfFault(error);
+    throw error;
   } finally {
     await gateway?.[Symbol.asyncDispose]();
     // One that has no end has left something in the engine: the next start looks after it.
     if (await closed(host, bus)) state.endRun(run.id);
     await dropOld(repository, state, new Date()).catch((error) => warn(bus, error));
     const reason = options.signal.aborted ? 'interrupted' : coordinator.tally.limit;
-    const ended = { type: 'run.ended', run: run.id, ...coordinator.tally, reason } as const;
+    const ended = { type: 'run.ended', run: run.id, ...coordinator.tally, reason, exitCode } as const;
     // The timeline tells one that ended from one that was cut off.
     state.appendEvent({ at: new Date().toISOString(), ...ended }, run.id);
     bus.emit(ended);

@@ -99,6 +99,8 @@ export type EventBody =
       readonly failed: number;
       readonly blocked: number;
       readonly reason: string | null;
+      /** What a command that waited for it ends with; not there: an older version wrote it down. */
+      readonly exitCode?: number;
     };
 
 export type OrchestrateEvent = EventBody & At;

@@ -22,11 +22,15 @@ export async function runOne(
     return 0;
   }
   // Nothing is queued that could not be worked.
-  await thinkingOf(context, settings, [wanted.agent]);
+  const { engine } = await thinkingOf(context, settings, [wanted.agent]);
   const state = await context.state();
   const [task] = state.addTasks([wanted]);
   if (task === undefined) return 0;
   if (!context.json) context.note(`Role: ${roleText(task)}`);
+  if (options.detach) {
+    const { startDetached } = await import('./run-detached.ts');
+    return startDetached(context, { ...options, only: [task.id], engine: engine.name });
+  }
   const { exitCode } = await workWatched(context, { state, settings, only: [task.id] });
   const patch = state.patchOf(task.id);
   if (patch === null) {
