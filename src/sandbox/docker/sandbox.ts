@@ -16,6 +16,8 @@ import { demultiplex } from './streams.ts';
 /** More changed entries than this are not a patch that anybody reviews. */
 const MAX_ENTRIES = 1_000_000;
 const MAX_BYTES = 2 * 1024 ** 3;
+/** How long until a signal is sent again: one that comes before PID 1 listens is dropped by the kernel, and later ones do no harm. */
+const TERM_AGAIN_MS = 1000;
 /** The toolbox ends everything after its grace period and passes on the last output; the engine kills these seconds later. */
 const KILL_AFTER_GRACE_S = 4;
 /** From one end of a log that was followed to the next look at it, while the agent still runs. */
@@ -99,9 +101,15 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   }
 
   async #stop(seconds: number): Promise<void> {
-    await this.#parts.container.stop({ t: seconds }).catch((error) => {
-      if (!isStatus(error, 304) && !isStatus(error, 404)) throw error;
-    });
+    const { container } = this.#parts;
+    const again = setInterval(() => container.kill({ signal: 'SIGTERM' }).catch(() => {}), TERM_AGAIN_MS);
+    try {
+      await container.stop({ t: seconds }).catch((error) => {
+        if (!isStatus(error, 304) && !isStatus(error, 404)) throw error;
+      });
+    } finally {
+      clearInterval(again);
+    }
   }
 
   async snapshot<Result>(take: (collection: Collection) => Promise<Result>): Promise<Result> {
