@@ -42,6 +42,7 @@ async function obey(wanted: Order, starter: Starter): Promise<number> {
     const { settings } = await context.settings(wanted.flags, { trust: wanted.trust, ask: false });
     const { exitCode } = await workWatched(context, {
       ...{ state: await context.state(), settings, run: wanted.run, starter },
+      allowRedBase: wanted.allowRedBase,
       ...(wanted.only === null ? {} : { only: wanted.only }),
     });
     starter.tell({ type: 'ended', exitCode });

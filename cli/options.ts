@@ -42,6 +42,8 @@ export interface RunOptions {
   readonly trust: boolean;
   /** Leave it to a process of its own, once it is ready. */
   readonly detach: boolean;
+  /** Start all the same where a check fails on the base. */
+  readonly allowRedBase: boolean;
 }
 
 export interface DemoOptions {

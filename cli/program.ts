@@ -178,6 +178,7 @@ function defineRunCommands(program: Command, act: Act): void {
     )
     .option('--dry-run', 'print what would run, where and with which limits')
     .option('--trust', "accept the repository's own orchestrate.yaml as it is now")
+    .option('--allow-red-base', 'with --detach, --for, --until: start although a check fails on the base')
     .addHelpText(
       'after',
       examples([
@@ -202,6 +203,7 @@ function defineRunCommands(program: Command, act: Act): void {
           dryRun: flags.dryRun ?? false,
           trust: flags.trust ?? false,
           detach: flags.detach ?? false,
+          allowRedBase: flags.allowRedBase ?? false,
         }),
       );
     });
@@ -223,6 +225,7 @@ type RunFlags = SettingFlags & {
   readonly dryRun?: true;
   readonly trust?: true;
   readonly detach?: true;
+  readonly allowRedBase?: true;
 };
 
 function defineLookCommands(program: Command, act: Act): void {

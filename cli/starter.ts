@@ -17,6 +17,7 @@ export interface Order {
   /** Flags that are settings, as typed. */
   readonly flags: WrittenFlags;
   readonly trust: boolean;
+  readonly allowRedBase: boolean;
   /** Null: the whole queue. */
   readonly only: readonly TaskId[] | null;
 }
@@ -74,15 +75,6 @@ export function viewForStarter(context: Context, bus: EventBus, starter: Starter
 
 /** Everything that can be tried before was tried, or there is nothing to try it for. */
 function isReady(event: OrchestrateEvent): boolean {
-  switch (event.type) {
-    case 'run.ready':
-    case 'task.started':
-    case 'run.paused':
-      return true;
-    case 'run.started':
-      // Only agents of a run that was cut off, which are taken over.
-      return event.tasks === 0;
-    default:
-      return false;
-  }
+  // Where there are no tasks, only agents of a run that was cut off, nothing is tried.
+  return event.type === 'run.ready' || (event.type === 'run.started' && event.tasks === 0);
 }

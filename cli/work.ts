@@ -9,6 +9,7 @@ import type { State } from '../src/state/state.ts';
 import { exitCodeOf } from '../src/tasks/exit-code.ts';
 import type { GatewayOptions } from '../src/tasks/gateway.ts';
 import type { Holder } from '../src/tasks/lock.ts';
+import type { WantedPreflight } from '../src/tasks/preflight.ts';
 import type { RunId, TaskId } from '../src/types.ts';
 import type { Context } from './context.ts';
 import { engineNamed, thinkingOf } from './engines.ts';
@@ -30,6 +31,8 @@ export interface WatchedWork {
   readonly run?: RunId;
   /** The run works on its own: this one waits for its start alone. Not given: whoever started it watches. */
   readonly starter?: Starter;
+  /** Start although a check fails on the base, where that is tried before. */
+  readonly allowRedBase?: boolean;
 }
 
 export interface WatchedEnd {
@@ -59,6 +62,7 @@ export async function workWatched(context: Context, work: WatchedWork): Promise<
       bus,
       signal,
       run,
+      isDetached: starter !== undefined,
       ...sayingBy(view, log),
     });
     return { summary, exitCode: exitCodeOf(summary, interruption.signal.aborted) };
@@ -108,6 +112,9 @@ export interface QueueWork {
   readonly signal: AbortSignal;
   readonly only?: readonly TaskId[];
   readonly run?: RunId;
+  readonly allowRedBase?: boolean;
+  /** Whoever started it waits for its start alone. */
+  readonly isDetached?: boolean;
   /** Shows progress that is no event; not given: standard error. */
   readonly say?: (line: string) => void;
 }
@@ -199,6 +206,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
           snapshotEveryMs: SNAPSHOT_EVERY_MS,
         },
         setUp: settings.setUp,
+        preflight: await wantedPreflight(context, work),
         reviews: {
           checks: settings.checks,
           autoApprove: settings.autoApprove,
@@ -217,6 +225,16 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
   } finally {
     lock.release();
   }
+}
+
+/** Where nobody waits for the end, what can be tried is tried while somebody is still there. */
+async function wantedPreflight(
+  context: Context,
+  { settings, allowRedBase = false, isDetached = false }: QueueWork,
+): Promise<WantedPreflight | undefined> {
+  if (settings.end === null && !isDetached) return undefined;
+  const { priceFor } = await import('./judge-plan.ts');
+  return { allowRedBase, price: await priceFor(context, settings) };
 }
 
 function alreadyRunning({ pid, command }: Holder): Error {

@@ -57,19 +57,21 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   });
   const coordinator = new Run({ parts, options, run, base, host, gateway });
   let exitCode = 0;
+  let fault: string | null = null;
   try {
     const summary = await coordinator.work();
     exitCode = exitCodeOf(summary, options.signal.aborted);
     return summary;
   } catch (error) {
     exitCode = exitCodeOfFault(error);
+    fault = firstLine(error);
     throw error;
   } finally {
     await gateway?.[Symbol.asyncDispose]();
     // One that has no end has left something in the engine: the next start looks after it.
     if (await closed(host, bus)) state.endRun(run.id);
     await dropOld(repository, state, new Date()).catch((error) => warn(bus, error));
-    const reason = options.signal.aborted ? 'interrupted' : coordinator.tally.limit;
+    const reason = options.signal.aborted ? 'interrupted' : (fault ?? coordinator.tally.limit);
     const ended = { type: 'run.ended', run: run.id, ...coordinator.tally, reason, exitCode } as const;
     // The timeline tells one that ended from one that was cut off.
     state.appendEvent({ at: new Date().toISOString(), ...ended }, run.id);
@@ -79,6 +81,11 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
 
 async function gatewayOn(host: SandboxHost, { gateway }: RunOptions): Promise<RunGateway | null> {
   return gateway === null ? null : openRunGateway(host, gateway);
+}
+
+/** What follows may be what others printed. */
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? '';
 }
 
 /** False where the engine did not let us remove what the run needed. */

@@ -16,7 +16,7 @@ import type { RunOptions } from '../options.ts';
 import { tellHowItStands } from '../standing.ts';
 import type { Message, Order } from '../starter.ts';
 
-export type Detaching = Pick<RunOptions, 'settings' | 'trust'> & Pick<Order, 'only'>;
+export type Detaching = Pick<RunOptions, 'settings' | 'trust' | 'allowRedBase'> & Pick<Order, 'only'>;
 
 /** Asks here what has to be asked, and finds here what the run would fail with before it is anything. */
 export async function runDetached(context: Context, wanted: Detaching, settings: Settings): Promise<number> {
@@ -30,7 +30,7 @@ export async function runDetached(context: Context, wanted: Detaching, settings:
  */
 export async function startDetached(
   context: Context,
-  { settings, trust, only, engine }: Detaching & { readonly engine: string },
+  { settings, trust, allowRedBase, only, engine }: Detaching & { readonly engine: string },
 ): Promise<number> {
   const state = await context.state();
   const run = ulid() as RunId;
@@ -47,7 +47,7 @@ export async function startDetached(
   try {
     // Where the engine was chosen by an answer on the terminal, nobody is asked again.
     const flags = engine === 'demo' ? { ...settings, engine } : settings;
-    const order: Order = { run, directory: context.directory, flags, trust, only };
+    const order: Order = { run, directory: context.directory, flags, trust, allowRedBase, only };
     child.send(order, () => {});
     const outcome = await outcomeOf(child, context, interruption.signal);
     if (interruption.signal.aborted) return EXIT_CODES.interrupted;

@@ -31,7 +31,10 @@ export async function runOne(
     const { startDetached } = await import('./run-detached.ts');
     return startDetached(context, { ...options, only: [task.id], engine: engine.name });
   }
-  const { exitCode } = await workWatched(context, { state, settings, only: [task.id] });
+  const { exitCode } = await workWatched(context, {
+    ...{ state, settings, only: [task.id] },
+    allowRedBase: options.allowRedBase,
+  });
   const patch = state.patchOf(task.id);
   if (patch === null) {
     if (!context.json) context.note(state.task(task.id).reason ?? 'The agent changed nothing: there is no patch.');

@@ -37,7 +37,7 @@ export async function run(context: Context, options: RunOptions): Promise<number
     return runDetached(context, { ...options, only: null }, settings);
   }
   const { workWatched } = await import('../work.ts');
-  const ended = await workWatched(context, { state, settings });
+  const ended = await workWatched(context, { state, settings, allowRedBase: options.allowRedBase });
   if (!context.json) context.note(ending(ended.summary));
   return ended.exitCode;
 }

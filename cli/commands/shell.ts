@@ -84,8 +84,8 @@ async function visit(context: Context, options: ShellOptions, signal: AbortSigna
     onWarning: (line) => context.warn(line),
   });
   if (signal.aborted) return EXIT_CODES.interrupted;
-  const onDiskFull = (reason: string): void => context.warn(`the sandbox is ended: ${reason}`);
-  return await visitSandbox({ host, task, containerName, start, limits: settings.limits, onDiskFull }, () =>
+  const onShort = (reason: string): void => context.warn(`the sandbox is ended: ${reason}`);
+  return await visitSandbox({ host, task, containerName, start, limits: settings.limits, onShort }, () =>
     enterShell(context, { docker, installation, containerName }, signal),
   );
 }

@@ -208,6 +208,9 @@ export interface AttemptEnd {
   readonly fault?: string | null;
   /** Its task, queued again, is not to be started before then (ISO 8601, UTC); not given: at once. */
   readonly notBefore?: string | null;
+  /** Its task, queued again, goes on with the patch that it leaves, where it leaves one; not given: as it began. */
+  readonly goesOn?: boolean;
+  /** Without a token: nobody can say any more, and what was written down meanwhile stays. */
   readonly usage: Usage;
   readonly egressDenied: readonly string[];
   readonly summary: string | null;

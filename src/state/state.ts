@@ -324,6 +324,11 @@ export class State {
     return attempts.attemptsOf(this.#database, task);
   }
 
+  /** Faults of the newest attempts at a task that were lost in a row, the newest first; empty: the last one was not. */
+  lossesOf(task: TaskId): (string | null)[] {
+    return attempts.lossesOf(this.#database, task);
+  }
+
   /** In the order of claiming. */
   unendedAttempts(): AttemptRecord[] {
     return attempts.unendedAttempts(this.#database);

@@ -13,8 +13,8 @@ import type { RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
 import type { Limits, ObjectId, Usage } from '../types.ts';
 import { conclude, end } from './conclude.ts';
-import type { DiskWatch } from './disk-watch.ts';
 import { earlierAttempt } from './earlier.ts';
+import { afterLoss, classOf, faultOf } from './faults.ts';
 import type { RunGateway } from './gateway.ts';
 import { IdleWatch } from './idle.ts';
 import type { KnownAtStart, NoteExchange } from './note-exchange.ts';
@@ -26,9 +26,7 @@ import { type Supervised, supervise } from './supervise.ts';
 import { Talk } from './talk.ts';
 import { Ties } from './ties.ts';
 import { followOutput, transcriptWriter } from './transcript.ts';
-
-/** An engine in trouble is worth another try; an agent's failure is a result and is not. */
-const MAX_INFRASTRUCTURE_TRIES = 3;
+import type { Watermarks } from './watermarks.ts';
 
 export interface AttemptBounds {
   readonly limits: Limits;
@@ -49,7 +47,7 @@ export interface AttemptContext {
   /** Null where the run's agents reach nothing at all. */
   readonly gateway: RunGateway | null;
   readonly bounds: AttemptBounds;
-  readonly disk: DiskWatch;
+  readonly watermarks: Watermarks;
   readonly notes: NoteExchange;
   /** Aborted when this attempt is to end now; its reason says whether the user or the run wants it. */
   readonly signal: AbortSignal;
@@ -59,6 +57,8 @@ export interface AttemptContext {
   emit(event: EventBody): void;
   /** What it goes on with; undefined: it starts afresh. */
   earlier(): Promise<EarlierWork | undefined>;
+  /** Faults of the attempts right before this one that were lost too, the newest first. */
+  losses(): readonly (string | null)[];
   onStarted(base: StartTree): void;
   onCollecting(): void;
   onUsage(usage: Usage): void;
@@ -92,11 +92,16 @@ export async function runAttempt(
   }
 }
 
-/** The end of an attempt that an infrastructure fault cut off. Anything but our own errors is a bug and thrown on. */
-export function lostEnd(attempt: AttemptRecord, error: unknown): AttemptEnd {
-  if (!(error instanceof OrchestrateError)) throw error;
-  const lost = end('lost', { exitCode: null, reason: error.message, patch: null });
-  return attempt.n < MAX_INFRASTRUCTURE_TRIES ? { ...lost, taskState: 'queued' } : lost;
+/** The end of an attempt that an error around its agent cut off. Anything but our own errors is a bug and thrown on. */
+export function lostEnd({ losses }: Pick<AttemptContext, 'losses'>, error: unknown): AttemptEnd {
+  const fault = faultOf(error);
+  const { kind, code, message, hint } = fault;
+  const fields = { exitCode: null, patch: null, fault: code };
+  // Asked for something that cannot be, or the agent's own doing: another try would end the same way.
+  if (kind === 'usage') return end('failed', { ...fields, reason: message });
+  if (classOf(fault) === 'result') return end('failed', { ...fields, fault: null, reason: message });
+  const after = afterLoss({ code, kind, message, hint, earlier: losses() }, new Date(), Math.random);
+  return { ...end('lost', { ...fields, reason: after.reason }), ...after };
 }
 
 /** Goes on with an attempt whose coordinator was killed, whether its agent still runs or has ended meanwhile. */
@@ -125,15 +130,10 @@ async function salvagedEnd(
   { attempt, start }: Pick<StartedAttempt, 'attempt' | 'start'>,
   error: unknown,
 ): Promise<AttemptEnd> {
-  if (error instanceof OrchestrateError && error.kind === 'usage') {
-    // Asked for something that cannot be: another try would end the same way.
-    return end('failed', { exitCode: null, reason: error.message, patch: null });
-  }
-  const lost = lostEnd(attempt, error);
-  return {
-    ...lost,
-    patch: await salvageSnapshot(context.repository, { attempt: attempt.id, task: attempt.task, start }),
-  };
+  const lost = lostEnd(context, error);
+  if (lost.outcome === 'failed' && lost.fault != null) return lost;
+  const patch = await salvageSnapshot(context.repository, { attempt: attempt.id, task: attempt.task, start });
+  return { ...lost, patch };
 }
 
 async function attemptInSandbox(
@@ -293,7 +293,7 @@ async function untilEnded(
   started: StartedAttempt,
   { talk, idle }: { readonly talk: Talk; readonly idle: IdleWatch },
 ): Promise<{ supervised: Supervised; driven: EngineVerdict | null }> {
-  const { bounds, disk, signal } = context;
+  const { bounds, watermarks, signal } = context;
   const { attempt, agent, running } = started;
   const { diskBytes } = bounds.limits;
   const snapshots = takeSnapshots(context, started, idle);
@@ -307,7 +307,16 @@ async function untilEnded(
   });
   try {
     const leftMs = bounds.timeoutMs - started.elapsedMs;
-    const supervision = { attempt: attempt.id, leftMs, idle, diskBytes, disk, signal, ties: agent.ties };
+    const supervision = {
+      attempt: attempt.id,
+      leftMs,
+      idle,
+      diskBytes,
+      watermarks,
+      signal,
+      ties: agent.ties,
+      stuck: talk.stuck,
+    };
     const supervised = await supervise(running, supervision);
     over.abort();
     return { supervised, driven: await driving };

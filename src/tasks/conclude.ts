@@ -91,6 +91,10 @@ function failureOf(
   switch (stopped?.why) {
     case 'disk':
       return { outcome: 'failed', reason: stopped.reason };
+    case 'memory':
+      return { outcome: 'oom', reason: stopped.reason };
+    case 'state':
+      return { outcome: 'lost', reason: stopped.reason };
     case 'budget':
       return { outcome: 'budget', reason: stopped.reason };
     case 'interrupted':
@@ -99,7 +103,8 @@ function failureOf(
       return { outcome: 'killed', reason: KILLED_BY_USER };
     case 'idle': {
       const seconds = context.bounds.idleTimeoutMs / 1000;
-      return { outcome: 'idle', reason: `ended after ${seconds} s without output, CPU time or gateway traffic` };
+      const reason = stopped.reason ?? `ended after ${seconds} s without output, CPU time or gateway traffic`;
+      return { outcome: 'idle', reason };
     }
     case 'timeout':
       return { outcome: 'timeout', reason: `ended after its time-out of ${context.bounds.timeoutMs / 1000} s` };
@@ -109,7 +114,7 @@ function failureOf(
   return { outcome: 'failed', reason: verdict };
 }
 
-type End = Pick<AttemptEnd, 'exitCode' | 'reason' | 'patch'>;
+type End = Pick<AttemptEnd, 'exitCode' | 'reason' | 'patch' | 'fault'>;
 
 export function end(outcome: AttemptOutcome, fields: End): AttemptEnd {
   return {
@@ -126,5 +131,5 @@ function taskStateAfter(outcome: AttemptOutcome, reason: string | null): Attempt
   if (outcome === 'succeeded' || outcome === 'no-changes') return 'succeeded';
   if (outcome !== 'killed') return 'failed';
   // Stopped with the run: the next run takes it up again.
-  return reason === RUN_STOPPED ? 'queued' : 'cancelled';
+  return reason === KILLED_BY_USER ? 'cancelled' : 'queued';
 }

@@ -55,7 +55,7 @@ export async function followOutput(
 export function transcriptWriter(name: string): (event: AgentEvent) => void {
   mkdirSync(path.dirname(name), { recursive: true, mode: 0o700 });
   return (event) => {
-    if (event.type === 'usage') return;
+    if (event.type === 'usage' || event.type === 'result') return;
     const text = event.type === 'text' ? event.text : `\n> ${event.tool}: ${event.detail}\n`;
     appendFileSync(name, text, { mode: 0o600 });
   };

@@ -692,3 +692,38 @@ describe('the timeline', () => {
     expect(state.eventsOf(a as TaskId)).toEqual([started, paused]);
   });
 });
+
+describe('an attempt that was lost', () => {
+  const usage = { inputTokens: 5, outputTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 0, usd: 0.5 };
+
+  it('is followed by one that starts from what was kept, where its engine can be told of it', () => {
+    const [a, b] = add('A', 'B');
+    const run = begin();
+    work(run, (id, task) => end('lost', 'queued', { patch: patch(id, task, 'salvaged'), goesOn: true }));
+    expect(state.task(a as TaskId).startFrom).toBe('a.1');
+    state.cancelTask(a as TaskId);
+    work(run, (id, task) => end('lost', 'queued', { patch: patch(id, task, 'salvaged') }));
+    expect(state.task(b as TaskId).startFrom).toBeNull();
+  });
+
+  it('keeps what it used as far as that was told', () => {
+    add('A');
+    const run = begin();
+    const claim = state.claimNext(run, PLACE);
+    const id = claim?.attempt.id as AttemptId;
+    state.attemptUsage(id, run.fence, usage);
+    state.endAttempt(id, run.fence, end('lost', 'queued'));
+    expect(state.attemptsOf('a' as TaskId)).toMatchObject([{ usage }]);
+  });
+
+  it('counts with those lost right before it, until one ends otherwise', () => {
+    add('A');
+    const run = begin();
+    for (const fault of ['ONE', 'TWO']) work(run, end('lost', 'queued', { fault }));
+    expect(state.lossesOf('a' as TaskId)).toEqual(['TWO', 'ONE']);
+    work(run, end('killed', 'queued'));
+    expect(state.lossesOf('a' as TaskId)).toEqual([]);
+    work(run, end('lost', 'queued', { fault: 'THREE' }));
+    expect(state.lossesOf('a' as TaskId)).toEqual(['THREE']);
+  });
+});

@@ -13,8 +13,8 @@ import type {
   ContextFile,
   CreatedSandbox,
   CreatedSetUp,
-  DiskUse,
   GatewayTransport,
+  HostResources,
   IsolationLevel,
   LeftSandbox,
   OutboxNews,
@@ -365,8 +365,8 @@ class DockerHost implements SandboxHost {
     return (await this.#keeper.takeNotes(outboxes, final)) as Map<AttemptId, OutboxNews>;
   }
 
-  async diskUse(): Promise<DiskUse> {
-    const [{ bytes, inodes, freeBytes, freeInodes }, written, roots, setUp] = await Promise.all([
+  async resources(): Promise<HostResources> {
+    const [{ bytes, inodes, freeBytes, freeInodes, memory }, written, roots, setUp] = await Promise.all([
       this.#keeper.usage(),
       this.#keeper.written(),
       this.#rootSizes(),
@@ -377,10 +377,9 @@ class DockerHost implements SandboxHost {
     for (const [id, size] of written) attempts.set(id as AttemptId, size + (roots.get(id as AttemptId) ?? 0));
     return {
       attempts,
-      freeBytes,
-      totalBytes: bytes + freeBytes,
-      freeInodes,
-      totalInodes: inodes + freeInodes,
+      disk: { free: freeBytes, total: bytes + freeBytes },
+      inodes: { free: freeInodes, total: inodes + freeInodes },
+      memory,
     };
   }
 

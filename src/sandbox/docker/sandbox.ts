@@ -80,6 +80,13 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     return cpu.cpu_usage.total_usage / NANOSECONDS_PER_MS;
   }
 
+  async memoryBytes(): Promise<number> {
+    const { memory_stats: memory } = await this.#parts.container.stats({ stream: false, 'one-shot': true });
+    // The figure counts the page cache as well; cgroup v1 and v2 name the part that can go differently.
+    const { total_inactive_file: v1, inactive_file: v2 } = memory.stats ?? {};
+    return Math.max(0, (memory.usage ?? 0) - (v1 ?? v2 ?? 0));
+  }
+
   async ended(): Promise<EndedSandbox> {
     const { container, attempt } = this.#parts;
     try {
