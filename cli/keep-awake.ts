@@ -46,7 +46,8 @@ export function keepAwake({ env, platform, pid, onAsleep }: KeepAwake): () => vo
   return () => {
     isOver = true;
     child.stdin.end();
-    child.kill();
+    // It takes no notice of its input.
+    if (platform === 'darwin') child.kill();
   };
 }
 
