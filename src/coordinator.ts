@@ -9,6 +9,7 @@ import { removeQuarantines } from './git/private-dir.ts';
 import type { SandboxHost } from './sandbox/sandbox.ts';
 import { capReached, carriedOver, NOTHING_SPENT } from './tasks/carry-over.ts';
 import { CLOCK, deadlineOf } from './tasks/deadline.ts';
+import { exitCodeOf, exitCodeOfFault } from './tasks/exit-code.ts';
 import { openRunGateway, type RunGateway } from './tasks/gateway.ts';
 import { dropOld } from './tasks/retention.ts';
 import { Run, type RunEnvironment, type RunOptions, type RunSummary } from './tasks/run.ts';
@@ -30,6 +31,8 @@ const DISK_MS = 3000;
 
 export interface CoordinatorParts extends RunEnvironment {
   openHost(services: HostServices): Promise<SandboxHost>;
+  /** What this run is to be called; not given: a new name. */
+  readonly id?: RunId | undefined;
 }
 
 /**
@@ -45,7 +48,7 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     includeDirty: options.includeDirty,
   });
   await removeQuarantines(repository);
-  const id = ulid() as RunId;
+  const id = parts.id ?? (ulid() as RunId);
   const host = await parts.openHost(hostServices(parts, id, options.history));
   const spent = continued === null ? NOTHING_SPENT : state.spentByRun(continued.id);
   const gateway = await gatewayOn(host, options, spent).catch(async (error) => {
@@ -65,10 +68,14 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   const usedUp = capReached(options.gateway?.configuration.caps, spent);
   const coordinator = new Run({ parts, options, run, base, host, gateway, deadline, usedUp });
   if (continued !== null) warn(bus, carriedOver({ continued, run, spent, deadline }));
+  let exitCode = 0;
   let fault: string | null = null;
   try {
-    return await coordinator.work();
+    const summary = await coordinator.work();
+    exitCode = exitCodeOf(summary, options.signal.aborted);
+    return summary;
   } catch (error) {
+    exitCode = exitCodeOfFault(error);
     fault = firstLine(error);
     throw error;
   } finally {
@@ -85,6 +92,7 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
       run: run.id,
       ...coordinator.tally,
       reason,
+      exitCode,
       ...(disk === null ? {} : { disk }),
     } as const;
     // The timeline tells one that ended from one that was cut off.

@@ -33,6 +33,10 @@ export async function run(context: Context, options: RunOptions): Promise<number
     if (!context.json) context.note(nothingToDo(waiting.length));
     return waiting.length === 0 ? EXIT_CODE_DONE : EXIT_CODES.failure;
   }
+  if (options.detach) {
+    const { runDetached } = await import('./run-detached.ts');
+    return runDetached(context, { ...options, only: null }, settings);
+  }
   const { workWatched } = await import('../work.ts');
   const ended = await workWatched(context, { state, settings, allowRedBase: options.allowRedBase });
   if (!context.json) context.note(ending(ended.summary));

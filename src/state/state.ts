@@ -614,6 +614,11 @@ export class State {
     return timeline.eventsOf(this.#database, task);
   }
 
+  /** The timeline of a run after a place in it (0: from its beginning), in order, at most so many. Cheap where nothing is new. */
+  eventsOfRun(run: RunId, after: number, most: number): timeline.PlacedEvent[] {
+    return timeline.eventsOfRun(this.#database, run, after, most);
+  }
+
   /** What happened since then (ISO 8601, UTC); of the timeline the newest `mostEvents` lines that a report tells. */
   historySince(since: string, mostEvents: number): History {
     return historySince(this.#database, since, mostEvents);

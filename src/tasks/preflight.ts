@@ -69,7 +69,7 @@ export async function preflight(context: PreflightContext): Promise<void> {
     if (signal.aborted) return null;
     throw error;
   });
-  if (done === null) return;
+  if (done === null || signal.aborted) return;
   emit({
     type: 'run.ready',
     isolation: host.isolation,

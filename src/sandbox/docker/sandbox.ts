@@ -16,6 +16,8 @@ import { STOP_GRACE_MS } from './spec.ts';
 /** More changed entries than this are not a patch that anybody reviews. */
 const MAX_ENTRIES = 1_000_000;
 const MAX_BYTES = 2 * 1024 ** 3;
+/** How long until a signal is sent again: one that comes before PID 1 listens is dropped by the kernel, and later ones do no harm. */
+const TERM_AGAIN_MS = 1000;
 /** The toolbox ends everything after its grace period and passes on the last output; the engine kills these seconds later. */
 const KILL_AFTER_GRACE_S = 4;
 /** Whoever waits for an agent looks after it so often, too: the connection may carry nothing any more. */
@@ -156,7 +158,12 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
 
   async #stop(seconds: number): Promise<void> {
     const { container, engine } = this.#parts;
-    await engine.steadily(() => container.stop({ t: seconds }).catch(ignore(304, 404)));
+    const again = setInterval(() => container.kill({ signal: 'SIGTERM' }).catch(() => {}), TERM_AGAIN_MS);
+    try {
+      await engine.steadily(() => container.stop({ t: seconds }).catch(ignore(304, 404)));
+    } finally {
+      clearInterval(again);
+    }
   }
 
   async snapshot<Result>(take: (collection: Collection) => Promise<Result>): Promise<Result> {
