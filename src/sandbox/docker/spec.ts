@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { ContainerCreateOptions, MountSettings } from 'dockerode';
 import { CONTROL_SOCKET, GATEWAY_MOUNT, GATEWAY_PORT, GATEWAY_SOCKET } from '../../gateway/protocol.ts';
 import type { ToolboxConfig } from '../../toolbox/config.ts';
-import type { SandboxSpec } from '../sandbox.ts';
+import type { HomeFile, SandboxSpec } from '../sandbox.ts';
 import type { AgentImage } from './agent-image.ts';
 import { ATTEMPT_LABEL, labels, RUN_LABEL } from './names.ts';
 
@@ -14,6 +14,10 @@ export const AGENT_UID = 61_000;
 const GATEWAY_UID = 61_001;
 export const AGENT_USER = `${AGENT_UID}:${AGENT_UID}`;
 export const AGENT_HOME = '/home/agent';
+/** What process 1 needs to make processes of the agent's user. */
+const APART_CAPABILITIES = ['SETGID', 'SETUID'];
+/** Relative to the home. */
+const SECRET_FILE = '.orchestrate-secret';
 /** Files of the keeper that the agent can read, and its outbox. */
 const CONTEXT_MOUNT = '/context';
 export const WORKSPACE = '/workspace';
@@ -74,6 +78,8 @@ export interface AgentPlacement {
   readonly context: PlainFolder | null;
   /** One of the engine's; null: its default. */
   readonly runtime: string | null;
+  /** Process 1 is root with the right to make agents' processes, because the runtime does not guard it from its own user. */
+  readonly apart: boolean;
 }
 
 /**
@@ -122,7 +128,9 @@ function environmentOfPid1(toolbox: ToolboxConfig, image: AgentImage): string[] 
 }
 
 /** What PID 1 does in the agent's container. */
-export function toolboxConfig(spec: SandboxSpec, image: AgentImage): ToolboxConfig {
+export function toolboxConfig(spec: SandboxSpec, image: AgentImage, isApart = false): ToolboxConfig {
+  const secretFile = spec.toolboxToken === null ? null : `${AGENT_HOME}/${SECRET_FILE}`;
+  const token = isApart ? '' : spec.toolboxToken;
   return {
     argv: spec.argv,
     // Programs of an image are where it says; nothing else of its environment reaches the agent.
@@ -133,8 +141,14 @@ export function toolboxConfig(spec: SandboxSpec, image: AgentImage): ToolboxConf
     forward: spec.hasGateway ? { port: GATEWAY_PORT, socket: GATEWAY_SOCKET } : null,
     deadlineMs: spec.timeoutMs + BACKSTOP_MS,
     graceMs: STOP_GRACE_MS,
-    tools: spec.toolboxToken === null ? null : { socket: GATEWAY_SOCKET, token: spec.toolboxToken },
+    tools: spec.toolboxToken === null ? null : { socket: GATEWAY_SOCKET, token: token ?? '' },
+    ...(isApart ? { apart: { user: AGENT_UID, secretFile } } : {}),
   };
+}
+
+/** Of a sandbox whose process 1 stands apart: what is not in its environment, as a file of the home. */
+export function secretOfPid1({ toolboxToken }: SandboxSpec): HomeFile[] {
+  return toolboxToken === null ? [] : [{ path: SECRET_FILE, content: Buffer.from(toolboxToken), mode: 0o600 }];
 }
 
 /** What every sandbox has mounted. */
@@ -164,7 +178,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
     // Without a network a container cannot resolve its own name otherwise; Java and Erlang break then.
     ExtraHosts: ['sandbox:127.0.0.1'],
     CapDrop: ['ALL'],
-    CapAdd: [],
+    CapAdd: at.apart ? [...APART_CAPABILITIES] : [],
     SecurityOpt: ['no-new-privileges:true'],
     Privileged: false,
     UsernsMode: '',
@@ -201,12 +215,12 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
   return {
     name: spec.containerName,
     Image: at.image.id,
-    User: AGENT_USER,
+    User: at.apart ? '0:0' : AGENT_USER,
     Hostname: 'sandbox',
     WorkingDir: WORKSPACE,
     Entrypoint: [TOOLBOX_NODE, ...TOOLBOX_NODE_FLAGS, TOOLBOX_PROGRAM],
     Cmd: [],
-    Env: environmentOfPid1(toolboxConfig(spec, at.image), at.image),
+    Env: environmentOfPid1(toolboxConfig(spec, at.image, at.apart), at.image),
     Healthcheck: { Test: ['NONE'] },
     Tty: false,
     OpenStdin: false,
