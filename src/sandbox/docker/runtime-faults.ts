@@ -57,9 +57,14 @@ export function unfitRuntime(runtime: Runtime, faults: readonly RuntimeFault[]):
 /** Old gVisor takes every network for the host's where the kernel has rmem_default in all of them. */
 const NETWORK_BUG = /cannot run with network enabled in root network namespace/;
 
+/** What tini says on gVisor of 2022 and before. */
+const NO_SUB_REAPER = /PR_SET_CHILD_SUBREAPER is unavailable/;
+
 function hintFor(runtime: Runtime, faults: readonly RuntimeFault[]): string {
   const without = 'or leave --runtime out, and the isolation is that of the engine';
   if (likelyLevel(runtime) !== 'gvisor') return `mend it, ${without}`;
+  if (faults.some(({ why }) => NO_SUB_REAPER.test(why)))
+    return `this gVisor is too old (that of Debian 12 is): install a release of gVisor itself; ${without}`;
   const wanted = [...GVISOR_ARGUMENTS, ...(faults.some(({ why }) => NETWORK_BUG.test(why)) ? ['--network=none'] : [])];
   const missing = wanted.filter((argument) => !runtime.args.includes(argument));
   if (missing.length === 0) return `try a newer gVisor, or another --platform for it; ${without}`;
@@ -68,7 +73,11 @@ function hintFor(runtime: Runtime, faults: readonly RuntimeFault[]): string {
 }
 
 /** What the user should know of a runtime that works: where it isolates no better than the engine alone, or needs copies. */
-export function saidOfRuntime(runtime: Runtime, proven: ProvenRuntime, engine: EngineRuntimes): string[] {
+export function saidOfRuntime(
+  runtime: Runtime,
+  proven: ProvenRuntime,
+  engine: Pick<EngineRuntimes, 'level'>,
+): string[] {
   const { level, workspace } = proven;
   const lines = isStronger(level, engine.level)
     ? []

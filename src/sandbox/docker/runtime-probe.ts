@@ -239,6 +239,8 @@ async function lookInside(bench: Bench, at: AgentPlacement): Promise<Found> {
     return { look: NOTHING_SEEN, faults: [fault('start', error)] };
   }
   const lines = linesOf(sandbox.output());
+  // A log that nobody reads to its end would hold this process.
+  bench.undo.push(async () => void lines.return(undefined).catch(() => {}));
   const first = await within(lines.next(), 'the look inside').catch((error: Error) => error);
   if (first instanceof Error || first.value !== LOOKED)
     return {

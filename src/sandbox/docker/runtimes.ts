@@ -7,7 +7,7 @@ import type { IsolationLevel } from '../sandbox.ts';
 /** What gVisor needs in daemon.json: connections to the gateway's socket, and root file systems that the engine sees. */
 export const GVISOR_ARGUMENTS: readonly string[] = ['--host-uds=open', '--overlay2=none'];
 const GVISOR_ENTRY = `"runtimes": {"runsc": {"path": "/usr/bin/runsc", "runtimeArgs": ${JSON.stringify(GVISOR_ARGUMENTS).replace(',', ', ')}}}`;
-export const INSTALL_GVISOR = `install gVisor (Debian, Ubuntu: apt install runsc), put ${GVISOR_ENTRY} into /etc/docker/daemon.json, and have the engine read it: kill -HUP $(pidof dockerd)`;
+export const INSTALL_GVISOR = `install gVisor (a current release of its own; that of Debian 12 is too old), put ${GVISOR_ENTRY} into /etc/docker/daemon.json, and have the engine read it: kill -HUP $(pidof dockerd)`;
 
 /** One of the engine's, as its administrator has set it up. */
 export interface Runtime {
@@ -116,7 +116,7 @@ export function levelOf(look: InnerLook, engine: Pick<EngineRuntimes, 'level' | 
   return isIdentity ? engine.level : 'userns';
 }
 
-/** What `from` gives beyond the engine by itself. */
+/** Whether `level` is a higher wall than `than`. */
 export function isStronger(level: IsolationLevel, than: IsolationLevel): boolean {
   const order: readonly IsolationLevel[] = ['shared-kernel', 'userns', 'gvisor', 'vm'];
   return order.indexOf(level) > order.indexOf(than);
