@@ -4,7 +4,7 @@ import { GATEWAY_PORT, GATEWAY_SOCKET } from '../../gateway/protocol.ts';
 import type { InnerLook } from './runtimes.ts';
 
 /** What the stand-in of the gateway says to whoever connects. */
-export const GREETING = 'hello from the gateway';
+const GREETING = 'hello from the gateway';
 /** Laid into the context once the sandbox runs, as notes are. */
 export const LATE_FILE = 'late.md';
 /** Printed when all but the late file has been looked at. */

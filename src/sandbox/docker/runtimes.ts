@@ -7,7 +7,7 @@ import type { IsolationLevel } from '../sandbox.ts';
 /** What gVisor needs in daemon.json: connections to the gateway's socket, and root file systems that the engine sees. */
 export const GVISOR_ARGUMENTS: readonly string[] = ['--host-uds=open', '--overlay2=none'];
 const GVISOR_ENTRY = `"runtimes": {"runsc": {"path": "/usr/bin/runsc", "runtimeArgs": ${JSON.stringify(GVISOR_ARGUMENTS).replace(',', ', ')}}}`;
-export const INSTALL_GVISOR = `install gVisor (a current release of its own; that of Debian 12 is too old), put ${GVISOR_ENTRY} into /etc/docker/daemon.json, and have the engine read it: kill -HUP $(pidof dockerd)`;
+const INSTALL_GVISOR = `install gVisor (a current release of its own; that of Debian 12 is too old), put ${GVISOR_ENTRY} into /etc/docker/daemon.json, and have the engine read it: kill -HUP $(pidof dockerd)`;
 
 /** One of the engine's, as its administrator has set it up. */
 export interface Runtime {
