@@ -1,4 +1,3 @@
-import type { Apart } from './apart.ts';
 import type { Forward } from './forward.ts';
 
 /** What the coordinator tells the toolbox, as JSON in its environment (which the agent cannot read) or in a file. */
@@ -20,8 +19,6 @@ export interface ToolboxConfig {
   readonly graceMs: number;
   /** Serves tools to an agent that thinks elsewhere, instead of running `argv`; null: runs `argv`. */
   readonly tools: ToolsConfig | null;
-  /** Process 1 is another user than the agent, and the tools' token is the secret; not given: the same user. */
-  readonly apart?: Apart;
 }
 
 export interface ToolsConfig {

@@ -5,9 +5,9 @@
  * lies beside it, to start fast and run in any image.
  */
 
+import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { spawnAgent, standApart } from './apart.ts';
 import { whenWorked } from './clock.ts';
 import type { ToolboxConfig, ToolsConfig } from './config.ts';
 import { forwardPort } from './forward.ts';
@@ -54,7 +54,7 @@ function start(config: ToolboxConfig): void {
 
 /** @returns the process id of the sub-reaper, as {@link startTools} does */
 function startAgent(config: ToolboxConfig, relay: Relay, { exit }: Ending): () => number | undefined {
-  const child = spawnAgent(TINI, ['-s', '--', ...config.argv], {
+  const child = spawn(TINI, ['-s', '--', ...config.argv], {
     cwd: config.cwd,
     env: { ...config.env },
     stdio: relay.stdio,
@@ -117,10 +117,7 @@ function readConfig(file: string | undefined): ToolboxConfig {
   return JSON.parse(text);
 }
 
-const told = readConfig(process.argv[2]);
-const secret = told.apart === undefined ? null : standApart(told.apart);
-const config: ToolboxConfig =
-  secret === null || told.tools === null ? told : { ...told, tools: { ...told.tools, token: secret } };
+const config = readConfig(process.argv[2]);
 for (const folder of config.folders) mkdirSync(folder, { recursive: true });
 if (config.forward !== null) await forwardPort(config.forward);
 start(config);

@@ -3,9 +3,9 @@
  * this process writes what it reads there to its own stdout, framed and paced, and never blocks on it.
  */
 
+import { execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { runAgent } from './apart.ts';
 import { Backlog, PACE } from './backlog.ts';
 import { encodeFrame, type OutputFrame, type OutputStream } from './frames.ts';
 
@@ -124,7 +124,7 @@ function makePipes(streams: readonly OutputStream[]): Pipe[] {
   const folder = makeFolder();
   try {
     const names = streams.map((stream) => `${folder}/${stream}`);
-    runAgent(MKFIFO, ['-m', '600', ...names]);
+    execFileSync(MKFIFO, ['-m', '600', ...names]);
     return streams.map((stream, index) => {
       const name = names[index] ?? '';
       const reader = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);

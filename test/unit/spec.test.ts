@@ -37,7 +37,6 @@ const place = {
   home: folders,
   context: null,
   runtime: null,
-  apart: false,
 };
 const body = agentContainer(spec, place);
 const host = body.HostConfig ?? {};

@@ -37,7 +37,7 @@ import { proveRuntime } from './runtime-probe.ts';
 import { chooseRuntime, engineRuntimes } from './runtimes.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { SetUps } from './set-ups.ts';
-import { type AgentPlacement, agentContainer, secretOfPid1 } from './spec.ts';
+import { type AgentPlacement, agentContainer } from './spec.ts';
 import { ensureStore, leaveStore, removeLeftAttempts, STORE_LIMITS, type StoreLimits, trimStore } from './store.ts';
 import { isSharedInUse, RUN_KINDS, sweep } from './sweep.ts';
 import { probeWorkspace } from './workspace-probe.ts';
@@ -113,16 +113,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
       if (runtime === null) {
         const workspace =
           options.workspace ?? (await probeWorkspace(docker, { ...place, image: images.sidecar, storeFolder }));
-        const prepared = {
-          images,
-          keeper,
-          client,
-          storeFolder,
-          isolation: engine.level,
-          workspace,
-          runtime: null,
-          apart: false,
-        };
+        const prepared = { images, keeper, client, storeFolder, isolation: engine.level, workspace, runtime: null };
         return new DockerHost(options, prepared);
       }
       const proven = await proveRuntime(docker, runtime, {
@@ -130,9 +121,9 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
         onProgress: options.onProgress,
       });
       for (const line of saidOfRuntime(runtime, proven, engine)) options.onWarning(line);
-      const { level: isolation, workspace, apart } = proven;
+      const { level: isolation, workspace } = proven;
       return new DockerHost(options, {
-        ...{ images, keeper, client, storeFolder, isolation, workspace, apart, runtime: runtime.name },
+        ...{ images, keeper, client, storeFolder, isolation, workspace, runtime: runtime.name },
       });
     } catch (cause) {
       await keeper.remove().catch(() => {});
@@ -162,8 +153,6 @@ interface Prepared {
   readonly workspace: WorkspaceKind;
   /** Null: the engine's default, about which nothing need be said. */
   readonly runtime: string | null;
-  /** Process 1 is another user than the agent. */
-  readonly apart: boolean;
 }
 
 /** Id of the layer with a commit's past. */
@@ -262,8 +251,7 @@ class DockerHost implements SandboxHost {
 
   async create(spec: SandboxSpec): Promise<CreatedSandbox> {
     const keeper = this.#keeper;
-    const secret = this.#prepared.apart ? secretOfPid1(spec) : [];
-    const placement = await this.#place({ ...spec, homeFiles: [...spec.homeFiles, ...secret] });
+    const placement = await this.#place(spec);
     const body = agentContainer(spec, placement);
     const { docker, objectFormat } = this.#options;
     try {
@@ -319,14 +307,14 @@ class DockerHost implements SandboxHost {
   async #place(spec: SandboxSpec): Promise<AgentPlacement> {
     const folders = this.workspace === 'copy' ? await this.#copy(spec) : await this.#overlay(spec);
     const { installation, run } = this.#options;
-    const { images, runtime, apart } = this.#prepared;
+    const { images, runtime } = this.#prepared;
     const { toolboxVolume } = images;
     const gatewayVolume = spec.hasGateway ? this.#gatewayVolume() : null;
     const image = this.#image;
     this.#limitsRoots ??= canLimitRoots(this.#options.docker, { image: image.id, installation, run });
     const limitsRoot = await this.#limitsRoots;
     const context = spec.contextFiles === undefined ? null : { folder: this.#inStore(contextFolder(spec.attempt)) };
-    return { installation, run, image, toolboxVolume, gatewayVolume, limitsRoot, context, runtime, apart, ...folders };
+    return { installation, run, image, toolboxVolume, gatewayVolume, limitsRoot, context, runtime, ...folders };
   }
 
   async #overlay(spec: SandboxSpec): Promise<Folders> {

@@ -34,8 +34,6 @@ export interface RuntimeFault {
 export interface ProvenRuntime {
   readonly level: IsolationLevel;
   readonly workspace: WorkspaceKind;
-  /** Process 1 has to be another user than the agent, to be safe from it. */
-  readonly apart: boolean;
 }
 
 export function fault(trial: Trial, why: unknown): RuntimeFault {

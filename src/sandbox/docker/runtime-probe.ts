@@ -16,7 +16,7 @@ import { exists } from './fitting.ts';
 import { labels, RUN_LABEL, RUNTIME_LABEL, SHARED } from './names.ts';
 import { fault, type ProvenRuntime, type RuntimeFault, TOLD, type Trial, unfitRuntime } from './runtime-faults.ts';
 import { LAST_UNTIL_DEADLINE, LATE_FILE, LISTENER, LOOK, LOOKED, ROOT_FILE, type RuntimeLook } from './runtime-look.ts';
-import { engineRuntimes, type InnerLook, levelOf, likelyLevel, type Runtime, unknownRuntime } from './runtimes.ts';
+import { engineRuntimes, type InnerLook, levelOf, type Runtime, unknownRuntime } from './runtimes.ts';
 import { DockerSandbox } from './sandbox.ts';
 import {
   AGENT_HOME,
@@ -93,26 +93,17 @@ export async function proveRuntime(docker: Docker, runtime: Runtime, place: Runt
   return proven;
 }
 
-/** In the order of preference; what is likely to be needed comes first where two ways are as good. */
 async function tryOut(docker: Docker, runtime: Runtime, place: RuntimeProbePlace): Promise<ProvenRuntime> {
   const engine = await engineRuntimes(docker);
-  const kinds: readonly WorkspaceKind[] = place.workspace === null ? ['overlay', 'copy'] : [place.workspace];
-  const orders = likelyLevel(runtime) === 'gvisor' ? [true, false] : [false, true];
-  let first: readonly RuntimeFault[] | null = null;
-  for (const workspace of kinds) {
-    for (const apart of orders) {
-      const { look, faults } = await tryWith(docker, runtime, { ...place, workspace, apart });
-      if (faults.length === 0) return { level: levelOf(look, engine), workspace, apart };
-      first ??= faults;
-      if (!faults.every(mayBeAvoided)) throw unfitRuntime(runtime, first);
-    }
+  const first = place.workspace ?? 'overlay';
+  const found = await tryWith(docker, runtime, { ...place, workspace: first });
+  if (found.faults.length === 0) return { level: levelOf(found.look, engine), workspace: first };
+  const isWorkspaceAlone = found.faults.every(({ trial }) => trial === 'workspace' || trial === 'start');
+  if (place.workspace === null && isWorkspaceAlone) {
+    const copied = await tryWith(docker, runtime, { ...place, workspace: 'copy' });
+    if (copied.faults.length === 0) return { level: levelOf(copied.look, engine), workspace: 'copy' };
   }
-  throw unfitRuntime(runtime, first ?? []);
-}
-
-/** By another kind of workspace, or by a process 1 that stands apart. One that hangs is not tried again. */
-function mayBeAvoided({ trial, why }: RuntimeFault): boolean {
-  return ['start', 'workspace', 'guard'].includes(trial) && !TOOK_LONGER.test(why);
+  throw unfitRuntime(runtime, found.faults);
 }
 
 interface Found {
@@ -124,7 +115,6 @@ interface Found {
 interface Bench extends RuntimeProbePlace {
   readonly docker: Docker;
   readonly workspace: WorkspaceKind;
-  readonly apart: boolean;
   readonly attempt: AttemptId;
   readonly undo: (() => Promise<unknown>)[];
 }
@@ -133,7 +123,7 @@ interface Bench extends RuntimeProbePlace {
 async function tryWith(
   docker: Docker,
   runtime: Runtime,
-  place: RuntimeProbePlace & Pick<Bench, 'workspace' | 'apart'>,
+  place: RuntimeProbePlace & Pick<Bench, 'workspace'>,
 ): Promise<Found> {
   const undo: Bench['undo'] = [];
   try {
@@ -167,7 +157,7 @@ async function layOut(bench: Bench, runtime: Runtime): Promise<AgentPlacement> {
   const [homeUpper, homeWork] = [inStore(folders.homeUpper), inStore(folders.homeWork)];
   const lower = [inStore(`a/${under}/h`)];
   return {
-    ...{ installation, run, toolboxVolume, limitsRoot: false, runtime: runtime.name, apart: bench.apart },
+    ...{ installation, run, toolboxVolume, limitsRoot: false, runtime: runtime.name },
     gatewayVolume: await startListener(bench),
     image: await readAgentImage(docker, bench.sidecar, true),
     workspace: bench.workspace === 'copy' ? { folder: lower[0] ?? '' } : { lower, upper, work },
@@ -318,8 +308,6 @@ async function lookOf(lines: AsyncGenerator<string>): Promise<RuntimeLook | null
     return null;
   }
 }
-
-const TOOK_LONGER = /took longer than/;
 
 async function within<Result>(act: Promise<Result>, what: string): Promise<Result> {
   const timer = new AbortController();

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { ContainerCreateOptions, MountSettings } from 'dockerode';
 import { CONTROL_SOCKET, GATEWAY_MOUNT, GATEWAY_PORT, GATEWAY_SOCKET } from '../../gateway/protocol.ts';
 import type { ToolboxConfig } from '../../toolbox/config.ts';
-import type { HomeFile, SandboxSpec } from '../sandbox.ts';
+import type { SandboxSpec } from '../sandbox.ts';
 import type { AgentImage } from './agent-image.ts';
 import { ATTEMPT_LABEL, labels, RUN_LABEL } from './names.ts';
 
@@ -14,10 +14,6 @@ export const AGENT_UID = 61_000;
 const GATEWAY_UID = 61_001;
 export const AGENT_USER = `${AGENT_UID}:${AGENT_UID}`;
 export const AGENT_HOME = '/home/agent';
-/** What process 1 needs to make processes of the agent's user. */
-const APART_CAPABILITIES = ['SETGID', 'SETUID'];
-/** Relative to the home. */
-const SECRET_FILE = '.orchestrate-secret';
 /** Files of the keeper that the agent can read, and its outbox. */
 const CONTEXT_MOUNT = '/context';
 export const WORKSPACE = '/workspace';
@@ -78,8 +74,6 @@ export interface AgentPlacement {
   readonly context: PlainFolder | null;
   /** One of the engine's; null: its default. */
   readonly runtime: string | null;
-  /** Process 1 is root with the right to make agents' processes, because the runtime does not guard it from its own user. */
-  readonly apart: boolean;
 }
 
 /**
@@ -128,9 +122,7 @@ function environmentOfPid1(toolbox: ToolboxConfig, image: AgentImage): string[] 
 }
 
 /** What PID 1 does in the agent's container. */
-export function toolboxConfig(spec: SandboxSpec, image: AgentImage, isApart = false): ToolboxConfig {
-  const secretFile = spec.toolboxToken === null ? null : `${AGENT_HOME}/${SECRET_FILE}`;
-  const token = isApart ? '' : spec.toolboxToken;
+export function toolboxConfig(spec: SandboxSpec, image: AgentImage): ToolboxConfig {
   return {
     argv: spec.argv,
     // Programs of an image are where it says; nothing else of its environment reaches the agent.
@@ -141,14 +133,8 @@ export function toolboxConfig(spec: SandboxSpec, image: AgentImage, isApart = fa
     forward: spec.hasGateway ? { port: GATEWAY_PORT, socket: GATEWAY_SOCKET } : null,
     deadlineMs: spec.timeoutMs + BACKSTOP_MS,
     graceMs: STOP_GRACE_MS,
-    tools: spec.toolboxToken === null ? null : { socket: GATEWAY_SOCKET, token: token ?? '' },
-    ...(isApart ? { apart: { user: AGENT_UID, secretFile } } : {}),
+    tools: spec.toolboxToken === null ? null : { socket: GATEWAY_SOCKET, token: spec.toolboxToken },
   };
-}
-
-/** Of a sandbox whose process 1 stands apart: what is not in its environment, as a file of the home. */
-export function secretOfPid1({ toolboxToken }: SandboxSpec): HomeFile[] {
-  return toolboxToken === null ? [] : [{ path: SECRET_FILE, content: Buffer.from(toolboxToken), mode: 0o600 }];
 }
 
 /** What every sandbox has mounted. */
@@ -178,7 +164,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
     // Without a network a container cannot resolve its own name otherwise; Java and Erlang break then.
     ExtraHosts: ['sandbox:127.0.0.1'],
     CapDrop: ['ALL'],
-    CapAdd: at.apart ? [...APART_CAPABILITIES] : [],
+    CapAdd: [],
     SecurityOpt: ['no-new-privileges:true'],
     Privileged: false,
     UsernsMode: '',
@@ -215,12 +201,12 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
   return {
     name: spec.containerName,
     Image: at.image.id,
-    User: at.apart ? '0:0' : AGENT_USER,
+    User: AGENT_USER,
     Hostname: 'sandbox',
     WorkingDir: WORKSPACE,
     Entrypoint: [TOOLBOX_NODE, ...TOOLBOX_NODE_FLAGS, TOOLBOX_PROGRAM],
     Cmd: [],
-    Env: environmentOfPid1(toolboxConfig(spec, at.image, at.apart), at.image),
+    Env: environmentOfPid1(toolboxConfig(spec, at.image), at.image),
     Healthcheck: { Test: ['NONE'] },
     Tty: false,
     OpenStdin: false,

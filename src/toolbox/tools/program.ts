@@ -2,7 +2,6 @@
 
 import { writeFileSync } from 'node:fs';
 import { type Handler, serve } from '../../session/serve.ts';
-import { leaveRoot } from '../apart.ts';
 import type { ToolAnswer } from '../toolbox.ts';
 import { Bash } from './bash.ts';
 import { edit } from './edit.ts';
@@ -20,7 +19,6 @@ function preferAsOomVictim(): void {
   }
 }
 
-leaveRoot(process.argv[2]);
 preferAsOomVictim();
 const cwd = process.cwd();
 const bash = new Bash({ cwd, home: process.env.HOME ?? '/tmp', root: process.ppid });

@@ -3,11 +3,10 @@
  * agent's environment, so that nothing a tool reads or loads can reach what process 1 knows. Started again when it is gone.
  */
 
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Caller } from '../../session/caller.ts';
-import { spawnOwn } from '../apart.ts';
 import type { ToolAnswer, ToolCall } from '../toolbox.ts';
 
 /** What a tool may take beyond its own time-out to end what it started and say so. */
@@ -101,7 +100,7 @@ export class ToolProcess {
     const [program, ...args] = argv;
     let child: ChildProcess;
     try {
-      child = spawnOwn(program, args, { cwd, env: { ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
+      child = spawn(program, args, { cwd, env: { ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
     } catch (error) {
       // What the system seldom refuses for, such as memory, is thrown.
       return String(error);
