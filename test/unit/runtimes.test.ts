@@ -76,7 +76,7 @@ describe('the isolation of a runtime', () => {
   });
 
   it('is said where it is no better than without the runtime', () => {
-    const proven = { level: 'shared-kernel', workspace: 'overlay', apart: false } as const;
+    const proven = { level: 'shared-kernel', workspace: 'overlay' } as const;
     const runtime = { name: 'other', path: null, args: [] };
     expect(saidOfRuntime(runtime, proven, engine).join()).toContain('no better');
     expect(saidOfRuntime(runtime, { ...proven, level: 'gvisor' }, engine)).toEqual([]);
