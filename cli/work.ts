@@ -198,6 +198,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
             dockerfile: settings.dockerfile,
             programs: work.engine.programs ?? [],
             workspace: settings.workspace,
+            runtime: settings.runtime,
             objectFormat: repository.objectFormat,
             guests: () => liveGuests(state.directory),
             ...services,

@@ -44,6 +44,7 @@ function documentOf(settings: Settings, thinking: Thinking, tasks: readonly Plan
     image: settings.image,
     dockerfile: settings.dockerfile,
     workspace: settings.workspace,
+    runtime: settings.runtime,
     setup: settings.setUp?.command ?? null,
     setupReach: setUpReach(settings),
     checks: settings.checks,
@@ -105,8 +106,9 @@ function engineLine({ engine: chosen, model }: Settings, { engine }: Thinking): 
   return `engine ${engine.name}${why}${which}`;
 }
 
-function imageOf({ image, dockerfile }: Settings): string {
-  return dockerfile === null ? `image ${image ?? 'orchestrate-agent'}` : `image built from ${dockerfile}`;
+function imageOf({ image, dockerfile, runtime }: Settings): string {
+  const under = runtime === null ? '' : `, runtime ${runtime}`;
+  return `${dockerfile === null ? `image ${image ?? 'orchestrate-agent'}` : `image built from ${dockerfile}`}${under}`;
 }
 
 function costLine({ budget, taskBudgetUsd }: Settings, { engine }: Thinking): string {

@@ -46,7 +46,7 @@ export const BEHAVIOURS = {
   },
 } as const satisfies Record<string, Behaviour>;
 export type Kind = keyof typeof BEHAVIOURS;
-export const KINDS = Object.keys(BEHAVIOURS) as Kind[];
+const KINDS = Object.keys(BEHAVIOURS) as Kind[];
 
 /** Each kind as often as its weight says. */
 const LOTS = KINDS.flatMap((kind) => Array<Kind>(BEHAVIOURS[kind].weight).fill(kind));
