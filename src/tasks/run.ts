@@ -146,7 +146,11 @@ export class Run {
       this.#control.stop({ now: true });
     };
     const { stopNow } = this.#control;
-    outliveOutages({ host: the.host, holds: this.#holds, stopNow, onTooLong: onUnusable });
+    const onTooLong = (error: OrchestrateError): void => {
+      this.#unusable ??= error;
+      this.#control.stop({ now: false });
+    };
+    outliveOutages({ host: the.host, holds: this.#holds, stopNow, onTooLong });
     this.#disk = new DiskWatch(() => the.host.diskUse());
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });

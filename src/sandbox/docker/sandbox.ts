@@ -96,7 +96,9 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   /** Until it is worth looking whether it has ended. */
   async #wait(): Promise<void> {
     const { container, engine } = this.#parts;
-    const abortSignal = AbortSignal.timeout(LOOK_EVERY_MS);
+    const look = new AbortController();
+    const { signal: abortSignal } = look;
+    const timer = setTimeout(() => look.abort(), LOOK_EVERY_MS);
     try {
       await engine.here();
       await container.wait({ condition: 'not-running', abortSignal });
@@ -104,6 +106,8 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
       if (abortSignal.aborted || isStatus(error, 404)) return;
       if (!isUnanswered(error)) throw error;
       await engine.look();
+    } finally {
+      clearTimeout(timer);
     }
   }
 
