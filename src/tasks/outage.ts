@@ -16,7 +16,7 @@ export interface OutageParts {
   readonly holds: Pick<Holds, 'set'>;
   /** Aborted when all that is under way is to end now. */
   readonly stopNow: AbortSignal;
-  /** The run is to end with this. */
+  /** The run is to end with this, and with no attempt told to end: they are the next run's. */
   onTooLong(error: OrchestrateError): void;
   /** Not given: LONGEST_MS. */
   readonly longestMs?: number;
@@ -29,7 +29,10 @@ export function outliveOutages({ host, holds, stopNow, onTooLong, longestMs = LO
     holds.set('engine', trouble);
     clearTimeout(timer);
     if (trouble === null) return;
-    const tooLong = (): void => onTooLong(tooLongGone(longestMs));
+    const tooLong = (): void => {
+      onTooLong(tooLongGone(longestMs));
+      host.giveUp();
+    };
     // What waits keeps the process alive, not the waiting.
     timer = setTimeout(tooLong, longestMs).unref();
   });

@@ -176,7 +176,11 @@ export class Run {
       this.#control.stop({ now: true });
     };
     const { stopNow } = this.#control;
-    outliveOutages({ host: the.host, holds: this.#holds, stopNow, onTooLong: onUnusable });
+    const onTooLong = (error: OrchestrateError): void => {
+      this.#unusable ??= error;
+      this.#control.stop({ now: false });
+    };
+    outliveOutages({ host: the.host, holds: this.#holds, stopNow, onTooLong });
     this.#watermarks = new Watermarks(() => the.host.resources(), this.#holds);
     this.#room = new StateRoom({
       ...{ directory: the.parts.state.directory, holds: this.#holds },

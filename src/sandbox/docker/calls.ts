@@ -119,9 +119,14 @@ function pingOf(modem: Modem): (limitMs: number) => Promise<void> {
   const dial = modem.dial;
   return (limitMs) =>
     new Promise((resolve, reject) => {
-      const abortSignal = AbortSignal.timeout(limitMs);
-      const request = { path: '/_ping', method: 'GET', statusCodes: { 200: true }, abortSignal };
-      dial.call(own, request, (error) => (error === null ? resolve() : reject(error)));
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(), limitMs);
+      const request = { path: '/_ping', method: 'GET', statusCodes: { 200: true }, abortSignal: late.signal };
+      dial.call(own, request, (error) => {
+        clearTimeout(timer);
+        if (error === null) resolve();
+        else reject(error);
+      });
     });
 }
 

@@ -94,7 +94,6 @@ export class EngineHealth implements Disposable {
 
   /** Asks until it is known whether the engine answers. Never rejects. */
   async look(): Promise<void> {
-    clearTimeout(this.#timer);
     do {
       this.#asking ??= this.#ask().finally(() => {
         this.#asking = null;
@@ -142,6 +141,7 @@ export class EngineHealth implements Disposable {
   }
 
   async #ask(): Promise<void> {
+    clearTimeout(this.#timer);
     try {
       await this.#ping(this.#isGivenUp ? LAST_PING_MS : this.#times.pingMs);
       this.answered();

@@ -47,7 +47,7 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   #isEnding = false;
   exitCode = -1;
   outOfMemory = false;
-  cutOff: OrchestrateError | null = null;
+  #endedBy: 'us or itself' | 'removal' | { readonly outages: number } = 'us or itself';
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -105,7 +105,9 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   /** Until it is worth looking whether it has ended. */
   async #wait(): Promise<void> {
     const { container, engine } = this.#parts;
-    const abortSignal = AbortSignal.timeout(LOOK_EVERY_MS);
+    const look = new AbortController();
+    const { signal: abortSignal } = look;
+    const timer = setTimeout(() => look.abort(), LOOK_EVERY_MS);
     try {
       await engine.here();
       await container.wait({ condition: 'not-running', abortSignal });
@@ -113,6 +115,8 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
       if (abortSignal.aborted || isStatus(error, 404)) return;
       if (!isUnanswered(error)) throw error;
       await engine.look();
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -129,22 +133,29 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
 
   /** @param outages how often the engine had been gone when the agent was known to run */
   async #ended(state: ContainerInspectInfo['State'] | null, outages: number): Promise<void> {
-    const { container, engine, attempt } = this.#parts;
+    const { container, engine } = this.#parts;
     this.exitCode = state?.ExitCode ?? KILLED;
     // The engine's flag says that something inside ran out of memory, perhaps a child that the agent got over.
     this.outOfMemory = state?.OOMKilled === true && state.ExitCode === KILLED;
     if (this.#isEnding || this.outOfMemory) return;
     if (state === null) {
-      this.cutOff = removed(attempt);
+      this.#endedBy = 'removal';
       return;
     }
     const last = await engine.steadily(() => lastFrame(container));
     // Nothing inside can end PID 1, and what it ends by itself it writes down.
     if (last === null ? state.ExitCode !== KILLED : !last.wasTold) return;
-    // It may have ended what runs and not be gone yet.
+    this.#endedBy = { outages };
     await engine.look();
     await engine.here();
-    this.cutOff = engine.outages > outages ? restarted(attempt) : stopped(attempt);
+  }
+
+  /** An engine that is being stopped ends what runs before it is gone: by whom a sandbox was stopped shows later. */
+  get cutOff(): OrchestrateError | null {
+    const { attempt, engine } = this.#parts;
+    if (this.#endedBy === 'us or itself') return null;
+    if (this.#endedBy === 'removal') return removed(attempt);
+    return engine.outages > this.#endedBy.outages ? restarted(attempt) : stopped(attempt);
   }
 
   onTrouble(listener: (isAway: boolean) => void): () => void {
