@@ -6,7 +6,7 @@ import type { EventBus } from './events.ts';
 import { resolveBase } from './git/base.ts';
 import { type Outgoing, outgoing } from './git/outgoing.ts';
 import { removeQuarantines } from './git/private-dir.ts';
-import type { DiskUse, SandboxHost } from './sandbox/sandbox.ts';
+import type { SandboxHost } from './sandbox/sandbox.ts';
 import { openRunGateway, type RunGateway } from './tasks/gateway.ts';
 import { dropOld } from './tasks/retention.ts';
 import { Run, type RunEnvironment, type RunOptions, type RunSummary } from './tasks/run.ts';
@@ -88,14 +88,14 @@ async function gatewayOn(host: SandboxHost, { gateway }: RunOptions): Promise<Ru
 }
 
 /** Null where the engine does not say at once: a run's end waits for nobody. */
-async function diskOf(host: SandboxHost): Promise<Pick<DiskUse, 'freeBytes' | 'totalBytes'> | null> {
+async function diskOf(host: SandboxHost): Promise<{ freeBytes: number; totalBytes: number } | null> {
   const late = new AbortController();
-  const use = await Promise.race([
-    host.diskUse().catch(() => null),
+  const found = await Promise.race([
+    host.resources().catch(() => null),
     pause(DISK_MS, null, { signal: late.signal }).catch(() => null),
   ]);
   late.abort();
-  return use === null ? null : { freeBytes: use.freeBytes, totalBytes: use.totalBytes };
+  return found === null ? null : { freeBytes: found.disk.free, totalBytes: found.disk.total };
 }
 
 /** What follows may be what others printed. */

@@ -3,7 +3,7 @@
 import { statfs } from 'node:fs/promises';
 import { GIBIBYTE, MEBIBYTE } from '../config/sizes.ts';
 import { environmentError, failure } from '../errors.ts';
-import type { BaseCheck, EventBody, ExpectedCost } from '../events.ts';
+import type { BaseCheck, EventBody, ExpectedCost, Readiness } from '../events.ts';
 import { roughCost } from '../plan/estimate.ts';
 import { lastLines, removeCheckLogs } from '../review/check-logs.ts';
 import type { Checker } from '../review/checker.ts';
@@ -46,6 +46,8 @@ export interface PreflightContext extends WantedPreflight {
   readonly budget: Caps;
   readonly attemptBudget: Caps;
   readonly deadline: string | null;
+  /** Of the run that this one goes on for: what was checked then is not checked again. Null: there is none. */
+  readonly earlier: Pick<Readiness, 'tree' | 'checks'> | null;
   readonly autoApprove: AutoApproval;
   readonly autoMerge: string | null;
   /** Aborted: nothing is to be started any more. */
@@ -73,6 +75,7 @@ export async function preflight(context: PreflightContext): Promise<void> {
   emit({
     type: 'run.ready',
     isolation: host.isolation,
+    tree: context.base.tree,
     keys,
     checks: done,
     freeBytes,
@@ -135,10 +138,20 @@ function dollars({ low, high }: { readonly low: number; readonly high: number })
   return `$${low.toFixed(2)} to $${high.toFixed(2)} if nothing has to be done again`;
 }
 
+/** All of them, as they were tried on the same base; null: one is not known, or would have to be refused. */
+function knownOf({ earlier, base, checks, allowRedBase }: PreflightContext): BaseCheck[] | null {
+  if (earlier?.tree !== base.tree) return null;
+  const known = checks.map((command) => earlier.checks.find((check) => check.command === command));
+  const usable = known.filter((check) => check !== undefined && (allowRedBase || check.exitCode === 0));
+  return usable.length === checks.length ? usable.flatMap((check) => check ?? []) : null;
+}
+
 /** What passed leaves no log; what did not keeps its own. */
 async function checkBase(context: PreflightContext): Promise<BaseCheck[]> {
   const { checker, checks, base, stateDir, signal, emit, onProgress } = context;
   if (checks.length === 0) return [];
+  const known = knownOf(context);
+  if (known !== null) return known;
   onProgress(`checks on the base: ${checks.map(shortened).join(', ')}`);
   const { tree, commit } = base;
   const records = await checker.check({ name: 'base', tree, commit, near: null }, checks, signal);

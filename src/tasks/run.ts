@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Engine } from '../engine/engine.ts';
-import { OrchestrateError } from '../errors.ts';
+import { environmentError, OrchestrateError } from '../errors.ts';
 import type { EventBody, EventBus } from '../events.ts';
 import type { Base } from '../git/base.ts';
 import { nameSome } from '../git/bytes.ts';
@@ -232,6 +232,7 @@ export class Run {
     await this.#restack(restackStale);
     const adopted = (await this.#adopt()).map(begun);
     try {
+      this.#refuseHeld();
       // Agents that were taken over do not wait; what they were set up with is there then.
       if (this.#setUp !== null && adopted.length === 0) await this.#untilRoom(control.stopStarting);
       await this.#setUp?.make();
@@ -292,6 +293,15 @@ export class Run {
     this.#saidHeld = null;
   }
 
+  /** Whoever is about to leave makes room; a run that goes on for one that was cut off waits for it. */
+  #refuseHeld(): void {
+    const { reason } = this.#holds;
+    if (this.#the.options.preflight === undefined || this.#the.run.continues !== null || reason === null) return;
+    throw environmentError('NO_ROOM', `nothing would be started: ${reason}`, {
+      hint: 'make room; what earlier runs left: orchestrate cleanup',
+    });
+  }
+
   /** Tries what can be tried, where that is wanted and something is left to start. */
   async #preflight(): Promise<void> {
     const { parts, options, run, base, host } = this.#the;
@@ -309,6 +319,7 @@ export class Run {
       budget: gateway?.configuration.caps ?? NO_CAPS,
       attemptBudget: gateway?.plan.caps ?? NO_CAPS,
       deadline: run.deadline,
+      earlier: run.continues === null ? null : parts.state.readinessOf(run.continues),
       signal: this.#control.stopStarting,
       emit: (event) => this.#emit(event),
       onProgress: (line) => parts.onProgress(line),

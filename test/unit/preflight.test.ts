@@ -51,7 +51,7 @@ function contextOf(more: Partial<PreflightContext> = {}): PreflightContext {
     checker: { check: (_on, commands) => Promise.all(commands.map(recordOf)) },
     ...{ checks: [], tasks: [{ size: 'small' }], maxAgents: 3, keys: [], budget: NO_CAPS, attemptBudget: NO_CAPS },
     limits: { memoryBytes: 4 * GIB, cpus: 2, pids: 10, diskBytes: 10 * GIB },
-    ...{ deadline: null, autoApprove: 'never', autoMerge: null, signal: new AbortController().signal },
+    ...{ deadline: null, earlier: null, autoApprove: 'never', autoMerge: null, signal: new AbortController().signal },
     emit: (event) => void events.push(event),
     onProgress: () => {},
     ...more,
@@ -98,6 +98,29 @@ describe('the base', () => {
     await preflight(contextOf({ checks: ['red one'], allowRedBase: true }));
     expect(ready()).toContain('RED (7), allowed: red one');
     expect(warnings()).toEqual([expect.stringContaining('fails on the base already (7), which was allowed: red one')]);
+  });
+
+  it('is not tried again where the run goes on for one that tried it, but for what would be refused', async () => {
+    const good = { command: 'good', exitCode: 0, flaky: false, log: null };
+    const red = { command: 'red one', exitCode: 7, flaky: false, log: 'checks/base-9.log' };
+    const asked: (readonly string[])[] = [];
+    const checker: PreflightContext['checker'] = {
+      check: (_on, commands) => {
+        asked.push(commands);
+        return Promise.all(commands.map(recordOf));
+      },
+    };
+    const earlier = { tree: COMMIT, checks: [good, red] };
+    await preflight(contextOf({ checks: ['good'], checker, earlier }));
+    await preflight(contextOf({ checks: ['red one', 'good'], checker, earlier, allowRedBase: true }));
+    expect(asked).toEqual([]);
+    await expect(preflight(contextOf({ checks: ['red one'], checker, earlier }))).rejects.toMatchObject({
+      code: 'BASE_RED',
+    });
+    const other = { ...earlier, tree: 'b'.repeat(40) as ObjectId };
+    await preflight(contextOf({ checks: ['good'], checker, earlier: other }));
+    await preflight(contextOf({ checks: ['good', 'new one'], checker, earlier }));
+    expect(asked).toEqual([['red one'], ['good'], ['good', 'new one']]);
   });
 
   it('is nothing any more where the run is stopped meanwhile', async () => {
