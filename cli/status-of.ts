@@ -37,6 +37,8 @@ export function statusOf(state: State | null): Status {
   const conflicts = state.conflicts();
   const conflictsWith = conflictsById(conflicts);
   const none: readonly AttemptId[] = [];
+  const states = new Map<string, TaskState>(summaries.map(({ id, state: is }) => [id, is]));
+  const now = new Date();
   const tasks = summaries.map((task) => {
     const patch = patches.get(task.id) ?? null;
     return taskJson(task, {
@@ -45,6 +47,8 @@ export function statusOf(state: State | null): Status {
       patch,
       conflictsWith: patch === null ? none : (conflictsWith.get(patch.id) ?? none),
       isRunning: run !== null,
+      now,
+      stateOf: (id) => states.get(id),
     });
   });
   const spent = run === null ? null : runJson(run, state.usageOfRun(run.id));

@@ -7,10 +7,13 @@ import { resolveBase } from './git/base.ts';
 import { type Outgoing, outgoing } from './git/outgoing.ts';
 import { removeQuarantines } from './git/private-dir.ts';
 import type { SandboxHost } from './sandbox/sandbox.ts';
+import { capReached, carriedOver, NOTHING_SPENT } from './tasks/carry-over.ts';
+import { CLOCK, deadlineOf } from './tasks/deadline.ts';
+import { exitCodeOf, exitCodeOfFault } from './tasks/exit-code.ts';
 import { openRunGateway, type RunGateway } from './tasks/gateway.ts';
 import { dropOld } from './tasks/retention.ts';
 import { Run, type RunEnvironment, type RunOptions, type RunSummary } from './tasks/run.ts';
-import type { AttemptId, RunId } from './types.ts';
+import type { AttemptId, RunId, Spent } from './types.ts';
 
 export type { RunOptions, RunSummary } from './tasks/run.ts';
 
@@ -28,6 +31,8 @@ const DISK_MS = 3000;
 
 export interface CoordinatorParts extends RunEnvironment {
   openHost(services: HostServices): Promise<SandboxHost>;
+  /** What this run is to be called; not given: a new name. */
+  readonly id?: RunId | undefined;
 }
 
 /**
@@ -36,14 +41,17 @@ export interface CoordinatorParts extends RunEnvironment {
  */
 export async function runQueue(parts: CoordinatorParts, options: RunOptions): Promise<RunSummary> {
   const { repository, state, bus } = parts;
+  const continued = state.cutOffRun();
+  const deadline = options.end == null ? null : deadlineOf(options.end, continued, CLOCK);
   const base = await resolveBase(repository, {
     ...(options.baseRef === undefined ? {} : { ref: options.baseRef }),
     includeDirty: options.includeDirty,
   });
   await removeQuarantines(repository);
-  const id = ulid() as RunId;
+  const id = parts.id ?? (ulid() as RunId);
   const host = await parts.openHost(hostServices(parts, id, options.history));
-  const gateway = await gatewayOn(host, options).catch(async (error) => {
+  const spent = continued === null ? NOTHING_SPENT : state.spentByRun(continued.id);
+  const gateway = await gatewayOn(host, options, spent).catch(async (error) => {
     await closed(host, bus);
     throw error;
   });
@@ -51,19 +59,28 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     id,
     pid: options.pid,
     base: base.commit,
-    deadline: null,
+    deadline: deadline?.at.toISOString() ?? null,
+    continues: continued?.id ?? null,
     budgetUsd: options.gateway?.configuration.caps.usd ?? null,
     budgetTokens: options.gateway?.configuration.caps.tokens ?? null,
     isolation: host.isolation,
   });
-  const coordinator = new Run({ parts, options, run, base, host, gateway });
+  const usedUp = capReached(options.gateway?.configuration.caps, spent);
+  const coordinator = new Run({ parts, options, run, base, host, gateway, deadline, usedUp });
+  if (continued !== null) warn(bus, carriedOver({ continued, run, spent, deadline }));
+  let exitCode = 0;
   let fault: string | null = null;
   try {
-    return await coordinator.work();
+    const summary = await coordinator.work();
+    exitCode = exitCodeOf(summary, options.signal.aborted);
+    return summary;
   } catch (error) {
+    exitCode = exitCodeOfFault(error);
     fault = firstLine(error);
     throw error;
   } finally {
+    // Nothing is left that could wait for an engine that is away.
+    host.giveUp();
     await gateway?.[Symbol.asyncDispose]();
     const disk = await diskOf(host);
     // One that has no end has left something in the engine: the next start looks after it.
@@ -75,6 +92,7 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
       run: run.id,
       ...coordinator.tally,
       reason,
+      exitCode,
       ...(disk === null ? {} : { disk }),
     } as const;
     // The timeline tells one that ended from one that was cut off.
@@ -83,8 +101,9 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   }
 }
 
-async function gatewayOn(host: SandboxHost, { gateway }: RunOptions): Promise<RunGateway | null> {
-  return gateway === null ? null : openRunGateway(host, gateway);
+async function gatewayOn(host: SandboxHost, { gateway }: RunOptions, spent: Spent): Promise<RunGateway | null> {
+  if (gateway === null) return null;
+  return openRunGateway(host, { ...gateway, configuration: { ...gateway.configuration, spent } });
 }
 
 /** Null where the engine does not say at once: a run's end waits for nobody. */

@@ -147,6 +147,8 @@ export type EventBody =
       readonly reason: string | null;
       /** Bytes on the disk of the engine; not given: it could not be asked. */
       readonly disk?: { readonly freeBytes: number; readonly totalBytes: number };
+      /** What a command that waited for it ends with; not there: an older version wrote it down. */
+      readonly exitCode?: number;
     };
 
 export type OrchestrateEvent = EventBody & At;

@@ -3,6 +3,7 @@
 import type { Settings } from '../../src/config/settings.ts';
 import { webhookHost } from '../../src/gateway/webhook.ts';
 import { revealLine } from '../../src/sanitise.ts';
+import { CLOCK, type Deadline, deadlineOf, timeText } from '../../src/tasks/deadline.ts';
 import type { Context } from '../context.ts';
 import { type Thinking, thinkingOf } from '../engines.ts';
 import { formatDuration, formatSize } from '../render/quantities.ts';
@@ -23,8 +24,10 @@ export async function dryRun(context: Context, settings: Settings, tasks: readon
     settings,
     tasks.map(({ agent }) => agent),
   );
-  if (context.json) context.printJson(documentOf(settings, thinking, tasks));
-  else context.print(`${linesOf(settings, thinking, tasks).join('\n')}\n`);
+  const deadline = settings.end === null ? null : deadlineOf(settings.end, null, CLOCK);
+  const lines = [...linesOf(settings, thinking, tasks), ...(deadline === null ? [] : [endLine(deadline)])];
+  if (context.json) context.printJson({ ...documentOf(settings, thinking, tasks), deadline: deadline?.at ?? null });
+  else context.print(`${lines.join('\n')}\n`);
 }
 
 function documentOf(settings: Settings, thinking: Thinking, tasks: readonly PlannedTask[]) {
@@ -77,6 +80,11 @@ function linesOf(settings: Settings, thinking: Thinking, tasks: readonly Planned
     ...tasks.map(({ id, title, phase, priority }) => `  phase ${phase}  ${priority.padEnd(6)}  ${id ?? title}`),
   ];
   return lines.map(revealLine);
+}
+
+function endLine({ at, closingMs, text }: Deadline): string {
+  const closing = timeText(new Date(at.getTime() - closingMs), CLOCK.wall());
+  return `ends at ${text}: nothing is started after ${closing}, and what is at work then is kept`;
 }
 
 function reviewLines({ checks, autoApprove, autoMerge, maxPendingReviews: most }: Settings): string[] {

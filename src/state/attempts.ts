@@ -1,7 +1,15 @@
 /** Queries and changes of attempts. Every change is refused when a newer run has begun or the state is not the expected one. */
 
 import { ATTEMPT_MACHINE, type AttemptEvent, next } from '../tasks/machine.ts';
-import { type AttemptId, type ObjectId, type StopCause, type TaskId, tokensOf, type Usage } from '../types.ts';
+import {
+  type AttemptId,
+  type ObjectId,
+  type Spent,
+  type StopCause,
+  type TaskId,
+  tokensOf,
+  type Usage,
+} from '../types.ts';
 import type { Database } from './database.ts';
 import { layFoundations } from './foundations.ts';
 import { addNote } from './notes.ts';
@@ -86,6 +94,12 @@ function writeUsage(database: Database, id: AttemptId, usage: Usage): boolean {
     WHERE id = ?`;
   const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, usd } = usage;
   return database.run(sql, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, usd, id) === 1;
+}
+
+export function attemptUnsettled(database: Database, id: AttemptId, fence: number, { usd, tokens }: Spent): boolean {
+  const sql = `UPDATE attempts SET unsettledUsd = ?, unsettledTokens = ?
+    WHERE id = ? AND state <> 'ended' AND ? = (SELECT max(fence) FROM runs)`;
+  return database.run(sql, usd, tokens, id, fence) === 1;
 }
 
 export function pauseTask(database: Database, id: TaskId, fence: number, reason: string | null): boolean {
@@ -211,6 +225,7 @@ export function recordOf(row: AttemptRow): AttemptRecord {
     reason: row.reason,
     fault: row.fault,
     usage: usageFrom(row),
+    unsettled: { usd: row.unsettledUsd, tokens: row.unsettledTokens },
     egressDenied: JSON.parse(row.egressDenied) as string[],
     summary: row.summary,
   };

@@ -13,6 +13,7 @@ import type {
   PatchState,
   RequestKind,
   RunId,
+  Spent,
   StopCause,
   TaskId,
   TaskState,
@@ -129,6 +130,11 @@ export class State {
 
   close(): void {
     this.#database.close();
+  }
+
+  /** What is called when the disk is full; where it says that there is more room now, a change is tried once more. */
+  whenFull(makeRoom: () => boolean): void {
+    this.#database.makeRoom = makeRoom;
   }
 
   /**
@@ -258,6 +264,14 @@ export class State {
     return runs.currentRun(this.#database);
   }
 
+  /**
+   * The newest run, where it has no end, did not come to one, and left something to be done that it had begun: whoever begins
+   * the next one goes on for it. The caller holds the coordinator's lock.
+   */
+  cutOffRun(): RunRecord | null {
+    return runs.cutOffRun(this.#database);
+  }
+
   /** The one that began last, whether or not it ended. */
   newestRun(): RunRecord | null {
     return newestRun(this.#database);
@@ -268,9 +282,17 @@ export class State {
     return timeline.readinessOf(this.#database, id);
   }
 
-  /** What all ended attempts of a run used; `usd` is null where no price was known. */
+  /** What all attempts of a run used, and of the runs that it goes on for; `usd` is null where no price was known. */
   usageOfRun(id: RunId): Usage {
     return runs.usageOfRun(this.#database, id);
+  }
+
+  /**
+   * What counts against the budget of a run that goes on for this one: what is known to be spent by it and by those that it
+   * goes on for, and what ended attempts of theirs may have cost beside. `unsettled` of the others is on their own records.
+   */
+  spentByRun(id: RunId): Spent {
+    return runs.spentByRun(this.#database, id);
   }
 
   /**
@@ -301,6 +323,11 @@ export class State {
   /** What an attempt under way has used so far. False when the fence is stale or it has ended. */
   attemptUsage(id: AttemptId, fence: number, usage: Usage): boolean {
     return attempts.attemptUsage(this.#database, id, fence, usage);
+  }
+
+  /** What an attempt under way may have cost beside that. False as for `attemptUsage`. */
+  attemptUnsettled(id: AttemptId, fence: number, spent: Spent): boolean {
+    return attempts.attemptUnsettled(this.#database, id, fence, spent);
   }
 
   /** Its agent is held still, or goes on (reason null). False when the fence is stale or it is not running, or not paused. */
@@ -590,6 +617,11 @@ export class State {
   /** In the order in which they happened. */
   eventsOf(task: TaskId): OrchestrateEvent[] {
     return timeline.eventsOf(this.#database, task);
+  }
+
+  /** The timeline of a run after a place in it (0: from its beginning), in order, at most so many. Cheap where nothing is new. */
+  eventsOfRun(run: RunId, after: number, most: number): timeline.PlacedEvent[] {
+    return timeline.eventsOfRun(this.#database, run, after, most);
   }
 
   /** What happened since then (ISO 8601, UTC); of the timeline the newest `mostEvents` lines that a report tells. */

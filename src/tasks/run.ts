@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Engine } from '../engine/engine.ts';
-import { environmentError, OrchestrateError } from '../errors.ts';
+import { OrchestrateError } from '../errors.ts';
 import type { EventBody, EventBus } from '../events.ts';
 import type { Base } from '../git/base.ts';
 import { nameSome } from '../git/bytes.ts';
@@ -11,6 +11,7 @@ import { summaryOf } from '../notes/summary.ts';
 import { type Restacked, restackAbove, restackStale } from '../review/restack.ts';
 import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
+import { isEngineGone } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
 import { type Caps, NO_USAGE, type RunId, type TaskId } from '../types.ts';
@@ -24,11 +25,13 @@ import {
   withoutSandbox,
 } from './attempt.ts';
 import { Control } from './control.ts';
+import { CLOCK, type Deadline, DeadlineWatch, type WantedEnd } from './deadline.ts';
 import { earlierWork } from './earlier.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { Holds } from './holds.ts';
 import { NoteExchange } from './note-exchange.ts';
-import { preflight, type WantedPreflight } from './preflight.ts';
+import { outliveOutages } from './outage.ts';
+import { preflight, requireRoom, type WantedPreflight } from './preflight.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
 import { RunForecast } from './run-forecast.ts';
 import { RunPatches, type WantedReviews } from './run-patches.ts';
@@ -36,6 +39,7 @@ import { workQueue } from './scheduler.ts';
 import { RunSetUp, type WantedSetUp } from './set-up.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './start-tree.ts';
+import { StateRoom } from './state-room.ts';
 import { KILLED_BY_USER } from './supervise.ts';
 import { Watermarks } from './watermarks.ts';
 
@@ -62,6 +66,8 @@ export interface RunOptions {
   readonly includeDirty: boolean;
   /** Only these tasks; not given: the whole queue. */
   readonly only?: readonly TaskId[] | undefined;
+  /** When it ends though there is more to do; not given, or null: when there is not. */
+  readonly end?: WantedEnd | null;
   /** How many commits deep the history is that agents see; 1: none but one made up for the tree. */
   readonly history: number;
   /** Aborted: agents are stopped, their work is salvaged, the run ends. */
@@ -98,6 +104,10 @@ export interface RunParts {
   readonly base: Base;
   readonly host: SandboxHost;
   readonly gateway: RunGateway | null;
+  /** Of `options.end`. */
+  readonly deadline: Deadline | null;
+  /** Why nothing is begun: what the run goes on for has spent all that it may; null: it has not. */
+  readonly usedUp: string | null;
 }
 
 /** An attempt that had nothing to start from. */
@@ -124,7 +134,8 @@ function begun(work: () => Promise<void>): () => Promise<void> {
 }
 
 interface Performed {
-  readonly ended: EndedAttempt;
+  /** Null: it has no end, and is left to the next run. */
+  readonly ended: EndedAttempt | null;
   readonly conflict: string | null;
 }
 
@@ -140,6 +151,7 @@ export class Run {
   readonly #line = new StartLine();
   readonly #control: Control;
   readonly #watermarks: Watermarks;
+  readonly #room: StateRoom;
   readonly #notes: NoteExchange;
   readonly #forecast: RunForecast;
   /** Sandboxes on their way out. */
@@ -148,6 +160,7 @@ export class Run {
   readonly #patches: RunPatches;
   /** What stands in the way of starting anything. */
   readonly #holds: Holds;
+  readonly #deadline: DeadlineWatch | null;
   /** Why nothing goes on, as it was said last. */
   #saidHeld: string | null = null;
 
@@ -157,7 +170,19 @@ export class Run {
     this.#holds = new Holds((reason, cause) =>
       this.#emit(reason === null || cause === null ? { type: 'run.resumed' } : { type: 'run.paused', cause, reason }),
     );
+    this.#deadline = this.#watchOver(the.deadline);
+    const onUnusable = (error: OrchestrateError): void => {
+      this.#unusable ??= error;
+      this.#control.stop({ now: true });
+    };
+    const { stopNow } = this.#control;
+    outliveOutages({ host: the.host, holds: this.#holds, stopNow, onTooLong: onUnusable });
     this.#watermarks = new Watermarks(() => the.host.resources(), this.#holds);
+    this.#room = new StateRoom({
+      ...{ directory: the.parts.state.directory, holds: this.#holds },
+      onOut: (shortage) => this.#watermarks.endBiggest(shortage),
+    });
+    the.parts.state.whenFull(() => this.#room.giveSpare());
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
     the.gateway?.listen({
@@ -168,11 +193,14 @@ export class Run {
       },
       onUnusable: (error) => {
         if (this.#unusable === null) this.#emit({ type: 'run.stopping', cause: 'key', reason: error.message });
-        this.#unusable ??= error;
-        this.#control.stop({ now: true });
+        onUnusable(error);
       },
       onWarning: (message) => this.#emit({ type: 'warning', message }),
     });
+    if (the.usedUp !== null) {
+      this.#limit = the.usedUp;
+      this.#control.stop({ now: false });
+    }
     const { options, parts, run, base, host } = the;
     const wanted = options.setUp ?? null;
     this.#setUp =
@@ -202,6 +230,10 @@ export class Run {
   async work(): Promise<RunSummary> {
     try {
       return await this.#workQueue();
+    } catch (error) {
+      // Told to end: what is left behind is no failure of the run.
+      if (isEngineGone(error) && this.#unusable === null && this.#control.stopNow.aborted) return this.#summary();
+      throw this.#unusable ?? error;
     } finally {
       await this.#forecast.end();
     }
@@ -223,8 +255,11 @@ export class Run {
       this.#emit({ type: 'warning', message });
     }
     using control = this.#control;
+    using deadline = this.#deadline;
+    deadline?.start();
     using _ = this.#watermarks;
-    await this.#watermarks.begin();
+    using _room = this.#room;
+    await Promise.all([this.#watermarks.begin(), this.#room.begin()]);
     if (this.#holds.reason === null) {
       // Laid out while the first tasks are being claimed; they wait for the same work.
       host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
@@ -232,7 +267,7 @@ export class Run {
     await this.#restack(restackStale);
     const adopted = (await this.#adopt()).map(begun);
     try {
-      this.#refuseHeld();
+      if (options.preflight !== undefined && run.continues === null) requireRoom(this.#holds);
       // Agents that were taken over do not wait; what they were set up with is there then.
       if (this.#setUp !== null && adopted.length === 0) await this.#untilRoom(control.stopStarting);
       await this.#setUp?.make();
@@ -268,7 +303,11 @@ export class Run {
       })
       .finally(() => Promise.all([...this.#leaving, this.#patches.done()]));
     if (this.#unusable !== null) throw this.#unusable;
-    return { run: run.id, ...this.tally };
+    return this.#summary();
+  }
+
+  #summary(): RunSummary {
+    return { run: this.#the.run.id, ...this.tally };
   }
 
   /** A set-up takes as much as an agent does. */
@@ -279,7 +318,26 @@ export class Run {
     }
   }
 
+  /** Starting stops a while before the deadline; at it what is under way ends, and is kept. */
+  #watchOver(deadline: Deadline | null): DeadlineWatch | null {
+    if (deadline === null) return null;
+    const reason = `the run has reached its deadline (${deadline.text})`;
+    return new DeadlineWatch(deadline, CLOCK, {
+      onClosing: () => this.#holds.set('deadline', `the run ends at ${deadline.text}`),
+      onOver: () => {
+        this.#limit ??= reason;
+        this.#emit({ type: 'run.stopping', cause: 'deadline', reason });
+        this.#control.stop({ now: true, why: reason });
+      },
+    });
+  }
+
   #held(reason: string): void {
+    if (this.#deadline?.isClosing === true) {
+      // There is nothing left to wait for.
+      this.#limit ??= reason;
+      this.#control.stop({ now: false });
+    }
     // What holds everything back was told when it came.
     if (this.#saidHeld === reason || this.#holds.reason === reason) return;
     this.#saidHeld = reason;
@@ -291,15 +349,6 @@ export class Run {
   #released(): void {
     if (this.#saidHeld?.includes(WAITS_FOR_REVIEWS) === true) this.#emit({ type: 'run.resumed' });
     this.#saidHeld = null;
-  }
-
-  /** Whoever is about to leave makes room; a run that goes on for one that was cut off waits for it. */
-  #refuseHeld(): void {
-    const { reason } = this.#holds;
-    if (this.#the.options.preflight === undefined || this.#the.run.continues !== null || reason === null) return;
-    throw environmentError('NO_ROOM', `nothing would be started: ${reason}`, {
-      hint: 'make room; what earlier runs left: orchestrate cleanup',
-    });
   }
 
   /** Tries what can be tried, where that is wanted and something is left to start. */
@@ -336,10 +385,21 @@ export class Run {
       // Where the sandbox is gone, its outbox goes with what is left of it.
       await this.#notes.take(attempt);
       const found = await adoptAttempt(recovery, attempt);
-      if (found === null) await this.#end(attempt, withoutSandbox(await lostAttempt(recovery, attempt)), 0);
-      else going.push(() => this.#resume(found));
+      if (found === null) {
+        await this.#settle(attempt);
+        await this.#end(attempt, withoutSandbox(await lostAttempt(recovery, attempt)), 0);
+      } else going.push(() => this.#resume(found));
     }
     return going;
+  }
+
+  /** What an attempt used whose sandbox is gone, where its gateway still knows. */
+  async #settle(attempt: AttemptRecord): Promise<void> {
+    const { parts, run, gateway } = this.#the;
+    if (gateway === null || attempt.baseTree === null) return;
+    const { requests, usage, unsettled } = await gateway.settle(attempt.id, attempt);
+    if (requests > 0) parts.state.attemptUsage(attempt.id, run.fence, usage);
+    parts.state.attemptUnsettled(attempt.id, run.fence, unsettled);
   }
 
   async #resume(found: Adopted): Promise<void> {
@@ -355,7 +415,8 @@ export class Run {
     // Paused by a run that was cut off, and not by this one.
     context.onPaused(null);
     const task = this.#the.parts.state.task(attempt.task);
-    await this.#end(attempt, await resumeAttempt(context, task, found), began);
+    const ended = await resumeAttempt(context, task, found);
+    if (ended !== null) await this.#end(attempt, ended, began);
   }
 
   /** What an attempt was started with goes on, whatever this run would give it. */
@@ -384,6 +445,7 @@ export class Run {
     // Before anything is awaited: whoever wants it ended asks once.
     const context = this.#contextOf(attempt, turn);
     const { ended, conflict } = await this.#perform(task, attempt, context).finally(turn.pass);
+    if (ended === null) return;
     await this.#end(attempt, ended, began, conflict !== null);
     if (conflict === null) return;
     parts.state.blockTask(task.id, run.fence, conflict);
@@ -471,6 +533,7 @@ export class Run {
       gateway,
       bounds: options.bounds,
       watermarks: this.#watermarks,
+      room: this.#room,
       notes: this.#notes,
       signal,
       repository,
@@ -481,6 +544,7 @@ export class Run {
       onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
       onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
       onUsage: (usage) => void state.attemptUsage(attempt.id, run.fence, usage),
+      onUnsettled: (spent) => void state.attemptUnsettled(attempt.id, run.fence, spent),
       onSnapshot: (trees) => this.#forecast.snapshotKept({ id: attempt.id, task: attempt.task, ...trees }),
       onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
     };

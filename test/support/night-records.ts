@@ -23,7 +23,16 @@ export function run(more: Partial<RunRecord> = {}): RunRecord {
 export function task(id: string, state: TaskState, more: Partial<TaskSummary> = {}): TaskSummary {
   return {
     ...{ seq: 1, id: id as TaskId, title: `Title of ${id}`, agent: 'backend-engineer', priority: 'normal', state },
-    ...{ reason: null, dependsOn: [], phase: 1, chain: 1, startedAt: null, endedAt: null, attempts: 1 },
+    ...{
+      reason: null,
+      dependsOn: [],
+      phase: 1,
+      chain: 1,
+      startedAt: null,
+      endedAt: null,
+      attempts: 1,
+      notBefore: null,
+    },
     ...more,
   };
 }
@@ -41,6 +50,7 @@ export function attempt(id: string, [from, to]: [number | null, number | null], 
       exitCode: null,
       reason: null,
       fault: null,
+      unsettled: { usd: 0, tokens: 0 },
       usage: NO_USAGE,
       egressDenied: [],
     },

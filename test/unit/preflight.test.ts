@@ -9,7 +9,8 @@ import { OrchestrateError } from '../../src/errors.ts';
 import type { EventBody } from '../../src/events.ts';
 import type { HostResources } from '../../src/sandbox/sandbox.ts';
 import type { CheckRecord } from '../../src/state/records.ts';
-import { type PreflightContext, preflight } from '../../src/tasks/preflight.ts';
+import { Holds } from '../../src/tasks/holds.ts';
+import { type PreflightContext, preflight, requireRoom } from '../../src/tasks/preflight.ts';
 import type { ObjectId } from '../../src/types.ts';
 
 const GIB = 1024 ** 3;
@@ -135,10 +136,14 @@ describe('the base', () => {
 });
 
 describe('room', () => {
-  it('is refused with the figure where nothing could be done', async () => {
-    const error = await refused(contextOf({ host: hostWith({ freeBytes: 0.5 * GIB }) }));
-    expect(error).toMatchObject({ code: 'DISK_TOO_SMALL', exitCode: 3 });
-    expect(error.message).toContain('0.5 GiB free');
+  it('is refused for what somebody has to see to, with its figure, and for nothing that passes', () => {
+    const holds = new Holds(() => {});
+    holds.set('memory', 'the memory is nearly used up');
+    holds.set('engine', 'the Docker engine does not answer');
+    requireRoom(holds);
+    holds.set('disk', 'the disk has 1.2 GB of 20 GB left');
+    const refusal = { code: 'DISK_TOO_SMALL', exitCode: 3, message: expect.stringContaining('1.2 GB of 20 GB') };
+    expect(() => requireRoom(holds)).toThrow(expect.objectContaining(refusal));
   });
 
   it('is warned of where agents together may want more', async () => {

@@ -727,3 +727,38 @@ describe('an attempt that was lost', () => {
     expect(state.lossesOf('a' as TaskId)).toEqual(['THREE']);
   });
 });
+
+describe('a run that was cut off', () => {
+  const usage = { inputTokens: 10, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, usd: 1 };
+
+  it('is gone on for: what it spent counts, and what it may have spent of what has ended', () => {
+    const [a] = add('A', 'B');
+    const first = begin();
+    const one = state.claimNext(first, PLACE)?.attempt.id as AttemptId;
+    state.attemptUsage(one, first.fence, usage);
+    state.attemptUnsettled(one, first.fence, { usd: 2, tokens: 5 });
+    expect(state.cutOffRun()).toMatchObject({ id: first.id });
+    // What is under way is on its own record.
+    expect(state.spentByRun(first.id)).toEqual({ usd: 1, tokens: 10 });
+    const second = state.beginRun({ ...first, id: 'run-2' as RunId, continues: first.id });
+    expect(state.attemptUnsettled(one, first.fence, { usd: 9, tokens: 9 })).toBe(false);
+    state.endAttempt(one, second.fence, end('lost', 'failed'));
+    work(second, end('succeeded', 'succeeded', { usage }));
+    expect(state.spentByRun(second.id)).toEqual({ usd: 4, tokens: 25 });
+    expect(state.usageOfRun(second.id)).toMatchObject({ inputTokens: 20, usd: 2 });
+    expect(state.attemptsOf(a as TaskId)).toMatchObject([{ unsettled: { usd: 2, tokens: 5 } }]);
+  });
+
+  it('is none where it came to its end, or left nothing that it had begun', () => {
+    add('A', 'B');
+    const first = begin();
+    expect(state.cutOffRun()).toBeNull();
+    work(first, end('lost', 'queued'));
+    expect(state.cutOffRun()).toMatchObject({ id: first.id });
+    const ended = { type: 'run.ended', succeeded: 0, failed: 0, blocked: 0, reason: null } as const;
+    state.appendEvent({ ...ended, at: new Date().toISOString(), run: first.id }, first.id);
+    expect(state.cutOffRun()).toBeNull();
+    state.endRun(first.id);
+    expect(state.cutOffRun()).toBeNull();
+  });
+});
