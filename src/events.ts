@@ -6,6 +6,7 @@ import type {
   AutoApproval,
   Flag,
   ModelApi,
+  ObjectId,
   PatchSize,
   RunId,
   TaskId,
@@ -27,7 +28,9 @@ export interface Readiness {
   readonly isolation: string;
   /** The model services that took the key; empty: none is asked. */
   readonly keys: readonly ModelApi[];
-  /** What the configured commands said of the base. */
+  /** What the agents start from. */
+  readonly tree: ObjectId;
+  /** What the configured commands said of it. */
   readonly checks: readonly BaseCheck[];
   /** Bytes that are free on the disk of the engine, and where the state is. */
   readonly freeBytes: { readonly engine: number; readonly state: number };

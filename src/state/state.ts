@@ -5,7 +5,7 @@
 
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { OrchestrateEvent } from '../events.ts';
+import type { OrchestrateEvent, Readiness } from '../events.ts';
 import type {
   AttemptId,
   NoteKind,
@@ -275,6 +275,11 @@ export class State {
   /** The one that began last, whether or not it ended. */
   newestRun(): RunRecord | null {
     return newestRun(this.#database);
+  }
+
+  /** What a run found before its first agent; null: it never was ready, or nobody asked it to try. */
+  readinessOf(id: RunId): Readiness | null {
+    return timeline.readinessOf(this.#database, id);
   }
 
   /** What all attempts of a run used, and of the runs that it goes on for; `usd` is null where no price was known. */

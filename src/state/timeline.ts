@@ -1,6 +1,6 @@
 /** The timeline: lifecycle events as they were emitted. */
 
-import type { OrchestrateEvent } from '../events.ts';
+import type { OrchestrateEvent, Readiness } from '../events.ts';
 import type { RunId, TaskId } from '../types.ts';
 import type { Database } from './database.ts';
 
@@ -29,4 +29,11 @@ export function eventsOfRun(database: Database, run: RunId, after: number, most:
 export function eventsOf(database: Database, task: TaskId): OrchestrateEvent[] {
   const rows = database.all<{ body: string }>('SELECT body FROM events WHERE task = ? ORDER BY seq', task);
   return rows.map((row) => JSON.parse(row.body) as OrchestrateEvent);
+}
+
+/** What a run found before its first agent; null: it never was ready. */
+export function readinessOf(database: Database, run: RunId): Readiness | null {
+  const sql = "SELECT body FROM events WHERE run = ? AND json_extract(body, '$.type') = 'run.ready' LIMIT 1";
+  const row = database.get<{ body: string }>(sql, run);
+  return row === null ? null : (JSON.parse(row.body) as Readiness);
 }

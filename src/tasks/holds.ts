@@ -14,6 +14,11 @@ export class Holds {
     return this.#causes.values().next().value ?? null;
   }
 
+  /** The phrase of one cause; null: it does not stand in the way. */
+  of(cause: string): string | null {
+    return this.#causes.get(cause) ?? null;
+  }
+
   /** Says why a cause stands in the way, or (null) that it does no more. */
   set(cause: string, reason: string | null): void {
     const before = this.reason;

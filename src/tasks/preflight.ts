@@ -1,9 +1,9 @@
 /** What is tried before a run is left alone: that the base passes its checks, that there is room, and what bounds the cost. */
 
 import { statfs } from 'node:fs/promises';
-import { GIBIBYTE, MEBIBYTE } from '../config/sizes.ts';
+import { GIBIBYTE } from '../config/sizes.ts';
 import { environmentError, failure } from '../errors.ts';
-import type { BaseCheck, EventBody, ExpectedCost } from '../events.ts';
+import type { BaseCheck, EventBody, ExpectedCost, Readiness } from '../events.ts';
 import { roughCost } from '../plan/estimate.ts';
 import { lastLines, removeCheckLogs } from '../review/check-logs.ts';
 import type { Checker } from '../review/checker.ts';
@@ -11,9 +11,10 @@ import type { BaseTree, HostResources, SandboxHost } from '../sandbox/sandbox.ts
 import { sanitiseLine } from '../sanitise.ts';
 import type { CheckRecord, TaskRecord } from '../state/records.ts';
 import type { AutoApproval, Caps, Limits, ModelApi, Price } from '../types.ts';
+import type { Holds } from './holds.ts';
 
-/** With less nothing can be done: where agents write, and where the state and all that agents said is kept. */
-const LEAST = { engine: GIBIBYTE, state: 256 * MEBIBYTE } as const;
+/** Holds that somebody has to see to; others pass by themselves. */
+const NEED_ROOM: readonly string[] = ['disk', 'inodes', 'state'];
 const LITTLE_FOR_STATE = 2 * GIBIBYTE;
 /** Agents seldom need all that they may use; beyond this they will sooner or later be out of memory together. */
 const OVERCOMMITTED = 1.5;
@@ -46,6 +47,8 @@ export interface PreflightContext extends WantedPreflight {
   readonly budget: Caps;
   readonly attemptBudget: Caps;
   readonly deadline: string | null;
+  /** Of the run that this one goes on for: what was checked then is not checked again. Null: there is none. */
+  readonly earlier: Pick<Readiness, 'tree' | 'checks'> | null;
   readonly autoApprove: AutoApproval;
   readonly autoMerge: string | null;
   /** Aborted: nothing is to be started any more. */
@@ -56,11 +59,24 @@ export interface PreflightContext extends WantedPreflight {
 }
 
 /**
+ * Whoever is about to leave makes room before; a run that goes on for one that was cut off has nobody to ask, and waits.
+ * @throws environment DISK_TOO_SMALL where nothing would be started for want of disk
+ */
+export function requireRoom(holds: Pick<Holds, 'of'>): void {
+  const reason = NEED_ROOM.map((cause) => holds.of(cause)).find((phrase) => phrase !== null);
+  if (reason === undefined) return;
+  throw environmentError('DISK_TOO_SMALL', `nothing would be started: ${reason}`, {
+    hint: 'make room there; what earlier runs left: orchestrate cleanup',
+  });
+}
+
+/**
  * Resolves when agents may start, which it tells by the event `run.ready`, or when the signal was aborted, silently. Rejects
- * with failure BASE_RED, environment DISK_TOO_SMALL, and what the checker rejects with: then nothing is to be started.
+ * with failure BASE_RED and what the checker rejects with: then nothing is to be started.
  */
 export async function preflight(context: PreflightContext): Promise<void> {
   const { host, checks, keys, signal, emit } = context;
+  if (signal.aborted) return;
   const resources = await host.resources();
   const freeBytes = await roomOf(context, resources);
   tellOfMemory(context, resources);
@@ -73,6 +89,7 @@ export async function preflight(context: PreflightContext): Promise<void> {
   emit({
     type: 'run.ready',
     isolation: host.isolation,
+    tree: context.base.tree,
     keys,
     checks: done,
     freeBytes,
@@ -86,8 +103,6 @@ export async function preflight(context: PreflightContext): Promise<void> {
 async function roomOf({ stateDir, maxAgents, limits, emit }: PreflightContext, { disk }: HostResources) {
   const { bavail, bsize } = await statfs(stateDir);
   const free = { engine: disk.free, state: bavail * bsize };
-  if (free.engine < LEAST.engine) throw tooSmall("the Docker engine's disk", free.engine, LEAST.engine);
-  if (free.state < LEAST.state) throw tooSmall(`the disk of ${stateDir}`, free.state, LEAST.state);
   const wanted = maxAgents * limits.diskBytes;
   if (free.engine < wanted) {
     const agents = `agents may write ${gibibytes(wanted)} together (--max-agents × --disk)`;
@@ -98,13 +113,6 @@ async function roomOf({ stateDir, maxAgents, limits, emit }: PreflightContext, {
     emit({ type: 'warning', message });
   }
   return free;
-}
-
-function tooSmall(where: string, bytes: number, least: number): Error {
-  const message = `${where} has ${gibibytes(bytes)} free, and no task can be done with less than ${gibibytes(least)}`;
-  return environmentError('DISK_TOO_SMALL', message, {
-    hint: 'make room there; what earlier runs left: orchestrate cleanup',
-  });
 }
 
 function memoryOf({ maxAgents, limits }: PreflightContext): number {
@@ -135,10 +143,20 @@ function dollars({ low, high }: { readonly low: number; readonly high: number })
   return `$${low.toFixed(2)} to $${high.toFixed(2)} if nothing has to be done again`;
 }
 
+/** All of them, as they were tried on the same base; null: one is not known, or would have to be refused. */
+function knownOf({ earlier, base, checks, allowRedBase }: PreflightContext): BaseCheck[] | null {
+  if (earlier?.tree !== base.tree) return null;
+  const known = checks.map((command) => earlier.checks.find((check) => check.command === command));
+  const usable = known.filter((check) => check !== undefined && (allowRedBase || check.exitCode === 0));
+  return usable.length === checks.length ? usable.flatMap((check) => check ?? []) : null;
+}
+
 /** What passed leaves no log; what did not keeps its own. */
 async function checkBase(context: PreflightContext): Promise<BaseCheck[]> {
   const { checker, checks, base, stateDir, signal, emit, onProgress } = context;
   if (checks.length === 0) return [];
+  const known = knownOf(context);
+  if (known !== null) return known;
   onProgress(`checks on the base: ${checks.map(shortened).join(', ')}`);
   const { tree, commit } = base;
   const records = await checker.check({ name: 'base', tree, commit, near: null }, checks, signal);

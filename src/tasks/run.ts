@@ -31,7 +31,7 @@ import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { Holds } from './holds.ts';
 import { NoteExchange } from './note-exchange.ts';
 import { outliveOutages } from './outage.ts';
-import { preflight, type WantedPreflight } from './preflight.ts';
+import { preflight, requireRoom, type WantedPreflight } from './preflight.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
 import { RunForecast } from './run-forecast.ts';
 import { RunPatches, type WantedReviews } from './run-patches.ts';
@@ -271,6 +271,7 @@ export class Run {
     await this.#restack(restackStale);
     const adopted = (await this.#adopt()).map(begun);
     try {
+      if (options.preflight !== undefined && run.continues === null) requireRoom(this.#holds);
       // Agents that were taken over do not wait; what they were set up with is there then.
       if (this.#setUp !== null && adopted.length === 0) await this.#untilRoom(control.stopStarting);
       await this.#setUp?.make();
@@ -371,6 +372,7 @@ export class Run {
       budget: gateway?.configuration.caps ?? NO_CAPS,
       attemptBudget: gateway?.plan.caps ?? NO_CAPS,
       deadline: run.deadline,
+      earlier: run.continues === null ? null : parts.state.readinessOf(run.continues),
       signal: this.#control.stopStarting,
       emit: (event) => this.#emit(event),
       onProgress: (line) => parts.onProgress(line),

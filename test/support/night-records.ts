@@ -90,7 +90,7 @@ export function paused(minute: number, reason: string): OrchestrateEvent {
 /** What a run found before its first agent, without a ceiling on its cost. */
 export function ready(checks: Readiness['checks']): OrchestrateEvent {
   return {
-    ...{ at: at(1), type: 'run.ready', isolation: 'shared-kernel', keys: ['anthropic'], checks },
+    ...{ at: at(1), type: 'run.ready', isolation: 'shared-kernel', tree: COMMIT, keys: ['anthropic'], checks },
     ...{ freeBytes: { engine: 200 * 2 ** 30, state: 2 ** 40 }, memoryBytes: { agents: 1, engine: null } },
     cost: { usd: null, tokens: null, attemptUsd: null, estimate: { low: 3, high: 12 } },
     ...{ deadline: null, results: { checks: checks.length, autoApprove: 'never', autoMerge: null } },

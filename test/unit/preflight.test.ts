@@ -9,7 +9,8 @@ import { OrchestrateError } from '../../src/errors.ts';
 import type { EventBody } from '../../src/events.ts';
 import type { HostResources } from '../../src/sandbox/sandbox.ts';
 import type { CheckRecord } from '../../src/state/records.ts';
-import { type PreflightContext, preflight } from '../../src/tasks/preflight.ts';
+import { Holds } from '../../src/tasks/holds.ts';
+import { type PreflightContext, preflight, requireRoom } from '../../src/tasks/preflight.ts';
 import type { ObjectId } from '../../src/types.ts';
 
 const GIB = 1024 ** 3;
@@ -51,7 +52,7 @@ function contextOf(more: Partial<PreflightContext> = {}): PreflightContext {
     checker: { check: (_on, commands) => Promise.all(commands.map(recordOf)) },
     ...{ checks: [], tasks: [{ size: 'small' }], maxAgents: 3, keys: [], budget: NO_CAPS, attemptBudget: NO_CAPS },
     limits: { memoryBytes: 4 * GIB, cpus: 2, pids: 10, diskBytes: 10 * GIB },
-    ...{ deadline: null, autoApprove: 'never', autoMerge: null, signal: new AbortController().signal },
+    ...{ deadline: null, earlier: null, autoApprove: 'never', autoMerge: null, signal: new AbortController().signal },
     emit: (event) => void events.push(event),
     onProgress: () => {},
     ...more,
@@ -100,6 +101,29 @@ describe('the base', () => {
     expect(warnings()).toEqual([expect.stringContaining('fails on the base already (7), which was allowed: red one')]);
   });
 
+  it('is not tried again where the run goes on for one that tried it, but for what would be refused', async () => {
+    const good = { command: 'good', exitCode: 0, flaky: false, log: null };
+    const red = { command: 'red one', exitCode: 7, flaky: false, log: 'checks/base-9.log' };
+    const asked: (readonly string[])[] = [];
+    const checker: PreflightContext['checker'] = {
+      check: (_on, commands) => {
+        asked.push(commands);
+        return Promise.all(commands.map(recordOf));
+      },
+    };
+    const earlier = { tree: COMMIT, checks: [good, red] };
+    await preflight(contextOf({ checks: ['good'], checker, earlier }));
+    await preflight(contextOf({ checks: ['red one', 'good'], checker, earlier, allowRedBase: true }));
+    expect(asked).toEqual([]);
+    await expect(preflight(contextOf({ checks: ['red one'], checker, earlier }))).rejects.toMatchObject({
+      code: 'BASE_RED',
+    });
+    const other = { ...earlier, tree: 'b'.repeat(40) as ObjectId };
+    await preflight(contextOf({ checks: ['good'], checker, earlier: other }));
+    await preflight(contextOf({ checks: ['good', 'new one'], checker, earlier }));
+    expect(asked).toEqual([['red one'], ['good'], ['good', 'new one']]);
+  });
+
   it('is nothing any more where the run is stopped meanwhile', async () => {
     const stop = new AbortController();
     const check = (): Promise<never> => {
@@ -112,10 +136,14 @@ describe('the base', () => {
 });
 
 describe('room', () => {
-  it('is refused with the figure where nothing could be done', async () => {
-    const error = await refused(contextOf({ host: hostWith({ freeBytes: 0.5 * GIB }) }));
-    expect(error).toMatchObject({ code: 'DISK_TOO_SMALL', exitCode: 3 });
-    expect(error.message).toContain('0.5 GiB free');
+  it('is refused for what somebody has to see to, with its figure, and for nothing that passes', () => {
+    const holds = new Holds(() => {});
+    holds.set('memory', 'the memory is nearly used up');
+    holds.set('engine', 'the Docker engine does not answer');
+    requireRoom(holds);
+    holds.set('disk', 'the disk has 1.2 GB of 20 GB left');
+    const refusal = { code: 'DISK_TOO_SMALL', exitCode: 3, message: expect.stringContaining('1.2 GB of 20 GB') };
+    expect(() => requireRoom(holds)).toThrow(expect.objectContaining(refusal));
   });
 
   it('is warned of where agents together may want more', async () => {
