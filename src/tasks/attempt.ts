@@ -13,7 +13,7 @@ import type { RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
 import { isEngineGone } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
 import type { Limits, ObjectId, Usage } from '../types.ts';
-import { conclude, end } from './conclude.ts';
+import { conclude, end, faultOf } from './conclude.ts';
 import type { DiskWatch } from './disk-watch.ts';
 import { earlierAttempt } from './earlier.ts';
 import type { RunGateway } from './gateway.ts';
@@ -267,9 +267,8 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
     const totals = await agent.release();
     const verdict = driven ?? agent.session.verdict(supervised.ended.exitCode);
     const concluded = await conclude(context, { attempt, start, verdict }, supervised);
-    const { cutOff } = supervised.ended;
-    const isLost = cutOff !== null && supervised.stopped === null;
-    const how = isLost ? { ...lostEnd(attempt, cutOff), patch: concluded.patch } : concluded;
+    const fault = faultOf(supervised, verdict.done);
+    const how = fault === null ? concluded : { ...lostEnd(attempt, fault), patch: concluded.patch };
     return { end: { ...how, ...talk.counted(totals) }, discard: () => running.discard() };
   } catch (error) {
     if (isEngineGone(error)) throw error;

@@ -106,11 +106,17 @@ function failureOf(
     case 'timeout':
       return { outcome: 'timeout', reason: `ended after its time-out of ${context.bounds.timeoutMs / 1000} s` };
   }
-  // Whatever it made of being told to end by others.
-  if (ended.cutOff !== null) return { outcome: 'lost', reason: ended.cutOff.message };
+  const fault = faultOf({ ended, stopped }, verdict === null);
+  if (fault !== null) return { outcome: 'lost', reason: fault.message };
   if (verdict === null) return null;
   if (ended.outOfMemory) return { outcome: 'oom', reason: 'out of memory (raise --memory)' };
   return { outcome: 'failed', reason: verdict };
+}
+
+/** What ended the attempt where it was neither the agent nor we, whatever that made of being told to end by others. */
+export function faultOf({ ended, stopped }: Supervised, isDone: boolean): OrchestrateError | null {
+  if (stopped !== null) return null;
+  return ended.cutOff ?? (isDone ? null : ended.outputLost);
 }
 
 type End = Pick<AttemptEnd, 'exitCode' | 'reason' | 'patch'>;
