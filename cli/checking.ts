@@ -89,6 +89,7 @@ async function openHost(context: Context, settings: Settings, place: HostPlace):
   return openDockerHost({
     ...{ name: 'local', docker: await connectEngine(context.env), installation: state.installation, run, isGuest },
     ...{ image: settings.image, dockerfile: settings.dockerfile, workspace: settings.workspace, keep: [] },
+    runtime: settings.runtime,
     ...outgoing(repository, settings.history),
     objectFormat: repository.objectFormat,
     guests: () => liveGuests(state.directory),

@@ -78,6 +78,7 @@ async function visit(context: Context, options: ShellOptions, signal: AbortSigna
   await using host = await openDockerHost({
     ...{ name: 'local', docker, installation, run: guest.id, isGuest: true, keep: [] },
     ...{ image: settings.image, dockerfile: settings.dockerfile, workspace: settings.workspace },
+    runtime: settings.runtime,
     ...outgoing(repository, settings.history),
     objectFormat: repository.objectFormat,
     onProgress: (line) => context.note(line),

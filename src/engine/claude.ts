@@ -72,6 +72,7 @@ export function claudeEngine(options: ClaudeOptions): Engine {
   return {
     name: PROGRAM,
     apis: ['anthropic'],
+    goesOn: true,
     programs: [PROGRAM],
     begin: (assignment, access) => {
       const program = claudeProgram(options, assignment, requireAccess(PROGRAM, access), AGENT_FLAGS);

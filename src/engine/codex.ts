@@ -46,6 +46,7 @@ export function codexEngine(options: CliOptions): Engine {
   return {
     name: PROGRAM,
     apis: ['openai'],
+    goesOn: true,
     programs: [PROGRAM],
     begin: (assignment, access) => {
       const program = codexProgram(options, assignment, requireAccess(PROGRAM, access));

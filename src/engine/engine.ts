@@ -82,6 +82,12 @@ export interface Engine {
   readonly name: string;
   /** The model services that its agents ask through the gateway; empty: none. */
   readonly apis: readonly ModelApi[];
+  /**
+   * A model that can be told of it is behind its agents: an attempt that was cut off from outside (its engine lost, its run
+   * stopped) is followed by one that goes on with the work that was kept. Not given: what runs is a program that is not made
+   * for half-done work, and starts afresh.
+   */
+  readonly goesOn?: true;
   /** Programs that it starts by name and that the agents' image must therefore hold; not given: none. */
   readonly programs?: readonly string[];
   /** @param access null where the attempt has no gateway */

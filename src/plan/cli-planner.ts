@@ -124,8 +124,9 @@ class CliMind implements Mind {
     const { program, timeoutMs } = this.#options;
     using _stopping = end.stops(running, timeoutMs);
     for await (const chunk of running.output()) session.read(chunk);
-    const { exitCode, outOfMemory } = await running.ended();
+    const { exitCode, outOfMemory, cutOff } = await running.ended();
     end.throwIfEnded();
+    if (cutOff !== null) throw cutOff;
     const verdict = session.verdict(exitCode);
     if (verdict.done) return session.answer();
     const why = outOfMemory ? `${program} ran out of memory (--memory)` : sanitiseLine(verdict.reason);

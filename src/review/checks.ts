@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { PLAIN_ENVIRONMENT } from '../engine/command.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
+import { insist } from '../sandbox/trouble.ts';
 import type { CheckRecord } from '../state/records.ts';
 import { isShortage, type Supervised, supervise } from '../tasks/supervise.ts';
 import { followOutput } from '../tasks/transcript.ts';
@@ -101,7 +102,7 @@ class SandboxedChecks implements Checker {
   }
 
   #inTurn(on: CheckedTree, command: string, signal: AbortSignal): Promise<Try> {
-    return this.#room.use(() => this.#try(on, command, signal), signal);
+    return this.#room.use(() => insist(() => this.#try(on, command, signal)), signal);
   }
 
   async #try(on: CheckedTree, command: string, signal: AbortSignal): Promise<Try> {
@@ -141,6 +142,8 @@ class SandboxedChecks implements Checker {
       const durationMs = Math.round(performance.now() - began);
       await output;
       signal.throwIfAborted();
+      const { ended, stopped } = supervised;
+      if (stopped === null && ended.cutOff !== null) throw ended.cutOff;
       return { ...this.#outcomeOf(supervised), durationMs, log };
     } finally {
       signal.removeEventListener('abort', onAbort);

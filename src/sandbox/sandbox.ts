@@ -1,11 +1,13 @@
 /**
- * PORT: where agents run. One driver per technology.
+ * PORT: where agents run. One driver per technology. What runs survives trouble with the engine: calls whose answer was
+ * lost are made again where that is right, and all of them go on when it answers again (see onTrouble).
  * Order is in the types: a host is opened, a sandbox is created on it, started, awaited, collected from, discarded.
  * All calls may run concurrently for different attempts. Every `discard` is idempotent, has its own deadline and works
  * after a cancellation; whatever is not discarded is found again by its labels.
  */
 
 import type { Duplex } from 'node:stream';
+import type { OrchestrateError } from '../errors.ts';
 import type { TreeChange } from '../git/quarantine.ts';
 import type { AttemptId, Flag, Limits, ObjectId, TaskId, WorkspaceKind } from '../types.ts';
 
@@ -109,11 +111,19 @@ export interface SandboxHost extends AsyncDisposable {
   takeNotes(most: ReadonlyMap<AttemptId, number>, final: boolean): Promise<ReadonlyMap<AttemptId, OutboxNews>>;
   /** Costs a walk over what the running attempts wrote. */
   resources(): Promise<HostResources>;
+  /**
+   * From now on calls wait for the return of an engine that does not answer, and `listener` is told when that is so (a
+   * phrase, within 30 s) and when it answers again (null). Without a listener they reject with environment ENGINE_GONE.
+   */
+  onTrouble(listener: (trouble: string | null) => void): void;
+  /** Nobody waits any more: what does and what still comes rejects with ENGINE_GONE as soon as the engine does not answer. */
+  giveUp(): void;
 }
 
 /** How control sessions into the gateway are opened; each ends the one before. */
 export interface GatewayTransport {
-  open(): Promise<Duplex>;
+  /** @param anew the gateway that is there has hung: another one takes its place */
+  open(anew?: boolean): Promise<Duplex>;
 }
 
 /** What is done once for all sandboxes, before the first. */
@@ -204,13 +214,15 @@ export interface RunningSandbox {
   cpuMs(): Promise<number>;
   /** Memory that everything in it holds now, without what the kernel could drop at once. */
   memoryBytes(): Promise<number>;
-  /** Resolves when the agent's main process is gone; rejects (kind `environment`) when the sandbox was taken away from us. */
+  /** Resolves when the agent's main process is gone, whoever ended it; rejects as every call where nobody waits for the engine. */
   ended(): Promise<EndedSandbox>;
   /** Holds the agent still while `take` reads what it changed so far, and lets it go on whatever happens. */
   snapshot<Result>(take: (collection: Collection) => Promise<Result>): Promise<Result>;
   /** Holds the agent still until `goOn`; a snapshot meanwhile does not let it go on. Harmless when it is gone. */
   hold(): Promise<void>;
   goOn(): Promise<void>;
+  /** Tells when the engine does not answer (at once where that is so) and when it does again. Returns how to end that. */
+  onTrouble(listener: (isAway: boolean) => void): () => void;
   /** SIGTERM, then SIGKILL after the grace period; resolves when it is gone. Harmless when it is already. */
   stop(): Promise<void>;
   /** SIGKILL at once, for what does harm meanwhile. Harmless when it is gone. */
@@ -223,6 +235,11 @@ export interface EndedSandbox {
   readonly exitCode: number;
   /** The kernel ended the agent for want of memory; not a child of it that the agent survived. */
   readonly outOfMemory: boolean;
+  /**
+   * Why it ended where neither the agent nor we ended it: the engine was started anew (ENGINE_RESTARTED), somebody else
+   * stopped it (SANDBOX_STOPPED) or removed it (SANDBOX_REMOVED); kind `environment`. What it changed is there all the same.
+   */
+  readonly cutOff: OrchestrateError | null;
   /** What the agent changed. May be called again until discarded. */
   collect(): Promise<Collection>;
   discard(): Promise<void>;

@@ -10,10 +10,12 @@ import type { Repository } from '../git/repository.ts';
 import { keepSnapshot, salvageSnapshot } from '../patch/collect.ts';
 import type { Role } from '../roles/role.ts';
 import type { OutputChunk, RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
+import { isEngineGone } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
-import type { Limits, ObjectId, Usage } from '../types.ts';
+import type { Limits, ObjectId, Spent, Usage } from '../types.ts';
 import { conclude, end } from './conclude.ts';
 import { earlierAttempt } from './earlier.ts';
+import { afterLoss, classOf, faultOf } from './faults.ts';
 import type { RunGateway } from './gateway.ts';
 import { IdleWatch } from './idle.ts';
 import type { KnownAtStart, NoteExchange } from './note-exchange.ts';
@@ -27,9 +29,6 @@ import { Talk } from './talk.ts';
 import { Ties } from './ties.ts';
 import { EventTranscript, followOutput, type Keeping } from './transcript.ts';
 import type { Watermarks } from './watermarks.ts';
-
-/** An engine in trouble is worth another try; an agent's failure is a result and is not. */
-const MAX_INFRASTRUCTURE_TRIES = 3;
 
 export interface AttemptBounds {
   readonly limits: Limits;
@@ -61,9 +60,12 @@ export interface AttemptContext {
   emit(event: EventBody): void;
   /** What it goes on with; undefined: it starts afresh. */
   earlier(): Promise<EarlierWork | undefined>;
+  /** Faults of the attempts right before this one that were lost too, the newest first. */
+  losses(): readonly (string | null)[];
   onStarted(base: StartTree): void;
   onCollecting(): void;
   onUsage(usage: Usage): void;
+  onUnsettled(spent: Spent): void;
   /** What the agent has so far was kept. */
   onSnapshot(trees: { readonly baseTree: ObjectId; readonly tree: ObjectId }): void;
   /** Its task is held still for this reason, or goes on (null). */
@@ -79,26 +81,33 @@ export interface EndedAttempt {
 
 /**
  * Runs one attempt. Never rejects for what the agent or the engine did: that is in the result.
- * An infrastructure fault gives the outcome `lost` with its message as the reason.
+ * An infrastructure fault gives the outcome `lost` with its message as the reason. Null: its engine is gone and nobody
+ * waits for it; the attempt has no end, and the next run looks after it.
  */
 export async function runAttempt(
   context: AttemptContext,
   task: TaskRecord,
   attempt: AttemptRecord,
   start: StartTree,
-): Promise<EndedAttempt> {
+): Promise<EndedAttempt | null> {
   try {
     return await attemptInSandbox(context, task, attempt, start);
   } catch (error) {
+    if (isEngineGone(error)) return null;
     return withoutSandbox(await salvagedEnd(context, { attempt, start }, error));
   }
 }
 
-/** The end of an attempt that an infrastructure fault cut off. Anything but our own errors is a bug and thrown on. */
-export function lostEnd(attempt: AttemptRecord, error: unknown): AttemptEnd {
-  if (!(error instanceof OrchestrateError)) throw error;
-  const lost = end('lost', { exitCode: null, reason: error.message, patch: null });
-  return attempt.n < MAX_INFRASTRUCTURE_TRIES ? { ...lost, taskState: 'queued' } : lost;
+/** The end of an attempt that an error around its agent cut off. Anything but our own errors is a bug and thrown on. */
+export function lostEnd({ losses }: Pick<AttemptContext, 'losses'>, error: unknown): AttemptEnd {
+  const fault = faultOf(error);
+  const { kind, code, message, hint } = fault;
+  const fields = { exitCode: null, patch: null, fault: code };
+  // Asked for something that cannot be, or the agent's own doing: another try would end the same way.
+  if (kind === 'usage') return end('failed', { ...fields, reason: message });
+  if (classOf(fault) === 'result') return end('failed', { ...fields, fault: null, reason: message });
+  const after = afterLoss({ code, kind, message, hint, earlier: losses() }, new Date(), Math.random);
+  return { ...end('lost', { ...fields, reason: after.reason }), ...after };
 }
 
 /** Goes on with an attempt whose coordinator was killed, whether its agent still runs or has ended meanwhile. */
@@ -106,12 +115,13 @@ export async function resumeAttempt(
   context: AttemptContext,
   task: TaskRecord,
   { attempt, start, adopted }: Adopted,
-): Promise<EndedAttempt> {
+): Promise<EndedAttempt | null> {
   try {
     await using agent = await admitAgent(context, { task, attempt, specialist: roleAtWork(context, task.agent) });
     const elapsedMs = Math.max(0, Date.now() - adopted.startedAt.getTime());
     return await untilEnd(context, { attempt, start, agent, running: adopted.sandbox, elapsedMs });
   } catch (error) {
+    if (isEngineGone(error)) return null;
     return withoutSandbox(await salvagedEnd(context, { attempt, start }, error));
   }
 }
@@ -127,15 +137,10 @@ async function salvagedEnd(
   { attempt, start }: Pick<StartedAttempt, 'attempt' | 'start'>,
   error: unknown,
 ): Promise<AttemptEnd> {
-  if (error instanceof OrchestrateError && error.kind === 'usage') {
-    // Asked for something that cannot be: another try would end the same way.
-    return end('failed', { exitCode: null, reason: error.message, patch: null });
-  }
-  const lost = lostEnd(attempt, error);
-  return {
-    ...lost,
-    patch: await salvageSnapshot(context.repository, { attempt: attempt.id, task: attempt.task, start }),
-  };
+  const lost = lostEnd(context, error);
+  if (lost.outcome === 'failed' && lost.fault != null) return lost;
+  const patch = await salvageSnapshot(context.repository, { attempt: attempt.id, task: attempt.task, start });
+  return { ...lost, patch };
 }
 
 async function attemptInSandbox(
@@ -222,10 +227,10 @@ async function admitAgent(context: AttemptContext, { task, attempt, specialist }
   const earlier = await context.earlier();
   const said = { title, description, notes: known.prompt, earlier };
   const assignment = { task: id, attempt: attempt.n, role, specialist, ...said };
-  const access = gateway === null ? null : await gateway.admit(attempt.id, ties);
+  const access = gateway === null ? null : await gateway.admit(attempt.id, ties, attempt);
   let released: Promise<AttemptTotals | null> | null = null;
   const release = () => {
-    released ??= gateway === null ? Promise.resolve(null) : gateway.release(attempt.id);
+    released ??= gateway === null ? Promise.resolve(null) : settled(context, gateway.release(attempt.id));
     return released;
   };
   const shutOut = async (): Promise<void> => void (await release().catch(() => {}));
@@ -236,6 +241,17 @@ async function admitAgent(context: AttemptContext, { task, attempt, specialist }
     await shutOut();
     throw error;
   }
+}
+
+/** What is written down is right from then on, however the attempt ends. */
+async function settled(
+  { onUsage, onUnsettled }: AttemptContext,
+  totals: Promise<AttemptTotals>,
+): Promise<AttemptTotals> {
+  const { requests, usage, unsettled } = await totals;
+  if (requests > 0) onUsage(usage);
+  onUnsettled(unsettled);
+  return totals;
 }
 
 interface StartedAttempt {
@@ -265,20 +281,21 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
     const totals = await agent.release();
     const verdict = driven ?? agent.session.verdict(supervised.ended.exitCode);
     const concluded = await conclude(context, { attempt, start, verdict }, supervised);
-    const ended = { ...concluded, ...againOf(attempt, supervised), ...talk.counted(totals) };
-    return { end: ended, discard: () => running.discard() };
+    const fault = faultAround(supervised);
+    const how = fault === null ? concluded : { ...lostEnd(context, fault), patch: concluded.patch };
+    return { end: { ...how, ...talk.counted(totals) }, discard: () => running.discard() };
   } catch (error) {
+    if (isEngineGone(error)) throw error;
     await context.notes.leave(attempt);
     await running.discard();
     throw error;
   }
 }
 
-/** What was ended for want of room on our own disk is no result of the agent's. */
-function againOf(attempt: AttemptRecord, { stopped }: Supervised): Partial<AttemptEnd> {
-  if (stopped?.why !== 'state') return {};
-  const { exitCode: _, patch: __, ...lost } = lostEnd(attempt, environmentError('STATE_DISK_FULL', stopped.reason));
-  return lost;
+/** What ended the agent that is no result of its own: the engine did, or we for want of room on our own disk. */
+function faultAround({ ended, stopped }: Supervised): OrchestrateError | null {
+  if (stopped === null) return ended.cutOff;
+  return stopped.why === 'state' ? environmentError('STATE_DISK_FULL', stopped.reason) : null;
 }
 
 function keepingOf({ room, emit }: AttemptContext, { id, task }: AttemptRecord): Keeping {

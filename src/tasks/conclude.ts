@@ -5,6 +5,7 @@ import { OrchestrateError } from '../errors.ts';
 import { nameSome } from '../git/bytes.ts';
 import { type CollectedPatch, collectPatch, type PatchOrigin as Origin } from '../patch/collect.ts';
 import type { EndedSandbox } from '../sandbox/sandbox.ts';
+import { insist } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord } from '../state/records.ts';
 import { type AttemptOutcome, NO_USAGE } from '../types.ts';
 import type { AttemptContext } from './attempt.ts';
@@ -82,7 +83,8 @@ async function takePatch(context: AttemptContext, ended: EndedSandbox, origin: O
 /** The patch; what an agent made too large to take is its failure, not ours. */
 async function takeWhole(context: AttemptContext, ended: EndedSandbox, origin: Origin): Promise<Taken> {
   try {
-    const { patch, tooLarge } = await collectPatch(context.repository, ended, origin);
+    // A keeper that was lost meanwhile is started anew, and what it was reading is still there.
+    const { patch, tooLarge } = await insist(() => collectPatch(context.repository, ended, origin));
     if (tooLarge.length === 0) return { patch, problem: null };
     const reason = `what was changed is more than a patch may have; left out: ${nameSome(tooLarge)}`;
     return { patch, problem: { outcome: 'failed', reason } };
@@ -113,7 +115,7 @@ function failureOf(
     case 'budget':
       return { outcome: 'budget', reason: stopped.reason };
     case 'interrupted':
-      return { outcome: 'killed', reason: RUN_STOPPED };
+      return { outcome: 'killed', reason: stopped.reason ?? RUN_STOPPED };
     case 'killed':
       return { outcome: 'killed', reason: KILLED_BY_USER };
     case 'idle': {
@@ -124,12 +126,14 @@ function failureOf(
     case 'timeout':
       return { outcome: 'timeout', reason: `ended after its time-out of ${context.bounds.timeoutMs / 1000} s` };
   }
+  // Whatever it made of being told to end by others.
+  if (ended.cutOff !== null) return { outcome: 'lost', reason: ended.cutOff.message };
   if (verdict === null) return null;
   if (ended.outOfMemory) return { outcome: 'oom', reason: 'out of memory (raise --memory)' };
   return { outcome: 'failed', reason: verdict };
 }
 
-type End = Pick<AttemptEnd, 'exitCode' | 'reason' | 'patch'>;
+type End = Pick<AttemptEnd, 'exitCode' | 'reason' | 'patch' | 'fault'>;
 
 export function end(outcome: AttemptOutcome, fields: End): AttemptEnd {
   return {
@@ -146,5 +150,5 @@ function taskStateAfter(outcome: AttemptOutcome, reason: string | null): Attempt
   if (outcome === 'succeeded' || outcome === 'no-changes') return 'succeeded';
   if (outcome !== 'killed') return 'failed';
   // Stopped with the run: the next run takes it up again.
-  return reason === RUN_STOPPED ? 'queued' : 'cancelled';
+  return reason === KILLED_BY_USER ? 'cancelled' : 'queued';
 }

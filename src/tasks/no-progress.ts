@@ -91,6 +91,6 @@ const CHANGING: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** @internal */
-export function normalised(output: string): string {
+function normalised(output: string): string {
   return CHANGING.reduce((text, [pattern, by]) => text.replace(pattern, by), output);
 }

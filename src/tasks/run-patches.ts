@@ -4,6 +4,7 @@ import type { EventBody } from '../events.ts';
 import { changedPaths } from '../git/diff.ts';
 import type { Repository } from '../git/repository.ts';
 import { AutoMerge } from '../merge/auto-merge.ts';
+import type { Checker } from '../review/checker.ts';
 import { createChecker } from '../review/checks.ts';
 import type { ReviewPolicy } from '../review/policy.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
@@ -47,6 +48,8 @@ const NONE: WantedReviews = {
 export class RunPatches {
   readonly #reviews: Reviews;
   readonly #autoMerge: AutoMerge | null;
+  /** The run's own. */
+  readonly checker: Checker;
 
   constructor(context: RunPatchesContext) {
     const { wanted = NONE, repository, state, host, run, watermarks, bounds, only, signal, emit, isSetUpFor } = context;
@@ -55,6 +58,7 @@ export class RunPatches {
       ...{ host, watermarks, ...bounds, stateDir: state.directory, run },
       containerName: (id) => wanted.containerName(run, id),
     });
+    this.checker = checker;
     this.#autoMerge =
       branch === null ? null : new AutoMerge({ repository, state, branch, commands: checks, checker, signal, emit });
     this.#reviews = new Reviews({

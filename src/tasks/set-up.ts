@@ -6,6 +6,7 @@ import { environmentError } from '../errors.ts';
 import { nameSome } from '../git/bytes.ts';
 import type { Repository } from '../git/repository.ts';
 import type { BaseTree, SandboxHost, SetUpEgress, SetUpSpec } from '../sandbox/sandbox.ts';
+import { insist } from '../sandbox/trouble.ts';
 import type { Limits, ObjectId } from '../types.ts';
 import { setUpInputs } from './set-up-inputs.ts';
 import { isShortage, type Supervised, supervise } from './supervise.ts';
@@ -61,7 +62,9 @@ export class RunSetUp {
     const { limits, timeoutMs } = bounds;
     const inputs = await this.#inputsOfBase();
     await host.prepareTree({ tree, commit, near: null });
-    await setUp(this.#context, { command: this.#wanted.command, inputs, tree, commit, limits, timeoutMs });
+    await insist(() =>
+      setUp(this.#context, { command: this.#wanted.command, inputs, tree, commit, limits, timeoutMs }),
+    );
   }
 
   /** Whether a set-up on this tree would be the same. */
@@ -102,6 +105,7 @@ async function setUp(context: SetUpContext, spec: Spec): Promise<void> {
     await output;
     lines.end();
     if (isCutShort(supervised)) return;
+    if (supervised.stopped === null && supervised.ended.cutOff !== null) throw supervised.ended.cutOff;
     const problem = problemOf(supervised, spec);
     if (problem !== null) {
       throw environmentError('SETUP_FAILED', [`the set-up ${problem}`, ...lines.last].join('\n'), {

@@ -7,14 +7,16 @@ import { Stopwatch } from './stopwatch.ts';
 import type { Ties } from './ties.ts';
 import type { Shortage, Watermarks } from './watermarks.ts';
 
-/** Reason of an attempt's signal when the user wants this task ended; any other reason: the run is being stopped. */
+/** Reason of an attempt's signal when the user wants this task ended; any other reason: the run is being stopped, a text says why. */
 export const KILLED_BY_USER = 'killed by the user';
 
 /** Why we ended the agent, when it did not end by itself. */
 export type Stopped =
-  | { readonly why: 'timeout' | 'killed' | 'interrupted' }
+  | { readonly why: 'timeout' | 'killed' }
   /** Null: it did nothing; else what it did, and why that comes to the same. */
   | { readonly why: 'idle'; readonly reason: string | null }
+  /** `reason`: why the run ends; null: somebody wants it. */
+  | { readonly why: 'interrupted'; readonly reason: string | null }
   | { readonly why: 'budget'; readonly reason: string }
   | Shortage;
 
@@ -52,17 +54,16 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
       // The engine is in trouble: waiting for the end reports it.
     });
   };
-  const onAbort = (): void => stop({ why: signal.reason === KILLED_BY_USER ? 'killed' : 'interrupted' });
+  const onAbort = (): void => {
+    const reason = typeof signal.reason === 'string' ? signal.reason : null;
+    stop(reason === KILLED_BY_USER ? { why: 'killed' } : { why: 'interrupted', reason });
+  };
   const deadline = new Stopwatch(bounds.leftMs, () => stop({ why: 'timeout' }));
-  let letIdleGoOn = (): void => {};
+  const clocks = new Clocks(deadline, bounds.idle);
+  // What bounds it then is PID 1's own deadline.
+  const unlisten = running.onTrouble((isAway) => clocks.hold('away', isAway));
   ties?.watch((isPaused) => {
-    if (isPaused) {
-      deadline.stop();
-      letIdleGoOn = bounds.idle?.hold() ?? letIdleGoOn;
-    } else {
-      deadline.goOn();
-      letIdleGoOn();
-    }
+    clocks.hold('paused', isPaused);
     const done = isPaused ? running.hold() : running.goOn();
     // The engine is in trouble: waiting for the end reports it.
     done.catch(() => {});
@@ -84,6 +85,7 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
   try {
     return { ended: await running.ended(), stopped };
   } finally {
+    unlisten();
     deadline.stop();
     bounds.idle?.[Symbol.dispose]();
     ties?.watch(null);
@@ -97,4 +99,30 @@ export async function supervise(running: RunningSandbox, bounds: Supervision): P
 /** Whether it was ended for what it, or somebody, took too much of. */
 export function isShortage(stopped: Stopped): stopped is Shortage {
   return stopped.why === 'disk' || stopped.why === 'memory' || stopped.why === 'state';
+}
+
+/** The clocks of an attempt stand still while there is any reason for it. */
+class Clocks {
+  readonly #deadline: Stopwatch;
+  readonly #idle: IdleWatch | null;
+  readonly #reasons = new Set<'away' | 'paused'>();
+  #letIdleGoOn = (): void => {};
+
+  constructor(deadline: Stopwatch, idle: IdleWatch | null) {
+    this.#deadline = deadline;
+    this.#idle = idle;
+  }
+
+  hold(reason: 'away' | 'paused', isHeld: boolean): void {
+    const before = this.#reasons.size;
+    if (isHeld) this.#reasons.add(reason);
+    else this.#reasons.delete(reason);
+    if (before === 0 && isHeld) {
+      this.#deadline.stop();
+      this.#letIdleGoOn = this.#idle?.hold() ?? this.#letIdleGoOn;
+    } else if (before > 0 && this.#reasons.size === 0) {
+      this.#deadline.goOn();
+      this.#letIdleGoOn();
+    }
+  }
 }
