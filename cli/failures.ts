@@ -1,11 +1,15 @@
 /** The one place where a failure becomes text, JSON and an exit code. */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OrchestrateError } from '../src/errors.ts';
 import { reveal, safeJson } from '../src/sanitise.ts';
 
-export interface Failure {
+export /** Of faults that were not foreseen, so many logs stay, each with so many characters at most. */
+const MOST_LOGS = 20;
+const MOST_IN_LOG = 256 * 1024;
+
+interface Failure {
   readonly exitCode: number;
   readonly code: string;
   readonly message: string;
@@ -52,17 +56,25 @@ async function unexpected(error: unknown): Promise<Failure> {
 /** The path of the log, in the user's state folder (XDG), or null where it could not be written. */
 async function writeFaultLog(error: unknown): Promise<string | null> {
   const at = new Date().toISOString();
-  const text = `${at}\nnode ${process.version} ${process.platform} ${process.arch}\n${trace(error)}\n`;
+  const text = `${at}\nnode ${process.version} ${process.platform} ${process.arch}\n${trace(error).slice(0, MOST_IN_LOG)}\n`;
   try {
     const { default: userFolders } = await import('env-paths');
     const folder = userFolders('orchestrate', { suffix: '' }).log;
     const path = join(folder, `fault-${at.replaceAll(':', '')}-${process.pid}.log`);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // First: on a full disk the oldest makes room for this one.
+    dropOldLogs(folder);
     writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
     return path;
   } catch {
     return null;
   }
+}
+
+/** Their names are in the order of time. */
+function dropOldLogs(folder: string): void {
+  const logs = readdirSync(folder).filter((name) => /^fault-.*\.log$/.test(name));
+  for (const name of logs.sort().slice(0, -(MOST_LOGS - 1))) rmSync(join(folder, name), { force: true });
 }
 
 function trace(error: unknown): string {

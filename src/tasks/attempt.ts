@@ -50,7 +50,7 @@ export interface AttemptContext {
   readonly gateway: RunGateway | null;
   readonly bounds: AttemptBounds;
   readonly watermarks: Watermarks;
-  readonly room: Pick<StateRoom, 'isOut' | 'untilRoom'>;
+  readonly room: Pick<StateRoom, 'isOut' | 'untilRoom' | 'takesTranscript'>;
   readonly notes: NoteExchange;
   /** Aborted when this attempt is to end now; its reason says whether the user or the run wants it. */
   readonly signal: AbortSignal;
@@ -299,7 +299,10 @@ function faultAround({ ended, stopped }: Supervised, isDone: boolean): Orchestra
 }
 
 function keepingOf({ room, emit }: AttemptContext, { id, task }: AttemptRecord): Keeping {
-  return { hasRoom: () => !room.isOut, onCut: (message) => emit({ type: 'warning', task, attempt: id, message }) };
+  return {
+    hasRoom: (written) => room.takesTranscript(written),
+    onCut: (message) => emit({ type: 'warning', task, attempt: id, message }),
+  };
 }
 
 /** Where the thinking is done on this side, there is nothing to follow: the transcript is written with it. */

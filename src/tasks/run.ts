@@ -29,6 +29,7 @@ import { CLOCK, type Deadline, DeadlineWatch, type WantedEnd } from './deadline.
 import { earlierWork } from './earlier.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { Holds } from './holds.ts';
+import { KeptEvents } from './kept-events.ts';
 import { NoteExchange } from './note-exchange.ts';
 import { outliveOutages } from './outage.ts';
 import { preflight, requireRoom, type WantedPreflight } from './preflight.ts';
@@ -152,6 +153,7 @@ export class Run {
   readonly #control: Control;
   readonly #watermarks: Watermarks;
   readonly #room: StateRoom;
+  readonly #kept = new KeptEvents();
   readonly #notes: NoteExchange;
   readonly #forecast: RunForecast;
   /** Sandboxes on their way out. */
@@ -558,6 +560,7 @@ export class Run {
   #emit(event: EventBody): void {
     const { parts, run } = this.#the;
     parts.bus.emit(event);
-    if (event.type !== 'agent.output') parts.state.appendEvent({ at: new Date().toISOString(), ...event }, run.id);
+    const kept = this.#kept.of(event);
+    if (kept !== null) parts.state.appendEvent({ at: new Date().toISOString(), ...kept }, run.id);
   }
 }

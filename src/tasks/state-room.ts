@@ -13,6 +13,7 @@ import { freeOf, type Level, levelOf, MARKS } from './marks.ts';
 import type { Shortage } from './watermarks.ts';
 
 const LOOK_EVERY_MS = 500;
+const SHORT_TRANSCRIPT = 4 * 1024 ** 2;
 const SPARE = 'spare';
 /** Records are small: this is room for thousands. On a small disk it is this part of it. */
 const SPARE_ROOM = { bytes: 8 * 1024 ** 2, part: 0.005 } as const;
@@ -50,6 +51,11 @@ export class StateRoom implements Disposable {
   /** There is room for what is needed, but not for anything else. */
   get isOut(): boolean {
     return this.#level === 'out';
+  }
+
+  /** Whether there is room for more of a transcript of this size, bytes: with little left, only for how one begins. */
+  takesTranscript(written: number): boolean {
+    return this.#level === 'ample' || (this.#level === 'low' && written < SHORT_TRANSCRIPT);
   }
 
   /** Gives up the spare file; false: there was none. */

@@ -13,7 +13,8 @@ const TRY_AGAIN_MS = 5000;
 
 /** Whether there is room for what is good to have and not needed. */
 export interface Keeping {
-  hasRoom(): boolean;
+  /** @param written bytes of this transcript that were written already */
+  hasRoom(written: number): boolean;
   /** Told once for each transcript, when something of it cannot be kept. */
   onCut(message: string): void;
 }
@@ -94,7 +95,8 @@ class Transcript {
 
   /** With back-pressure; never rejects. */
   async write(data: Buffer): Promise<void> {
-    if (!this.#keeping.hasRoom()) return this.#cut(data.length, 'there is hardly any room left on the disk');
+    if (!this.#keeping.hasRoom(this.#parts * PART_BYTES + this.#written))
+      return this.#cut(data.length, 'there is hardly any room left on the disk');
     if (this.#lost > 0 && performance.now() - this.#triedAt < TRY_AGAIN_MS) {
       this.#lost += data.length;
       return;

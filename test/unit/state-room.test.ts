@@ -64,6 +64,15 @@ describe("on the disk of the repository's state", () => {
     expect(told).toHaveLength(2);
   });
 
+  it('transcripts are short with little room, and none are kept with hardly any', async () => {
+    const taken = (): boolean[] => [0, 5 * 1024 ** 2].map((written) => room.takesTranscript(written));
+    expect(taken()).toEqual([true, true]);
+    await becomes(LOW);
+    expect(taken()).toEqual([true, false]);
+    await becomes(OUT);
+    expect(taken()).toEqual([false, false]);
+  });
+
   it('files are as scarce as bytes', async () => {
     inodes = { free: 10, total: 1_000_000 };
     await becomes(PLENTY);
