@@ -3,7 +3,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { EarlierWork } from '../engine/earlier.ts';
 import type { Access, AgentEvent, AgentSession, Assignment, Engine, EngineVerdict } from '../engine/engine.ts';
-import { environmentError, OrchestrateError } from '../errors.ts';
+import { OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
 import type { AttemptTotals } from '../gateway/protocol.ts';
 import type { Repository } from '../git/repository.ts';
@@ -13,7 +13,7 @@ import type { OutputChunk, RunningSandbox, SandboxHost } from '../sandbox/sandbo
 import { isEngineGone } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
 import type { Limits, ObjectId, Spent, Usage } from '../types.ts';
-import { conclude, end } from './conclude.ts';
+import { conclude, end, faultAround } from './conclude.ts';
 import { earlierAttempt } from './earlier.ts';
 import { afterLoss, classOf, faultOf } from './faults.ts';
 import type { RunGateway } from './gateway.ts';
@@ -290,12 +290,6 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
     await running.discard();
     throw error;
   }
-}
-
-/** What ended the attempt that is no result of the agent's, whatever that made of being told to end; null: nothing. */
-function faultAround({ ended, stopped }: Supervised, isDone: boolean): OrchestrateError | null {
-  if (stopped === null) return ended.cutOff ?? (isDone ? null : ended.outputLost);
-  return stopped.why === 'state' ? environmentError('STATE_DISK_FULL', stopped.reason) : null;
 }
 
 function keepingOf({ room, emit }: AttemptContext, { id, task }: AttemptRecord): Keeping {

@@ -1,7 +1,7 @@
 /** How an attempt ended, and the patch it left: an attempt that did not succeed leaves its work as a salvaged patch. */
 
 import type { EngineVerdict } from '../engine/engine.ts';
-import { OrchestrateError } from '../errors.ts';
+import { environmentError, OrchestrateError } from '../errors.ts';
 import { nameSome } from '../git/bytes.ts';
 import { type CollectedPatch, collectPatch, type PatchOrigin as Origin } from '../patch/collect.ts';
 import type { EndedSandbox } from '../sandbox/sandbox.ts';
@@ -126,11 +126,17 @@ function failureOf(
     case 'timeout':
       return { outcome: 'timeout', reason: `ended after its time-out of ${context.bounds.timeoutMs / 1000} s` };
   }
-  const fault = faultOf({ ended, stopped }, verdict === null);
+  const fault = faultAround({ ended, stopped }, verdict === null);
   if (fault !== null) return { outcome: 'lost', reason: fault.message };
   if (verdict === null) return null;
   if (ended.outOfMemory) return { outcome: 'oom', reason: 'out of memory (raise --memory)' };
   return { outcome: 'failed', reason: verdict };
+}
+
+/** What ended the attempt that is no result of the agent's, whatever that made of being told to end; null: nothing. */
+export function faultAround({ ended, stopped }: Supervised, isDone: boolean): OrchestrateError | null {
+  if (stopped === null) return ended.cutOff ?? (isDone ? null : ended.outputLost);
+  return stopped.why === 'state' ? environmentError('STATE_DISK_FULL', stopped.reason) : null;
 }
 
 type End = Pick<AttemptEnd, 'exitCode' | 'reason' | 'patch' | 'fault'>;

@@ -147,10 +147,11 @@ describe('a whole tree', () => {
     expect((await readdir(keeper.at('t', tree, 'f'))).sort()).toEqual(['.git', 'a.txt']);
   });
 
-  it('survives the loss of a session', async () => {
+  it('survives the loss of a session: what may be asked twice is asked again in another', async () => {
     await keeper.client.trees();
     keeper.sessions[0]?.kill('SIGKILL');
-    await expect(keeper.client.trees()).rejects.toMatchObject({ code: 'KEEPER_LOST', kind: 'environment' });
+    expect(await keeper.client.trees()).toEqual([]);
+    expect(keeper.sessions.length).toBeGreaterThan(1);
     await lay(keeper.client, repository, 'HEAD');
     expect(await keeper.client.trees()).toHaveLength(1);
   });
