@@ -240,6 +240,8 @@ export interface EndedSandbox {
    * stopped it (SANDBOX_STOPPED) or removed it (SANDBOX_REMOVED); kind `environment`. What it changed is there all the same.
    */
   readonly cutOff: OrchestrateError | null;
+  /** OUTPUT_LOST where the end of what it printed is gone for good: its exit code is all that is left. */
+  readonly outputLost: OrchestrateError | null;
   /** What the agent changed. May be called again until discarded. */
   collect(): Promise<Collection>;
   discard(): Promise<void>;

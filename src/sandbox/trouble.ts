@@ -13,6 +13,8 @@ export const TROUBLE = {
   stopped: 'SANDBOX_STOPPED',
   /** … or removed it. */
   removed: 'SANDBOX_REMOVED',
+  /** What an agent printed last was lost with the engine: nobody can tell whether it was done. */
+  output: 'OUTPUT_LOST',
   /** An image that is needed was deleted. */
   image: 'IMAGE_MISSING',
   /** Any other refusal of the engine's. */

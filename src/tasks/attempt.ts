@@ -281,7 +281,7 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
     const totals = await agent.release();
     const verdict = driven ?? agent.session.verdict(supervised.ended.exitCode);
     const concluded = await conclude(context, { attempt, start, verdict }, supervised);
-    const fault = faultAround(supervised);
+    const fault = faultAround(supervised, verdict.done);
     const how = fault === null ? concluded : { ...lostEnd(context, fault), patch: concluded.patch };
     return { end: { ...how, ...talk.counted(totals) }, discard: () => running.discard() };
   } catch (error) {
@@ -292,9 +292,9 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
   }
 }
 
-/** What ended the agent that is no result of its own: the engine did, or we for want of room on our own disk. */
-function faultAround({ ended, stopped }: Supervised): OrchestrateError | null {
-  if (stopped === null) return ended.cutOff;
+/** What ended the attempt that is no result of the agent's, whatever that made of being told to end; null: nothing. */
+function faultAround({ ended, stopped }: Supervised, isDone: boolean): OrchestrateError | null {
+  if (stopped === null) return ended.cutOff ?? (isDone ? null : ended.outputLost);
   return stopped.why === 'state' ? environmentError('STATE_DISK_FULL', stopped.reason) : null;
 }
 

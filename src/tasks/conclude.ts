@@ -126,8 +126,8 @@ function failureOf(
     case 'timeout':
       return { outcome: 'timeout', reason: `ended after its time-out of ${context.bounds.timeoutMs / 1000} s` };
   }
-  // Whatever it made of being told to end by others.
-  if (ended.cutOff !== null) return { outcome: 'lost', reason: ended.cutOff.message };
+  const fault = faultOf({ ended, stopped }, verdict === null);
+  if (fault !== null) return { outcome: 'lost', reason: fault.message };
   if (verdict === null) return null;
   if (ended.outOfMemory) return { outcome: 'oom', reason: 'out of memory (raise --memory)' };
   return { outcome: 'failed', reason: verdict };

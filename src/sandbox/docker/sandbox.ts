@@ -47,6 +47,7 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   #isEnding = false;
   exitCode = -1;
   outOfMemory = false;
+  outputLost: OrchestrateError | null = null;
   #endedBy: 'us or itself' | 'removal' | { readonly outages: number } = 'us or itself';
 
   constructor(parts: Parts) {
@@ -143,6 +144,7 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
       return;
     }
     const last = await engine.steadily(() => lastFrame(container));
+    if (last === null) this.outputLost = outputLost(this.#parts.attempt);
     // Nothing inside can end PID 1, and what it ends by itself it writes down.
     if (last === null ? state.ExitCode !== KILLED : !last.wasTold) return;
     this.#endedBy = { outages };
@@ -258,6 +260,10 @@ function removed(attempt: AttemptId): OrchestrateError {
 
 function stopped(attempt: AttemptId): OrchestrateError {
   return environmentError(TROUBLE.stopped, `the sandbox of ${attempt} was stopped by somebody else`);
+}
+
+function outputLost(attempt: AttemptId): OrchestrateError {
+  return environmentError(TROUBLE.output, `the Docker engine lost what ${attempt} printed last`);
 }
 
 function restarted(attempt: AttemptId): OrchestrateError {
