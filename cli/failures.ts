@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { OrchestrateError } from '../src/errors.ts';
 import { reveal, safeJson } from '../src/sanitise.ts';
 
-export /** Of faults that were not foreseen, so many logs stay, each with so many characters at most. */
+/** Of faults that were not foreseen, so many logs stay, each with so many characters at most. */
 const MOST_LOGS = 20;
 const MOST_IN_LOG = 256 * 1024;
 
-interface Failure {
+export interface Failure {
   readonly exitCode: number;
   readonly code: string;
   readonly message: string;
