@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { OrchestrateError } from '../src/errors.ts';
 import { reveal, safeJson } from '../src/sanitise.ts';
 
-interface Failure {
+export interface Failure {
   readonly exitCode: number;
   readonly code: string;
   readonly message: string;
@@ -17,7 +17,7 @@ export async function describeFailure(
   error: unknown,
   json: boolean,
 ): Promise<{ readonly text: string; readonly exitCode: number }> {
-  const failure = error instanceof OrchestrateError ? expected(error) : await unexpected(error);
+  const failure = await failureOf(error);
   const { code, message, hint } = failure;
   if (json) {
     return { text: `${safeJson({ error: { code, message, hint: hint ?? null } })}\n`, exitCode: failure.exitCode };
@@ -25,6 +25,17 @@ export async function describeFailure(
   const lines = reveal(message).split('\n').join('\n  ');
   const advice = hint === undefined ? '' : `hint: ${reveal(hint)}\n`;
   return { text: `orchestrate: ${lines}\n${advice}`, exitCode: failure.exitCode };
+}
+
+/** Its parts. An unexpected fault is written to a log first. */
+export async function failureOf(error: unknown): Promise<Failure> {
+  return error instanceof OrchestrateError ? expected(error) : await unexpected(error);
+}
+
+/** The same for a log that is at hand: one that nobody expected with its trace. */
+export function describeFault(error: unknown): string {
+  if (!(error instanceof OrchestrateError)) return `unexpected fault: ${trace(error)}`;
+  return error.hint === undefined ? error.message : `${error.message}\nhint: ${error.hint}`;
 }
 
 function expected(error: OrchestrateError): Failure {

@@ -71,6 +71,7 @@ export class GatewayClient implements AsyncDisposable {
 
   /** Lets an attempt in. Again for one that is open: its limits are replaced, its totals stay. */
   async open(access: AttemptAccess): Promise<void> {
+    this.#earlier.opened(access);
     this.#open.set(access.attempt, access);
     await this.#ask('open', { ...this.#earlier.access(access) });
   }
@@ -104,7 +105,8 @@ export class GatewayClient implements AsyncDisposable {
         for await (const event of jsonLines<GatewayEvent>(session.call('events', { after: seen }), either)) {
           wait = RETRY_FIRST_MS;
           seen = event.seq;
-          yield this.#earlier.event(event);
+          this.#earlier.event(event);
+          yield event;
         }
       } catch {
         // Whatever keeps the session from being opened shows in the other calls as well: here it only takes time.
@@ -184,13 +186,14 @@ export class GatewayClient implements AsyncDisposable {
     const { caller, instance } = (await this.#greeted(false)) ?? (await this.#greeted(true)) ?? hung();
     if (instance !== this.#instance) {
       // Attempts first: until it is configured the gateway tells strangers to come again, then it turns them away.
-      if (this.#instance !== null) this.#earlier.restarted();
       for (const access of this.#open.values()) {
         await caller.call('open', { ...this.#earlier.access(access) }).result;
       }
       const configuration = this.#configuration;
       if (configuration !== null) {
-        await caller.call('configure', { ...this.#earlier.configuration(configuration) }).result;
+        await caller.call('configure', {
+          ...this.#earlier.configuration(configuration, (attempt) => this.#open.has(attempt)),
+        }).result;
       }
       this.#instance = String(instance);
     }

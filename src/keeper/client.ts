@@ -247,8 +247,14 @@ export class KeeperClient implements AsyncDisposable {
     return new Map(Object.entries((await this.#ask<{ bytes: Record<string, number> }>('written')).bytes));
   }
 
-  /** Of the file system that holds the store. */
-  async usage(): Promise<{ bytes: number; inodes: number; freeBytes: number; freeInodes: number }> {
+  /** Of the file system that holds the store; and bytes of the host's memory, null where it does not say. */
+  async usage(): Promise<{
+    bytes: number;
+    inodes: number;
+    freeBytes: number;
+    freeInodes: number;
+    memory: { free: number; total: number } | null;
+  }> {
     return this.#ask('usage');
   }
 

@@ -110,7 +110,7 @@ export interface SandboxHost extends AsyncDisposable {
    */
   takeNotes(most: ReadonlyMap<AttemptId, number>, final: boolean): Promise<ReadonlyMap<AttemptId, OutboxNews>>;
   /** Costs a walk over what the running attempts wrote. */
-  diskUse(): Promise<DiskUse>;
+  resources(): Promise<HostResources>;
   /**
    * From now on calls wait for the return of an engine that does not answer, and `listener` is told when that is so (a
    * phrase, within 30 s) and when it answers again (null). Without a listener they reject with environment ENGINE_GONE.
@@ -152,7 +152,7 @@ export interface SetUpEgress {
 }
 
 export interface CreatedSetUp extends CreatedSandbox {
-  /** Its name in `diskUse`. */
+  /** Its name in `resources`. */
   readonly attempt: AttemptId;
   /**
    * Has what it made be what sandboxes start from that are created from here on: its root file system, and of workspace
@@ -166,15 +166,22 @@ export interface KeptSetUp {
   readonly restored: { readonly count: number; readonly paths: readonly string[] };
 }
 
-/** What is on the disk that sandboxes write to. */
-export interface DiskUse {
+/** What there is of something, and how much of it is still to be had. */
+export interface Amount {
+  readonly free: number;
+  readonly total: number;
+}
+
+/** What the engine's host has, and what sandboxes take of it. */
+export interface HostResources {
   /** Bytes that each attempt holds on the disk beyond what it started from (sparse files by their blocks). */
   readonly attempts: ReadonlyMap<AttemptId, number>;
-  readonly freeBytes: number;
-  readonly totalBytes: number;
-  readonly freeInodes: number;
-  /** 0 where the file system has no fixed number. */
-  readonly totalInodes: number;
+  /** Bytes on the disk that sandboxes write to. */
+  readonly disk: Amount;
+  /** On the same disk; 0 of 0 where the file system has no fixed number. */
+  readonly inodes: Amount;
+  /** Bytes of the host itself, and what it could give without swapping; null where it does not say. */
+  readonly memory: Amount | null;
 }
 
 /** How to find the sandbox of an attempt again. */
@@ -205,6 +212,8 @@ export interface RunningSandbox {
   output(): AsyncIterable<OutputChunk>;
   /** CPU time that everything in it has used so far, milliseconds. */
   cpuMs(): Promise<number>;
+  /** Memory that everything in it holds now, without what the kernel could drop at once. */
+  memoryBytes(): Promise<number>;
   /** Resolves when the agent's main process is gone, whoever ended it; rejects as every call where nobody waits for the engine. */
   ended(): Promise<EndedSandbox>;
   /** Holds the agent still while `take` reads what it changed so far, and lets it go on whatever happens. */

@@ -29,7 +29,7 @@ export function isEngineGone(error: unknown): boolean {
   return error instanceof OrchestrateError && error.code === TROUBLE.gone;
 }
 
-export function isTrouble(error: unknown): error is OrchestrateError {
+function isTrouble(error: unknown): error is OrchestrateError {
   return error instanceof OrchestrateError && CODES.has(error.code);
 }
 

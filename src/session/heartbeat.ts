@@ -10,7 +10,7 @@ export interface HeartbeatTimes {
 }
 
 /** A hanging side-car is found within half a minute. */
-export const HEARTBEAT: HeartbeatTimes = { everyMs: 10_000, halfLimitMs: 9_000 };
+const HEARTBEAT: HeartbeatTimes = { everyMs: 10_000, halfLimitMs: 9_000 };
 
 /**
  * Closes the session, so that what is under way fails as SESSION_LOST, once its other side has not answered in time. Asks

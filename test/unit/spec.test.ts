@@ -36,6 +36,7 @@ const place = {
   workspace: folders,
   home: folders,
   context: null,
+  runtime: null,
 };
 const body = agentContainer(spec, place);
 const host = body.HostConfig ?? {};

@@ -14,8 +14,8 @@ import type {
   ContextFile,
   CreatedSandbox,
   CreatedSetUp,
-  DiskUse,
   GatewayTransport,
+  HostResources,
   IsolationLevel,
   LeftSandbox,
   OutboxNews,
@@ -37,6 +37,9 @@ import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL, RUN_LABEL } from './names
 import { dropOldVersions } from './old-versions.ts';
 import { requirePrograms } from './programs.ts';
 import { canLimitRoots } from './root-quota.ts';
+import { saidOfRuntime } from './runtime-faults.ts';
+import { proveRuntime } from './runtime-probe.ts';
+import { chooseRuntime, engineRuntimes } from './runtimes.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { SetUps } from './set-ups.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
@@ -67,6 +70,8 @@ export interface DockerHostOptions {
   readonly objectFormat: 'sha1' | 'sha256';
   /** How the repository gets in; null: overlay where a probe shows that the engine can, else copy. */
   readonly workspace: WorkspaceKind | null;
+  /** The container runtime of sandboxes, by the engine's name for it; null or not given: the engine's default. */
+  readonly runtime?: string | null;
   /** The pack that lays out `tree`: everything, or what `without` lacks; and the commit in it that the agent sees. */
   packOf(tree: ObjectId, without: ObjectId | null): Promise<{ commit: ObjectId; pack: Readable }>;
   /** How many commits deep the history is that agents see; 1: none but one made up for the tree. */
@@ -87,10 +92,11 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
   engine.watch();
   let host: DockerHost | null = null;
   try {
-    const [images, store, isolation] = await Promise.all([
+    const runtimes = await engineRuntimes(docker);
+    const runtime = chooseRuntime(options.runtime ?? null, runtimes);
+    const [images, store] = await Promise.all([
       ensureImages(docker, wantedImage(options), options.onProgress),
       ensureStore(docker, options),
-      isolationOf(docker),
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
       sweepEarlierRuns(options),
     ]);
@@ -122,10 +128,20 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
       const client = new KeeperClient(keeper.transport);
       await removeLeftAttempts(client, options.keep);
       const storeFolder = store.folder;
-      const workspace =
-        options.workspace ??
-        (await probeWorkspace(docker, { installation, run, keeper: client, image: images.sidecar, storeFolder }));
-      host = new DockerHost(options, { images, keeper, client, storeFolder, isolation, workspace });
+      const place = { installation, run, keeper: client, storeFolder };
+      const basis = { images, keeper, client, storeFolder };
+      if (runtime === null) {
+        const workspace = options.workspace ?? (await probeWorkspace(docker, { ...place, image: images.sidecar }));
+        host = new DockerHost(options, { ...basis, isolation: runtimes.level, workspace, runtime: null });
+        return host;
+      }
+      const proven = await proveRuntime(docker, runtime, {
+        ...{ ...place, sidecar: images.sidecar, toolboxVolume: images.toolboxVolume, workspace: options.workspace },
+        onProgress: options.onProgress,
+      });
+      for (const line of saidOfRuntime(runtime, proven, runtimes)) options.onWarning(line);
+      const { level: isolation, workspace } = proven;
+      host = new DockerHost(options, { ...basis, isolation, workspace, runtime: runtime.name });
       return host;
     } catch (cause) {
       await keeper.remove().catch(() => {});
@@ -150,12 +166,6 @@ async function sweepEarlierRuns(options: DockerHostOptions): Promise<void> {
   await sweep(docker, installation, { kinds, dryRun: false, liveRun: run, guests, keepAttempts: keep });
 }
 
-async function isolationOf(docker: Docker): Promise<IsolationLevel> {
-  const info = (await docker.info()) as { SecurityOptions?: string[] };
-  const remapped = info.SecurityOptions?.some((option) => /name=(userns|rootless)/.test(option)) ?? false;
-  return remapped ? 'userns' : 'shared-kernel';
-}
-
 interface Prepared {
   readonly images: RunImages;
   readonly keeper: Keeper;
@@ -164,6 +174,8 @@ interface Prepared {
   readonly storeFolder: string;
   readonly isolation: IsolationLevel;
   readonly workspace: WorkspaceKind;
+  /** Null: the engine's default, about which nothing need be said. */
+  readonly runtime: string | null;
 }
 
 /** Id of the layer with a commit's past. */
@@ -374,13 +386,14 @@ class DockerHost implements SandboxHost {
   async #place(spec: SandboxSpec): Promise<AgentPlacement> {
     const folders = this.workspace === 'copy' ? await this.#copy(spec) : await this.#overlay(spec);
     const { installation, run } = this.#options;
-    const { toolboxVolume } = this.#prepared.images;
+    const { images, runtime } = this.#prepared;
+    const { toolboxVolume } = images;
     const gatewayVolume = spec.hasGateway ? this.#gatewayVolume() : null;
     const image = this.#image;
     this.#limitsRoots ??= canLimitRoots(this.#options.docker, { image: image.id, installation, run });
     const limitsRoot = await this.#limitsRoots;
     const context = spec.contextFiles === undefined ? null : { folder: this.#inStore(contextFolder(spec.attempt)) };
-    return { installation, run, image, toolboxVolume, gatewayVolume, limitsRoot, context, ...folders };
+    return { installation, run, image, toolboxVolume, gatewayVolume, limitsRoot, context, runtime, ...folders };
   }
 
   async #overlay(spec: SandboxSpec): Promise<Folders> {
@@ -446,8 +459,8 @@ class DockerHost implements SandboxHost {
     return (await this.#keeper.takeNotes(outboxes, final)) as Map<AttemptId, OutboxNews>;
   }
 
-  async diskUse(): Promise<DiskUse> {
-    const [{ bytes, inodes, freeBytes, freeInodes }, written, roots, setUp] = await Promise.all([
+  async resources(): Promise<HostResources> {
+    const [{ bytes, inodes, freeBytes, freeInodes, memory }, written, roots, setUp] = await Promise.all([
       this.#keeper.usage(),
       this.#keeper.written(),
       this.#rootSizes(),
@@ -458,10 +471,9 @@ class DockerHost implements SandboxHost {
     for (const [id, size] of written) attempts.set(id as AttemptId, size + (roots.get(id as AttemptId) ?? 0));
     return {
       attempts,
-      freeBytes,
-      totalBytes: bytes + freeBytes,
-      freeInodes,
-      totalInodes: inodes + freeInodes,
+      disk: { free: freeBytes, total: bytes + freeBytes },
+      inodes: { free: freeInodes, total: inodes + freeInodes },
+      memory,
     };
   }
 

@@ -16,6 +16,8 @@ import { STOP_GRACE_MS } from './spec.ts';
 /** More changed entries than this are not a patch that anybody reviews. */
 const MAX_ENTRIES = 1_000_000;
 const MAX_BYTES = 2 * 1024 ** 3;
+/** How long until a signal is sent again: one that comes before PID 1 listens is dropped by the kernel, and later ones do no harm. */
+const TERM_AGAIN_MS = 1000;
 /** The toolbox ends everything after its grace period and passes on the last output; the engine kills these seconds later. */
 const KILL_AFTER_GRACE_S = 4;
 /** Whoever waits for an agent looks after it so often, too: the connection may carry nothing any more. */
@@ -76,6 +78,13 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   async cpuMs(): Promise<number> {
     const { cpu_stats: cpu } = await this.#parts.container.stats({ stream: false, 'one-shot': true });
     return cpu.cpu_usage.total_usage / NANOSECONDS_PER_MS;
+  }
+
+  async memoryBytes(): Promise<number> {
+    const { memory_stats: memory } = await this.#parts.container.stats({ stream: false, 'one-shot': true });
+    // The figure counts the page cache as well; cgroup v1 and v2 name the part that can go differently.
+    const { total_inactive_file: v1, inactive_file: v2 } = memory.stats ?? {};
+    return Math.max(0, (memory.usage ?? 0) - (v1 ?? v2 ?? 0));
   }
 
   async ended(): Promise<EndedSandbox> {
@@ -162,7 +171,12 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
 
   async #stop(seconds: number): Promise<void> {
     const { container, engine } = this.#parts;
-    await engine.steadily(() => container.stop({ t: seconds }).catch(ignore(304, 404)));
+    const again = setInterval(() => container.kill({ signal: 'SIGTERM' }).catch(() => {}), TERM_AGAIN_MS);
+    try {
+      await engine.steadily(() => container.stop({ t: seconds }).catch(ignore(304, 404)));
+    } finally {
+      clearInterval(again);
+    }
   }
 
   async snapshot<Result>(take: (collection: Collection) => Promise<Result>): Promise<Result> {
