@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { failure, OrchestrateError, usageError } from '../../src/errors.ts';
+import { TROUBLE } from '../../src/sandbox/trouble.ts';
 import { lostEnd } from '../../src/tasks/attempt.ts';
 import { end } from '../../src/tasks/conclude.ts';
 import {
@@ -33,6 +34,7 @@ describe('the class of a fault', () => {
         if (by !== 'usageError' && kind !== 'usage') codes.set(code, file);
       }
     }
+    for (const code of Object.values(TROUBLE)) codes.set(code, 'sandbox/trouble.ts');
     expect(codes.size).toBeGreaterThan(60);
     expect([...codes].filter(([code]) => classOfCode(code) === null)).toEqual([]);
   });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { EngineHealth } from '../../src/sandbox/docker/health.ts';
 import { DockerSandbox } from '../../src/sandbox/docker/sandbox.ts';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -8,7 +9,8 @@ it('asks again until the sandbox has ended: what comes before PID 1 listens is d
   let end = (): void => {};
   const stop = vi.fn(() => new Promise<void>((resolve) => (end = resolve)));
   const kill = vi.fn(() => Promise.reject(new Error('it does not run any more')));
-  const stopping = new DockerSandbox({ container: { stop, kill } } as never).stop();
+  const engine = new EngineHealth(async () => {});
+  const stopping = new DockerSandbox({ container: { stop, kill }, engine } as never).stop();
   await vi.advanceTimersByTimeAsync(3500);
   expect(kill.mock.calls).toEqual(Array(3).fill([{ signal: 'SIGTERM' }]));
   end();

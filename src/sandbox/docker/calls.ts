@@ -8,7 +8,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
 import { engineTimeout } from './engine-errors.ts';
-import { EngineHealth } from './health.ts';
+import { EngineHealth, HEALTH_TIMES } from './health.ts';
 
 const SECOND_MS = 1000;
 
@@ -46,10 +46,13 @@ const KNOWN = new WeakMap<object, EngineHealth>();
 
 /** The engine's health; the first time, limits are put on all calls through `docker`. */
 export function healthOf(docker: Docker): EngineHealth {
-  const known = KNOWN.get(docker.modem);
-  if (known !== undefined) return known;
+  return KNOWN.get(docker.modem) ?? limitCalls(docker);
+}
+
+/** To be called once. */
+export function limitCalls(docker: Docker, times = HEALTH_TIMES): EngineHealth {
   const modem = docker.modem as Modem;
-  const health = new EngineHealth(pingOf(modem));
+  const health = new EngineHealth(pingOf(modem), times);
   const dial = modem.dial.bind(modem);
   modem.dial = (request, answered) => call(request, answered, { dial, health });
   KNOWN.set(modem, health);

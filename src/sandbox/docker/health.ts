@@ -19,7 +19,7 @@ export interface HealthTimes {
 }
 
 /** Gone at most 4 + 6 + 1 + 6 s after its last answer. */
-const HEALTH_TIMES: HealthTimes = { everyMs: 4_000, againMs: 1_000, pingMs: 6_000, failures: 2 };
+export const HEALTH_TIMES: HealthTimes = { everyMs: 4_000, againMs: 1_000, pingMs: 6_000, failures: 2 };
 
 /** For the answer to a ping, milliseconds, once nobody waits any more. */
 const LAST_PING_MS = 3_000;
