@@ -6,9 +6,9 @@ import type { Repository } from '../src/git/repository.ts';
 import type { Checker } from '../src/review/checker.ts';
 import type { SandboxHost, SetUpEgress } from '../src/sandbox/sandbox.ts';
 import type { State } from '../src/state/state.ts';
-import type { DiskWatch } from '../src/tasks/disk-watch.ts';
 import type { Holder, Lock } from '../src/tasks/lock.ts';
 import type { WantedSetUp } from '../src/tasks/set-up.ts';
+import type { Watermarks } from '../src/tasks/watermarks.ts';
 import type { RunId } from '../src/types.ts';
 import type { Context } from './context.ts';
 import { Disposals } from './disposals.ts';
@@ -46,20 +46,20 @@ export async function openChecker(context: Context, settings: Settings, options:
   const guest = opened.use(registerGuest(state.directory));
   const isGuest = lock === null;
   const host = opened.use(await openHost(context, settings, { repository, state, run: guest.id, isGuest }));
-  const [{ createChecker }, { checkName }, { DiskWatch }] = await Promise.all([
+  const [{ createChecker }, { checkName }, { Watermarks }] = await Promise.all([
     import('../src/review/checks.ts'),
     import('../src/sandbox/docker/names.ts'),
-    import('../src/tasks/disk-watch.ts'),
+    import('../src/tasks/watermarks.ts'),
   ]);
-  const disk = new DiskWatch(() => host.diskUse());
+  const watermarks = new Watermarks(() => host.resources());
   const { signal } = options;
   if (settings.setUp !== null) {
-    await setUp(context, { settings, repository, host, disk, signal, wanted: settings.setUp });
+    await setUp(context, { settings, repository, host, watermarks, signal, wanted: settings.setUp });
   }
   signal.throwIfAborted();
   const { installation, directory: stateDir } = state;
   const checker = createChecker({
-    ...{ host, disk, stateDir, run: guest.id, limits: settings.limits, timeoutMs: settings.timeoutMs },
+    ...{ host, watermarks, stateDir, run: guest.id, limits: settings.limits, timeoutMs: settings.timeoutMs },
     containerName: (id) => checkName(installation, guest.id, id),
   });
   const kept = opened.move();
@@ -89,6 +89,7 @@ async function openHost(context: Context, settings: Settings, place: HostPlace):
   return openDockerHost({
     ...{ name: 'local', docker: await connectEngine(context.env), installation: state.installation, run, isGuest },
     ...{ image: settings.image, dockerfile: settings.dockerfile, workspace: settings.workspace, keep: [] },
+    runtime: settings.runtime,
     ...outgoing(repository, settings.history),
     objectFormat: repository.objectFormat,
     guests: () => liveGuests(state.directory),
@@ -101,7 +102,7 @@ interface SetUpPlace {
   readonly settings: Settings;
   readonly repository: Repository;
   readonly host: SandboxHost;
-  readonly disk: DiskWatch;
+  readonly watermarks: Watermarks;
   readonly signal: AbortSignal;
   readonly wanted: WantedSetUp;
 }

@@ -64,6 +64,8 @@ export interface Context extends Terminal {
   note(line: string): void;
   /** `warning: …` on stderr, sanitised; never silent. */
   warn(line: string): void;
+  /** What is noted and warned of goes there as well, unchanged and whatever is silent, until the returned function is called. */
+  overhear(listener: (line: string, isWarning: boolean) => void): () => void;
   /** The one JSON document of `--json`, on stdout. */
   printJson(value: unknown): void;
   /** Text on stdout. What others wrote in it must have been sanitised before. */

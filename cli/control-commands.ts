@@ -24,7 +24,7 @@ export function defineControlCommands(program: Command, act: Act): void {
     .summary('stop tasks')
     .description(
       'Stop the agents of these tasks (TERM, after 10 seconds KILL) and keep what they did as salvaged patches. ' +
-        'Tasks that wait become cancelled. Waits up to 15 seconds for the end; exit 1 if something still runs then.',
+        'Tasks that wait become cancelled. Waits up to 45 seconds for the end; exit 1 if something still runs then.',
     )
     .argument('[task...]', 'tasks; if one is not known, nothing is stopped')
     .option('--all', 'everything that runs or waits')
@@ -32,6 +32,18 @@ export function defineControlCommands(program: Command, act: Act): void {
     .action(async (ids: readonly string[], flags: { readonly all?: true }) => {
       const { kill } = await import('./commands/kill.ts');
       await act((context) => kill(context, ids, { all: flags.all ?? false }));
+    });
+  program
+    .command('attach')
+    .summary('look at the run that is at work')
+    .description(
+      'Look at the run that is at work, started with --detach or not: how it stands, then what happens, until it ends. ' +
+        'Ends with the exit code of the run; q or Ctrl-C leaves it alone (exit 130). In a pipe: lines; --json: JSON Lines.',
+    )
+    .addHelpText('after', examples(['attach', 'attach --json | jq \'select(.type == "task.ended")\'']))
+    .action(async () => {
+      const { attach } = await import('./commands/attach.ts');
+      await act((context) => attach(context));
     });
   program
     .command('stop')

@@ -1,19 +1,18 @@
 /** From settings and keys to the engine of a run and what its agents reach. */
 
-import { readFile } from 'node:fs/promises';
 import type { Keys } from '../src/config/env-file.ts';
 import type { EngineDefinition, Settings } from '../src/config/settings.ts';
 import type { ApiOptions } from '../src/engine/api/api-engine.ts';
 import { engineByRole, type ModelChoice } from '../src/engine/by-role.ts';
 import type { ModelEngine } from '../src/engine/choose.ts';
 import type { Engine } from '../src/engine/engine.ts';
-import { environmentError, OrchestrateError, usageError } from '../src/errors.ts';
-import type { CorporateProxy } from '../src/gateway/corporate-proxy.ts';
+import { OrchestrateError, usageError } from '../src/errors.ts';
 import type { EgressRule } from '../src/gateway/protocol.ts';
 import type { GatewayOptions } from '../src/tasks/gateway.ts';
 import type { Context } from './context.ts';
 import { keysOf } from './keys.ts';
 import { waitingRoles } from './roles.ts';
+import { extraAuthorities, proxyOf } from './user-network.ts';
 
 /** The engine that thinks and what its agents reach; all of it is checked before anything is started. */
 export interface Thinking {
@@ -263,26 +262,4 @@ async function reachOf(
     allow: isOpen ? [...parseAllow(allow), ...rules] : [],
     setUpAllow: setUp === null ? [] : [...parseAllow(setUp.allow), ...rules],
   };
-}
-
-/** The proxy of the user's network, as their environment names it; null: there is none. */
-async function proxyOf({ env }: Context): Promise<CorporateProxy | null> {
-  const { readProxyVariables } = await import('../src/gateway/corporate-proxy.ts');
-  const of = (name: string): string | null => env[name] || env[name.toLowerCase()] || null;
-  try {
-    return readProxyVariables({ httpsProxy: of('HTTPS_PROXY'), httpProxy: of('HTTP_PROXY'), noProxy: of('NO_PROXY') });
-  } catch (cause) {
-    throw environmentError('BAD_PROXY', cause instanceof Error ? cause.message : String(cause), { cause });
-  }
-}
-
-/** Certificate authorities that the user's environment names beside the well-known ones. */
-async function extraAuthorities(context: Context): Promise<string | null> {
-  const file = context.env.NODE_EXTRA_CA_CERTS || context.env.SSL_CERT_FILE;
-  if (!file) return null;
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw environmentError('BAD_CA', `the certificate authorities in ${file} cannot be read`, { cause });
-  }
 }

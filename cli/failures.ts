@@ -1,9 +1,13 @@
 /** The one place where a failure becomes text, JSON and an exit code. */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { OrchestrateError } from '../src/errors.ts';
 import { reveal, safeJson } from '../src/sanitise.ts';
+
+export /** Of faults that were not foreseen, so many logs stay, each with so many characters at most. */
+const MOST_LOGS = 20;
+const MOST_IN_LOG = 256 * 1024;
 
 interface Failure {
   readonly exitCode: number;
@@ -17,7 +21,7 @@ export async function describeFailure(
   error: unknown,
   json: boolean,
 ): Promise<{ readonly text: string; readonly exitCode: number }> {
-  const failure = error instanceof OrchestrateError ? expected(error) : await unexpected(error);
+  const failure = await failureOf(error);
   const { code, message, hint } = failure;
   if (json) {
     return { text: `${safeJson({ error: { code, message, hint: hint ?? null } })}\n`, exitCode: failure.exitCode };
@@ -25,6 +29,17 @@ export async function describeFailure(
   const lines = reveal(message).split('\n').join('\n  ');
   const advice = hint === undefined ? '' : `hint: ${reveal(hint)}\n`;
   return { text: `orchestrate: ${lines}\n${advice}`, exitCode: failure.exitCode };
+}
+
+/** Its parts. An unexpected fault is written to a log first. */
+export async function failureOf(error: unknown): Promise<Failure> {
+  return error instanceof OrchestrateError ? expected(error) : await unexpected(error);
+}
+
+/** The same for a log that is at hand: one that nobody expected with its trace. */
+export function describeFault(error: unknown): string {
+  if (!(error instanceof OrchestrateError)) return `unexpected fault: ${trace(error)}`;
+  return error.hint === undefined ? error.message : `${error.message}\nhint: ${error.hint}`;
 }
 
 function expected(error: OrchestrateError): Failure {
@@ -41,17 +56,25 @@ async function unexpected(error: unknown): Promise<Failure> {
 /** The path of the log, in the user's state folder (XDG), or null where it could not be written. */
 async function writeFaultLog(error: unknown): Promise<string | null> {
   const at = new Date().toISOString();
-  const text = `${at}\nnode ${process.version} ${process.platform} ${process.arch}\n${trace(error)}\n`;
+  const text = `${at}\nnode ${process.version} ${process.platform} ${process.arch}\n${trace(error).slice(0, MOST_IN_LOG)}\n`;
   try {
     const { default: userFolders } = await import('env-paths');
     const folder = userFolders('orchestrate', { suffix: '' }).log;
     const path = join(folder, `fault-${at.replaceAll(':', '')}-${process.pid}.log`);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // First: on a full disk the oldest makes room for this one.
+    dropOldLogs(folder);
     writeFileSync(path, text, { mode: 0o600, flag: 'wx' });
     return path;
   } catch {
     return null;
   }
+}
+
+/** Their names are in the order of time. */
+function dropOldLogs(folder: string): void {
+  const logs = readdirSync(folder).filter((name) => /^fault-.*\.log$/.test(name));
+  for (const name of logs.sort().slice(0, -(MOST_LOGS - 1))) rmSync(join(folder, name), { force: true });
 }
 
 function trace(error: unknown): string {

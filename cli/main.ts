@@ -2,6 +2,7 @@
 /** Entry: catches everything, prints it once, sets the exit code. Loads next to nothing before it knows what is asked. */
 
 import { readFileSync } from 'node:fs';
+import { onStreamError } from './lost-streams.ts';
 
 const argv = process.argv.slice(2);
 
@@ -62,11 +63,6 @@ async function fail(error: unknown): Promise<void> {
   const { text, exitCode } = await describeFailure(error, argv.includes('--json'));
   process.stderr.write(text);
   process.exitCode = exitCode;
-}
-
-function onStreamError(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit();
-  throw error;
 }
 
 /** The package's version; this file is `cli/main.ts` in the sources and `dist/cli/main.js` when built. */

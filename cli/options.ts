@@ -40,6 +40,10 @@ export interface RunOptions {
   readonly settings: WrittenFlags;
   readonly dryRun: boolean;
   readonly trust: boolean;
+  /** Leave it to a process of its own, once it is ready. */
+  readonly detach: boolean;
+  /** Start all the same where a check fails on the base. */
+  readonly allowRedBase: boolean;
 }
 
 export interface DemoOptions {

@@ -113,6 +113,7 @@ async function openPlace(
     const host = await openDockerHost({
       ...{ name: 'local', docker, installation, run: guest.id, isGuest: true, keep: [], programs: [engine] },
       ...{ image: settings.image, dockerfile: settings.dockerfile, workspace: settings.workspace },
+      runtime: settings.runtime,
       ...outgoing(repository, settings.history),
       objectFormat: repository.objectFormat,
       onProgress: (line) => context.note(line),

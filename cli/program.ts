@@ -59,7 +59,7 @@ function defineGlobals(program: Command, version: string, terminal: Terminal): v
       'Runs a team of AI coding agents, each in its own isolated container, and hands you exact patches to review.',
     )
     .option('--repo <dir>', 'work on the repository around this folder')
-    .option('--json', 'print one JSON document on stdout (run, logs: JSON Lines)')
+    .option('--json', 'print one JSON document on stdout (run, attach, logs: JSON Lines)')
     .option('--no-color', 'no colours')
     .option('-v, --verbose', 'say more')
     .option('-q, --quiet', 'say less')
@@ -172,8 +172,13 @@ function defineRunCommands(program: Command, act: Act): void {
     .argument('[description]', 'what to do')
     .option('--agent <role>', 'the specialist for the described task');
   withSettingFlags(run)
+    .option(
+      '--detach',
+      'leave it running: once agents can start, it goes on by itself, whatever becomes of this terminal',
+    )
     .option('--dry-run', 'print what would run, where and with which limits')
     .option('--trust', "accept the repository's own orchestrate.yaml as it is now")
+    .option('--allow-red-base', 'with --detach, --for, --until: start although a check fails on the base')
     .addHelpText(
       'after',
       examples([
@@ -181,6 +186,7 @@ function defineRunCommands(program: Command, act: Act): void {
         `run "Fix the typo in the README" --engine-command './agent.sh'`,
         'run --engine demo --max-agents 2',
         'run --base main --timeout 30m --memory 2g',
+        'run --detach --until 07:00',
         'run --dry-run',
       ]),
     )
@@ -196,6 +202,8 @@ function defineRunCommands(program: Command, act: Act): void {
           settings,
           dryRun: flags.dryRun ?? false,
           trust: flags.trust ?? false,
+          detach: flags.detach ?? false,
+          allowRedBase: flags.allowRedBase ?? false,
         }),
       );
     });
@@ -212,7 +220,13 @@ function defineRunCommands(program: Command, act: Act): void {
     });
 }
 
-type RunFlags = SettingFlags & { readonly agent?: string; readonly dryRun?: true; readonly trust?: true };
+type RunFlags = SettingFlags & {
+  readonly agent?: string;
+  readonly dryRun?: true;
+  readonly trust?: true;
+  readonly detach?: true;
+  readonly allowRedBase?: true;
+};
 
 function defineLookCommands(program: Command, act: Act): void {
   program

@@ -37,6 +37,8 @@ export function statusOf(state: State | null): Status {
   const conflicts = state.conflicts();
   const conflictsWith = conflictsById(conflicts);
   const none: readonly AttemptId[] = [];
+  const states = new Map<string, TaskState>(summaries.map(({ id, state: is }) => [id, is]));
+  const now = new Date();
   const tasks = summaries.map((task) => {
     const patch = patches.get(task.id) ?? null;
     return taskJson(task, {
@@ -45,6 +47,8 @@ export function statusOf(state: State | null): Status {
       patch,
       conflictsWith: patch === null ? none : (conflictsWith.get(patch.id) ?? none),
       isRunning: run !== null,
+      now,
+      stateOf: (id) => states.get(id),
     });
   });
   const spent = run === null ? null : runJson(run, state.usageOfRun(run.id));
@@ -143,7 +147,8 @@ function runLine(now: StatusJson): string {
   if (now.run === null) return 'no run is at work';
   const since = age(Date.now() - Date.parse(now.run.startedAt));
   const spent = now.run.spent.usd === null ? '' : `, $${now.run.spent.usd.toFixed(2)} so far`;
-  return `run ${now.run.id} is at work since ${since} (pid ${now.run.pid}${spent})`;
+  const isolation = now.run.isolation === null ? '' : `, isolation ${sanitiseLine(now.run.isolation)}`;
+  return `run ${now.run.id} is at work since ${since} (pid ${now.run.pid}${isolation}${spent})`;
 }
 
 function countsLine(counts: StatusJson['counts'], colours: Colours): string {

@@ -31,6 +31,7 @@ class Wired implements Context {
   #repository: Promise<Repository> | null = null;
   readonly #roles = new Map<string | null, Promise<Roles>>();
   readonly #opened: State[] = [];
+  readonly #listeners = new Set<(line: string, isWarning: boolean) => void>();
 
   constructor(terminal: Terminal, flags: GlobalFlags) {
     this.in = terminal.in;
@@ -118,11 +119,18 @@ class Wired implements Context {
   }
 
   note(line: string): void {
+    this.#tell(line, false);
     if (!this.quiet) this.err.write(`${sanitise(line)}\n`);
   }
 
   warn(line: string): void {
+    this.#tell(line, true);
     this.err.write(`orchestrate: warning: ${sanitise(line)}\n`);
+  }
+
+  overhear(listener: (line: string, isWarning: boolean) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   printJson(value: unknown): void {
@@ -135,6 +143,10 @@ class Wired implements Context {
 
   close(): void {
     for (const state of this.#opened.splice(0)) state.close();
+  }
+
+  #tell(line: string, isWarning: boolean): void {
+    for (const listener of this.#listeners) listener(line, isWarning);
   }
 
   #keep(state: State): State {

@@ -3,17 +3,21 @@
 import type { Settings } from '../src/config/settings.ts';
 import type { RunSummary } from '../src/coordinator.ts';
 import type { Engine } from '../src/engine/engine.ts';
-import { EXIT_CODES, environmentError } from '../src/errors.ts';
+import { environmentError, OrchestrateError } from '../src/errors.ts';
 import type { EventBus } from '../src/events.ts';
 import type { State } from '../src/state/state.ts';
+import { exitCodeOf } from '../src/tasks/exit-code.ts';
 import type { GatewayOptions } from '../src/tasks/gateway.ts';
 import type { Holder } from '../src/tasks/lock.ts';
-import type { TaskId } from '../src/types.ts';
+import type { WantedPreflight } from '../src/tasks/preflight.ts';
+import type { RunId, TaskId } from '../src/types.ts';
 import type { Context } from './context.ts';
 import { engineNamed, thinkingOf } from './engines.ts';
 import { onInterrupt } from './interrupt.ts';
+import { type Logging, logRun } from './logging.ts';
 import type { LiveView } from './render/live.ts';
 import { roleWarnings, waitingRoles } from './roles.ts';
+import { type Starter, viewForStarter } from './starter.ts';
 
 /** Time between two snapshots of an agent's work: what losing the engine costs at most. */
 const SNAPSHOT_EVERY_MS = 3 * 60_000;
@@ -23,6 +27,12 @@ export interface WatchedWork {
   readonly settings: Settings;
   /** Only these tasks; not given: the whole queue. */
   readonly only?: readonly TaskId[];
+  /** What the run is to be called; not given: a new name. */
+  readonly run?: RunId;
+  /** The run works on its own: this one waits for its start alone. Not given: whoever started it watches. */
+  readonly starter?: Starter;
+  /** Start although a check fails on the base, where that is tried before. */
+  readonly allowRedBase?: boolean;
 }
 
 export interface WatchedEnd {
@@ -35,29 +45,73 @@ export async function workWatched(context: Context, work: WatchedWork): Promise<
   const thinking = await thinkingOf(context, work.settings);
   const { EventBus } = await import('../src/events.ts');
   const bus = new EventBus();
-  const view = await viewOf(context, bus);
+  const { state, settings, starter } = work;
+  const run = work.run ?? (await newRunId());
+  const log = await logRun(context, { directory: state.directory, run, bus });
+  const notifier =
+    settings.notify === null
+      ? null
+      : await (await import('./notifying.ts')).openNotifier(context, { bus, state, url: settings.notify });
+  const view = starter === undefined ? await viewOf(context, bus) : viewForStarter(context, bus, starter);
   const interruption = new AbortController();
   const release = onInterrupt(interruption, () =>
     context.warn('stopping the agents and keeping their work; once more to leave at once'),
   );
+  const sleep = starter === undefined && settings.end === null ? null : await stayAwake(context);
   try {
-    const { say } = view;
     const signal = interruption.signal;
     const summary = await workQueue(context, {
       ...work,
       ...thinking,
       bus,
       signal,
-      ...(say === undefined ? {} : { say }),
+      run,
+      isDetached: starter !== undefined,
+      ...sayingBy(view, log),
     });
-    if (interruption.signal.aborted) return { summary, exitCode: EXIT_CODES.interrupted };
-    if (summary.limit !== null) return { summary, exitCode: EXIT_CODES.limit };
-    const unfinished = summary.failed > 0 || summary.blocked > 0 || summary.redPatches > 0;
-    return { summary, exitCode: unfinished ? EXIT_CODES.failure : 0 };
+    return { summary, exitCode: exitCodeOf(summary, interruption.signal.aborted) };
+  } catch (error) {
+    log.fault(error);
+    if (!isTheirs(error)) notifier?.failed(error instanceof Error ? error.message : String(error));
+    throw error;
   } finally {
     view.close();
+    await notifier?.close();
+    log.close();
+    sleep?.();
     release();
   }
+}
+
+/** What somebody typed at a bad moment is no news to those who are asleep. */
+function isTheirs(error: unknown): boolean {
+  return error instanceof OrchestrateError && (error.kind === 'usage' || error.code === 'ALREADY_RUNNING');
+}
+
+async function newRunId(): Promise<RunId> {
+  const { ulid } = await import('ulid');
+  return ulid() as RunId;
+}
+
+/** A view that shows lines by itself keeps them from the context, and so from the log. */
+function sayingBy({ say }: LiveView, log: Logging): Pick<QueueWork, 'say'> {
+  if (say === undefined) return {};
+  return {
+    say(line) {
+      log.say(line);
+      say(line);
+    },
+  };
+}
+
+async function stayAwake(context: Context): Promise<() => void> {
+  const { keepAwake } = await import('./keep-awake.ts');
+  return keepAwake({
+    env: context.env,
+    platform: process.platform,
+    pid: process.pid,
+    onAsleep: (why) => context.note(`this machine may go to sleep meanwhile, which nothing prevents (${why})`),
+  });
 }
 
 export interface QueueWork {
@@ -68,6 +122,10 @@ export interface QueueWork {
   readonly bus: EventBus;
   readonly signal: AbortSignal;
   readonly only?: readonly TaskId[];
+  readonly run?: RunId;
+  readonly allowRedBase?: boolean;
+  /** Whoever started it waits for its start alone. */
+  readonly isDetached?: boolean;
   /** Shows progress that is no event; not given: standard error. */
   readonly say?: (line: string) => void;
 }
@@ -128,6 +186,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
         repository,
         state,
         bus: work.bus,
+        id: work.run,
         onProgress: work.say ?? ((line) => context.note(line)),
         containerName: (task, n) => agentName(installation, task, n),
         openHost: (services) =>
@@ -139,6 +198,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
             dockerfile: settings.dockerfile,
             programs: work.engine.programs ?? [],
             workspace: settings.workspace,
+            runtime: settings.runtime,
             objectFormat: repository.objectFormat,
             guests: () => liveGuests(state.directory),
             ...services,
@@ -157,7 +217,9 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
           idleTimeoutMs: settings.idleTimeoutMs,
           snapshotEveryMs: SNAPSHOT_EVERY_MS,
         },
+        end: settings.end,
         setUp: settings.setUp,
+        preflight: await wantedPreflight(context, work),
         reviews: {
           checks: settings.checks,
           autoApprove: settings.autoApprove,
@@ -178,11 +240,21 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
   }
 }
 
+/** Where nobody waits for the end, what can be tried is tried while somebody is still there. */
+async function wantedPreflight(
+  context: Context,
+  { settings, allowRedBase = false, isDetached = false }: QueueWork,
+): Promise<WantedPreflight | undefined> {
+  if (settings.end === null && !isDetached) return undefined;
+  const { priceFor } = await import('./judge-plan.ts');
+  return { allowRedBase, price: await priceFor(context, settings) };
+}
+
 function alreadyRunning({ pid, command }: Holder): Error {
   const isRun = command === 'orchestrate run';
   const what = isRun ? 'another run works' : `${command} works`;
   return environmentError('ALREADY_RUNNING', `${what} on this repository (process ${pid || 'unknown'})`, {
-    hint: isRun ? 'follow it with: orchestrate status --watch' : 'it is over soon: try again then',
+    hint: isRun ? 'look at it with: orchestrate attach' : 'it is over soon: try again then',
   });
 }
 

@@ -1,6 +1,17 @@
 /** The one union of events that the core emits; text, JSON Lines and the live screen are listeners. */
 
-import type { AttemptId, AttemptOutcome, Flag, PatchSize, RunId, TaskId, Usage } from './types.ts';
+import type {
+  AttemptId,
+  AttemptOutcome,
+  AutoApproval,
+  Flag,
+  ModelApi,
+  ObjectId,
+  PatchSize,
+  RunId,
+  TaskId,
+  Usage,
+} from './types.ts';
 
 interface At {
   /** ISO 8601, UTC. */
@@ -12,6 +23,45 @@ interface OfAttempt {
   readonly attempt: AttemptId;
 }
 
+/** What a run that is left alone found before its first agent. */
+export interface Readiness {
+  readonly isolation: string;
+  /** The model services that took the key; empty: none is asked. */
+  readonly keys: readonly ModelApi[];
+  /** What the agents start from. */
+  readonly tree: ObjectId;
+  /** What the configured commands said of it. */
+  readonly checks: readonly BaseCheck[];
+  /** Bytes that are free on the disk of the engine, and where the state is. */
+  readonly freeBytes: { readonly engine: number; readonly state: number };
+  /** Bytes that agents may use together, and those of the engine's machine; null: it does not say. */
+  readonly memoryBytes: { readonly agents: number; readonly engine: number | null };
+  /** Null: no model is asked. */
+  readonly cost: ExpectedCost | null;
+  /** ISO 8601, UTC; null: none. */
+  readonly deadline: string | null;
+  readonly results: { readonly checks: number; readonly autoApprove: AutoApproval; readonly autoMerge: string | null };
+}
+
+export interface BaseCheck {
+  readonly command: string;
+  readonly exitCode: number;
+  readonly flaky: boolean;
+  /** Name of its output in the state's folder; null: it was not kept. */
+  readonly log: string | null;
+}
+
+/** What bounds the cost of a run. */
+export interface ExpectedCost {
+  /** Budget of the run in dollars, and in tokens; null: none. */
+  readonly usd: number | null;
+  readonly tokens: number | null;
+  /** Budget of each attempt in dollars; null: none. */
+  readonly attemptUsd: number | null;
+  /** Dollars, roughly, where no task has to be done again; null: not known. */
+  readonly estimate: { readonly low: number; readonly high: number } | null;
+}
+
 export type EventBody =
   | {
       readonly type: 'run.started';
@@ -20,19 +70,8 @@ export type EventBody =
       readonly isolation: string;
       readonly base: string;
     }
-  /** Everything that can be tried before the first agent starts was tried, and is as it should be. */
-  | {
-      readonly type: 'run.ready';
-      readonly isolation: string;
-      /** On the base: what the commands there said. */
-      readonly checks: readonly { readonly command: string; readonly exitCode: number; readonly flaky: boolean }[];
-      /** On the disk of the engine. */
-      readonly freeBytes: number;
-      /** What the run costs at most by its budget, or by an estimate; null: nobody knows. */
-      readonly ceiling: { readonly usd: number; readonly isEstimate: boolean } | null;
-      /** ISO 8601, UTC; null: none. */
-      readonly deadline: string | null;
-    }
+  /** What can be tried before the first agent starts was tried, and agents start. */
+  | ({ readonly type: 'run.ready' } & Readiness)
   | ({
       readonly type: 'task.started';
       readonly title: string;
@@ -89,8 +128,15 @@ export type EventBody =
       }[];
     }
   /** Nothing is started meanwhile; again where the reason becomes another one. */
-  | { readonly type: 'run.paused'; readonly reason: string }
+  | {
+      readonly type: 'run.paused';
+      readonly reason: string;
+      /** `reviews`, or a cause as `Holds` has it; not given: not known. */
+      readonly cause?: string;
+    }
   | { readonly type: 'run.resumed' }
+  /** Nothing more is started, before the queue is at its end: a deadline, a budget, a key that is refused. */
+  | { readonly type: 'run.stopping'; readonly cause: 'deadline' | 'budget' | 'key'; readonly reason: string }
   | { readonly type: 'warning'; readonly message: string; readonly task?: TaskId; readonly attempt?: AttemptId }
   | {
       readonly type: 'run.ended';
@@ -99,6 +145,10 @@ export type EventBody =
       readonly failed: number;
       readonly blocked: number;
       readonly reason: string | null;
+      /** Bytes on the disk of the engine; not given: it could not be asked. */
+      readonly disk?: { readonly freeBytes: number; readonly totalBytes: number };
+      /** What a command that waited for it ends with; not there: an older version wrote it down. */
+      readonly exitCode?: number;
     };
 
 export type OrchestrateEvent = EventBody & At;

@@ -107,6 +107,12 @@ export interface Caps {
   readonly tokens: number | null;
 }
 
+/** What is or may have been spent. */
+export interface Spent {
+  readonly usd: number;
+  readonly tokens: number;
+}
+
 /** All tokens of a usage, whatever they cost. */
 export function tokensOf(usage: Usage): number {
   return usage.inputTokens + usage.outputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;

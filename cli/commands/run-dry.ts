@@ -1,7 +1,9 @@
 /** `run --dry-run`: what would run, where, with which limits, what it could reach and cost. Nothing is started. */
 
 import type { Settings } from '../../src/config/settings.ts';
+import { webhookHost } from '../../src/gateway/webhook.ts';
 import { revealLine } from '../../src/sanitise.ts';
+import { CLOCK, type Deadline, deadlineOf, timeText } from '../../src/tasks/deadline.ts';
 import type { Context } from '../context.ts';
 import { type Thinking, thinkingOf } from '../engines.ts';
 import { formatDuration, formatSize } from '../render/quantities.ts';
@@ -22,8 +24,10 @@ export async function dryRun(context: Context, settings: Settings, tasks: readon
     settings,
     tasks.map(({ agent }) => agent),
   );
-  if (context.json) context.printJson(documentOf(settings, thinking, tasks));
-  else context.print(`${linesOf(settings, thinking, tasks).join('\n')}\n`);
+  const deadline = settings.end === null ? null : deadlineOf(settings.end, null, CLOCK);
+  const lines = [...linesOf(settings, thinking, tasks), ...(deadline === null ? [] : [endLine(deadline)])];
+  if (context.json) context.printJson({ ...documentOf(settings, thinking, tasks), deadline: deadline?.at ?? null });
+  else context.print(`${lines.join('\n')}\n`);
 }
 
 function documentOf(settings: Settings, thinking: Thinking, tasks: readonly PlannedTask[]) {
@@ -40,12 +44,15 @@ function documentOf(settings: Settings, thinking: Thinking, tasks: readonly Plan
     image: settings.image,
     dockerfile: settings.dockerfile,
     workspace: settings.workspace,
+    runtime: settings.runtime,
     setup: settings.setUp?.command ?? null,
     setupReach: setUpReach(settings),
     checks: settings.checks,
     autoApprove: settings.autoApprove,
     autoMerge: settings.autoMerge,
     maxPendingReviews: settings.maxPendingReviews,
+    /** The address itself is a secret. */
+    notify: settings.notify === null ? null : webhookHost(settings.notify),
     history: settings.history,
     timeoutMs: settings.timeoutMs,
     idleTimeoutMs: settings.idleTimeoutMs,
@@ -70,9 +77,15 @@ function linesOf(settings: Settings, thinking: Thinking, tasks: readonly Planned
           `  which reaches ${setUpReach(settings).join(', ') || 'nothing'}`,
         ]),
     ...reviewLines(settings),
+    ...(settings.notify === null ? [] : [`${webhookHost(settings.notify)} is told when it ends or needs you`]),
     ...tasks.map(({ id, title, phase, priority }) => `  phase ${phase}  ${priority.padEnd(6)}  ${id ?? title}`),
   ];
   return lines.map(revealLine);
+}
+
+function endLine({ at, closingMs, text }: Deadline): string {
+  const closing = timeText(new Date(at.getTime() - closingMs), CLOCK.wall());
+  return `ends at ${text}: nothing is started after ${closing}, and what is at work then is kept`;
 }
 
 function reviewLines({ checks, autoApprove, autoMerge, maxPendingReviews: most }: Settings): string[] {
@@ -93,8 +106,9 @@ function engineLine({ engine: chosen, model }: Settings, { engine }: Thinking): 
   return `engine ${engine.name}${why}${which}`;
 }
 
-function imageOf({ image, dockerfile }: Settings): string {
-  return dockerfile === null ? `image ${image ?? 'orchestrate-agent'}` : `image built from ${dockerfile}`;
+function imageOf({ image, dockerfile, runtime }: Settings): string {
+  const under = runtime === null ? '' : `, runtime ${runtime}`;
+  return `${dockerfile === null ? `image ${image ?? 'orchestrate-agent'}` : `image built from ${dockerfile}`}${under}`;
 }
 
 function costLine({ budget, taskBudgetUsd }: Settings, { engine }: Thinking): string {

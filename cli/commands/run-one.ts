@@ -21,13 +21,24 @@ export async function runOne(
     await dryRun(context, settings, [{ ...wanted, id: null, phase: 1 }]);
     return 0;
   }
+  if (settings.end !== null) {
+    const { CLOCK, deadlineOf } = await import('../../src/tasks/deadline.ts');
+    deadlineOf(settings.end, null, CLOCK);
+  }
   // Nothing is queued that could not be worked.
-  await thinkingOf(context, settings, [wanted.agent]);
+  const { engine } = await thinkingOf(context, settings, [wanted.agent]);
   const state = await context.state();
   const [task] = state.addTasks([wanted]);
   if (task === undefined) return 0;
   if (!context.json) context.note(`Role: ${roleText(task)}`);
-  const { exitCode } = await workWatched(context, { state, settings, only: [task.id] });
+  if (options.detach) {
+    const { startDetached } = await import('./run-detached.ts');
+    return startDetached(context, { ...options, only: [task.id], engine: engine.name });
+  }
+  const { exitCode } = await workWatched(context, {
+    ...{ state, settings, only: [task.id] },
+    allowRedBase: options.allowRedBase,
+  });
   const patch = state.patchOf(task.id);
   if (patch === null) {
     if (!context.json) context.note(state.task(task.id).reason ?? 'The agent changed nothing: there is no patch.');

@@ -18,6 +18,7 @@ export async function run(context: Context, options: RunOptions): Promise<number
   }
   const { settings } = await context.settings(options.settings, { trust: options.trust });
   const state = await context.state();
+  await refusePastEnd(state, settings);
   const waiting = state.tasks().filter((task) => task.state === 'queued' || task.state === 'blocked');
   if (options.dryRun) {
     const { dryRun } = await import('./run-dry.ts');
@@ -32,10 +33,21 @@ export async function run(context: Context, options: RunOptions): Promise<number
     if (!context.json) context.note(nothingToDo(waiting.length));
     return waiting.length === 0 ? EXIT_CODE_DONE : EXIT_CODES.failure;
   }
+  if (options.detach) {
+    const { runDetached } = await import('./run-detached.ts');
+    return runDetached(context, { ...options, only: null }, settings);
+  }
   const { workWatched } = await import('../work.ts');
-  const ended = await workWatched(context, { state, settings });
+  const ended = await workWatched(context, { state, settings, allowRedBase: options.allowRedBase });
   if (!context.json) context.note(ending(ended.summary));
   return ended.exitCode;
+}
+
+/** Usage error BAD_VALUE where it would have to end before it begins. */
+async function refusePastEnd(state: State, { end }: Settings): Promise<void> {
+  if (end === null) return;
+  const { CLOCK, deadlineOf } = await import('../../src/tasks/deadline.ts');
+  deadlineOf(end, state.cutOffRun(), CLOCK);
 }
 
 /** A run was cut off when nothing but checks was left to do. */

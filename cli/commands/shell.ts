@@ -78,14 +78,15 @@ async function visit(context: Context, options: ShellOptions, signal: AbortSigna
   await using host = await openDockerHost({
     ...{ name: 'local', docker, installation, run: guest.id, isGuest: true, keep: [] },
     ...{ image: settings.image, dockerfile: settings.dockerfile, workspace: settings.workspace },
+    runtime: settings.runtime,
     ...outgoing(repository, settings.history),
     objectFormat: repository.objectFormat,
     onProgress: (line) => context.note(line),
     onWarning: (line) => context.warn(line),
   });
   if (signal.aborted) return EXIT_CODES.interrupted;
-  const onDiskFull = (reason: string): void => context.warn(`the sandbox is ended: ${reason}`);
-  return await visitSandbox({ host, task, containerName, start, limits: settings.limits, onDiskFull }, () =>
+  const onShort = (reason: string): void => context.warn(`the sandbox is ended: ${reason}`);
+  return await visitSandbox({ host, task, containerName, start, limits: settings.limits, onShort }, () =>
     enterShell(context, { docker, installation, containerName }, signal),
   );
 }

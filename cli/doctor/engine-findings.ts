@@ -9,6 +9,7 @@ import {
   RUNC_WANTED,
 } from '../../src/sandbox/docker/advisories.ts';
 import type { EngineFacts } from '../../src/sandbox/docker/facts.ts';
+import { likelyLevel } from '../../src/sandbox/docker/runtimes.ts';
 import { type Finding, ok, warn } from './finding.ts';
 
 export function judgeFacts(facts: EngineFacts): Finding[] {
@@ -21,7 +22,7 @@ export function judgeFacts(facts: EngineFacts): Finding[] {
       : versionFinding('runc', facts.runc, { judgement: judgeRunc(facts.runc), wanted: RUNC_WANTED }),
     isolationFinding(facts),
     seccompFinding(facts),
-    ok('runtimes', `${facts.runtimes.join(', ')} (default ${facts.defaultRuntime})`),
+    ok('runtimes', `${facts.runtimes.map(runtimeOf).join(', ')}; default ${facts.defaultRuntime}`),
     limitsFinding(facts),
     ok('cgroup', `version ${facts.cgroupVersion}`),
     storageFinding(facts),
@@ -57,6 +58,12 @@ function isolationFinding({ security }: EngineFacts): Finding {
   if (security.rootless) return ok('isolation', `userns (rootless engine), ${beside}`);
   if (security.userns) return ok('isolation', `userns (remapped), ${beside}`);
   return ok('isolation', `shared-kernel, no user namespaces, ${beside}`);
+}
+
+/** With the isolation that one of its name gives; a run with it looks for itself. */
+function runtimeOf(name: string): string {
+  const level = likelyLevel({ name, path: null });
+  return level === null ? name : `${name} (${level})`;
 }
 
 function seccompFinding({ security }: EngineFacts): Finding {

@@ -3,15 +3,16 @@
 import type { OrchestrateEvent } from '../../src/events.ts';
 import { revealLine, sanitiseLine } from '../../src/sanitise.ts';
 import { changesReason } from '../../src/state/changes-reason.ts';
+import { readyLines } from './ready.ts';
 import { age, count, sizeOf } from './text.ts';
 
-/** Null for events that are no news to a person (usage, output, tool calls). */
+/** Null for events that are no news to a person (usage, output, tool calls). What has more to say has lines below, indented. */
 export function eventLine(event: OrchestrateEvent): string | null {
   switch (event.type) {
     case 'run.started':
       return `run ${event.run}  ${count(event.tasks, 'task')}, isolation ${event.isolation}, base ${event.base.slice(0, 12)}`;
     case 'run.ready':
-      return 'ready';
+      return readyLines(event).join('\n');
     case 'task.started':
       return `${event.task}  started (attempt ${numberOf(event.attempt)}, ${sanitiseLine(event.agent)}, ${sanitiseLine(event.host)}): ${sanitiseLine(event.title)}`;
     case 'task.paused':
@@ -35,9 +36,13 @@ export function eventLine(event: OrchestrateEvent): string | null {
     case 'egress.denied':
       return `${event.task}  refused to reach ${revealLine(event.host)}: ${sanitiseLine(event.reason)}`;
     case 'run.paused':
-      return `starts nothing more meanwhile: ${revealLine(event.reason)}`;
+      return event.cause === 'reviews'
+        ? `nothing goes on meanwhile, ${revealLine(event.reason)}: orchestrate review (in another terminal)`
+        : `starts nothing more meanwhile: ${revealLine(event.reason)}`;
     case 'run.resumed':
       return 'starts tasks again';
+    case 'run.stopping':
+      return `starts nothing more: ${revealLine(event.reason)}`;
     case 'warning':
       return `${event.task === undefined ? '' : `${event.task}  `}warning: ${revealLine(event.message)}`;
     case 'run.ended':

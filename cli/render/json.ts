@@ -10,7 +10,16 @@ import type {
   TaskSummary,
 } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
-import { type CheckVerdict, type Flag, NO_USAGE, tokensOf, type Usage } from '../../src/types.ts';
+import { whyOf } from '../../src/tasks/why.ts';
+import {
+  type CheckVerdict,
+  type Flag,
+  NO_USAGE,
+  type TaskId,
+  type TaskState,
+  tokensOf,
+  type Usage,
+} from '../../src/types.ts';
 import { conflictsOf } from '../conflicts.ts';
 
 export interface TaskJson {
@@ -54,6 +63,9 @@ export interface TaskContext {
   readonly conflictsWith: readonly string[];
   /** Whether a run works the queue now. */
   readonly isRunning: boolean;
+  readonly now: Date;
+  /** State of another task. */
+  stateOf(id: string): TaskState | undefined;
 }
 
 export function taskJson(task: TaskSummary, context: TaskContext): TaskJson {
@@ -71,7 +83,7 @@ export function taskJson(task: TaskSummary, context: TaskContext): TaskJson {
     endedAt: task.endedAt,
     usage: context.usage,
     patch: context.patch === null ? null : taskPatchJson(context.patch, context.conflictsWith),
-    reason: task.reason ?? whyItWaits(task, context.isRunning),
+    reason: whyOf(task, context),
   };
 }
 
@@ -89,14 +101,10 @@ export function taskJsonOf(
     patch,
     conflictsWith: patch === null ? [] : conflictsOf(state, patch.id),
     isRunning,
+    now: new Date(),
+    stateOf: (id) => (task.dependsOn.some((one) => one === id) ? state.task(id as TaskId).state : undefined),
   });
   return { ...json, agentReason: task.routing };
-}
-
-/** A queued task waits for a run, or for its turn in one. */
-function whyItWaits(task: TaskSummary, isRunning: boolean): string | null {
-  if (task.state !== 'queued') return null;
-  return isRunning ? 'waits for a free agent' : 'waits for `orchestrate run`';
 }
 
 function taskPatchJson(patch: PatchRecord, conflictsWith: readonly string[]): TaskPatchJson {
@@ -152,6 +160,7 @@ export function runJson(run: RunRecord, spent: Usage) {
     id: run.id,
     pid: run.pid,
     startedAt: run.startedAt,
+    isolation: run.isolation,
     deadline: run.deadline,
     budget: { usd: run.budgetUsd, tokens: run.budgetTokens },
     spent: { usd: spent.usd, tokens: tokensOf(spent) },

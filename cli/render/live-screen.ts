@@ -50,7 +50,7 @@ export class LiveScreen {
   }
 
   show(event: OrchestrateEvent): void {
-    this.#note(event);
+    this.know(event);
     const line = event.type === 'agent.output' ? null : eventLine(event);
     if (line !== null) this.#news.push(`${clock(event.at)} ${line}`);
     this.#drawSoon();
@@ -71,10 +71,11 @@ export class LiveScreen {
     this.#out.write(`${this.#erase()}${this.#takeNews()}${SHOW_CURSOR}`);
   }
 
-  #note(event: OrchestrateEvent): void {
+  /** What an event says of the agents and the queue, without telling it. */
+  know(event: OrchestrateEvent): void {
     if (event.type === 'run.started') this.#total = event.tasks;
     if (event.type === 'task.started') {
-      this.#agents.set(event.task, { title: sanitiseLine(event.title), since: Date.now(), said: '' });
+      this.#agents.set(event.task, { title: sanitiseLine(event.title), since: Date.parse(event.at), said: '' });
     }
     if (event.type === 'agent.output') this.#hear(event.task, event.text);
     if (event.type === 'task.ended' || event.type === 'task.blocked') {

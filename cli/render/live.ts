@@ -11,6 +11,8 @@ export interface LiveView {
   close(): void;
   /** Shows a line that is no event; not given: nothing is redrawn, standard error does. */
   readonly say?: (line: string) => void;
+  /** Counts an event of the past without telling it; not given: it counts nothing. */
+  readonly know?: (event: OrchestrateEvent) => void;
 }
 
 export interface LiveViewOptions {
@@ -45,6 +47,7 @@ function onScreen(bus: EventBus, out: Screen): LiveView {
       screen.close();
     },
     say: (line) => screen.say(line),
+    know: (event) => screen.know(event),
   };
 }
 

@@ -15,6 +15,7 @@ import {
   homeFile,
   MAX_ID,
   NOTHING_DONE,
+  OpenCalls,
   PATIENCE_MS,
   type QuestionSession,
   Recent,
@@ -71,6 +72,7 @@ export function claudeEngine(options: ClaudeOptions): Engine {
   return {
     name: PROGRAM,
     apis: ['anthropic'],
+    goesOn: true,
     programs: [PROGRAM],
     begin: (assignment, access) => {
       const program = claudeProgram(options, assignment, requireAccess(PROGRAM, access), AGENT_FLAGS);
@@ -152,6 +154,14 @@ const Assistant = z.object({
   }),
 });
 
+const Answered = z.object({ message: z.object({ content: z.array(z.looseObject({ type: z.string() })) }) });
+
+const ToolAnswer = z.object({
+  tool_use_id: z.string().max(MAX_ID),
+  content: z.union([z.string(), z.array(z.looseObject({ type: z.string(), text: z.string().nullish() }))]).nullish(),
+  is_error: z.boolean().nullish(),
+});
+
 const Retry = z.object({
   attempt: z.number(),
   max_retries: z.number(),
@@ -187,12 +197,14 @@ type ResultEvent = z.infer<typeof Result>;
 class ClaudeReader implements CliReader {
   /** One message is told several times, piece by piece. */
   readonly #messages = new Recent();
+  readonly #calls = new OpenCalls();
   #used: Usage = NO_USAGE;
   #isWorking = false;
   #result: ResultEvent | null = null;
 
   read(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {
     if (value.type === 'assistant') return this.#assistant(value);
+    if (value.type === 'user') return this.#answered(value);
     if (value.type === 'system' && value.subtype === 'api_retry') return retryEvents(value);
     if (value.type === 'result') return this.#ended(value);
     return [];
@@ -216,6 +228,7 @@ class ClaudeReader implements CliReader {
     const { id, content, usage } = parsed.data.message;
     if (content.length > 0) this.#isWorking = true;
     const events = content.flatMap(contentEvents);
+    for (const block of content) this.#remember(block);
     if (usage === null || usage === undefined || !this.#messages.isNew(id)) return events;
     this.#used = sum([
       this.#used,
@@ -228,6 +241,22 @@ class ClaudeReader implements CliReader {
       },
     ]);
     return [...events, usageEvent(this.#used)];
+  }
+
+  #remember({ type, id, name, input }: Readonly<Record<string, unknown>>): void {
+    if (type !== 'tool_use' || typeof id !== 'string' || typeof name !== 'string') return;
+    this.#calls.open(id, { tool: name, detail: detailOf(input), input: JSON.stringify(input ?? null) });
+  }
+
+  #answered(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {
+    const blocks = Answered.safeParse(value).data?.message.content ?? [];
+    return blocks.flatMap((block) => {
+      const { data } = ToolAnswer.safeParse(block.type === 'tool_result' ? block : null);
+      if (data === undefined) return [];
+      const { content } = data;
+      const output = typeof content === 'string' ? content : (content ?? []).map(({ text }) => text ?? '').join('\n');
+      return this.#calls.close(data.tool_use_id, { failed: data.is_error === true, output });
+    });
   }
 
   #ended(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {

@@ -8,7 +8,15 @@ import { usageError } from '../errors.ts';
 import type { HomeFile, OutputChunk } from '../sandbox/sandbox.ts';
 import type { Usage } from '../types.ts';
 import { CONTEXT_FOLDER, contextOf, exitReason, HOME, promptOf } from './command.ts';
-import type { Access, AgentEvent, AgentProgram, AgentSession, Assignment, EngineVerdict } from './engine.ts';
+import type {
+  Access,
+  AgentEvent,
+  AgentProgram,
+  AgentSession,
+  Assignment,
+  EngineVerdict,
+  ToolResult,
+} from './engine.ts';
 import { JsonLines, type Line } from './json-lines.ts';
 
 export interface CliOptions {
@@ -30,6 +38,8 @@ export const MAX_ID = 200;
 const MAX_SUMMARY = 8000;
 const MAX_DETAIL = 200;
 const MAX_REASON = 400;
+/** Of a call whose result is awaited, characters of its input that are remembered; what is longer is not compared. */
+const MAX_INPUT = 65_536;
 /** More agents of an agent than this do not talk at the same time. */
 const MAX_RECENT = 64;
 
@@ -150,6 +160,26 @@ export class Recent {
   }
 }
 
+/** Calls whose results are still to come, as far as they are the program's own: a bounded number of them. */
+export class OpenCalls {
+  readonly #open = new Map<string, Omit<ToolResult, 'type' | 'failed' | 'output'>>();
+
+  open(id: string, call: { readonly tool: string; readonly detail: string; readonly input: string }): void {
+    if (id.length > MAX_ID) return;
+    const input = call.input.length > MAX_INPUT ? null : call.input;
+    this.#open.set(id, { tool: call.tool, detail: shortDetail(call.detail), input });
+    const [oldest] = this.#open.keys();
+    if (this.#open.size > MAX_RECENT && oldest !== undefined) this.#open.delete(oldest);
+  }
+
+  /** Nothing, where the call is not known (any more). */
+  close(id: string, result: Pick<ToolResult, 'failed' | 'output'>): readonly AgentEvent[] {
+    const call = this.#open.get(id);
+    this.#open.delete(id);
+    return call === undefined ? [] : [{ type: 'result', ...call, ...result }];
+  }
+}
+
 /** Something that the agent says, as a line of its own. */
 export function said(text: string): AgentEvent {
   return { type: 'text', stream: 'stdout', text: text.endsWith('\n') ? text : `${text}\n` };
@@ -157,9 +187,13 @@ export function said(text: string): AgentEvent {
 
 /** The one line that a call is shown as. */
 export function toolEvent(tool: string, detail: string): AgentEvent {
+  return { type: 'tool', tool, detail: shortDetail(detail) };
+}
+
+function shortDetail(detail: string): string {
   const line = detail.trim().split('\n', 1)[0] ?? '';
   const isCut = line.length > MAX_DETAIL || detail.trim().includes('\n');
-  return { type: 'tool', tool, detail: isCut ? `${line.slice(0, MAX_DETAIL)}…` : line };
+  return isCut ? `${line.slice(0, MAX_DETAIL)}…` : line;
 }
 
 export function usageEvent(usage: Usage): AgentEvent {

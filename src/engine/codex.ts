@@ -46,6 +46,7 @@ export function codexEngine(options: CliOptions): Engine {
   return {
     name: PROGRAM,
     apis: ['openai'],
+    goesOn: true,
     programs: [PROGRAM],
     begin: (assignment, access) => {
       const program = codexProgram(options, assignment, requireAccess(PROGRAM, access));
@@ -189,7 +190,9 @@ class CodexReader implements CliReader {
       return [said(item.text)];
     }
     if (item.type === 'error' && typeof item.message === 'string') return [complaint(item.message)];
-    return this.#shown.isNew(item.id) ? toolEvents(item) : [];
+    const events = toolEvents(item);
+    const results = value.type === 'item.completed' ? events.flatMap((event) => resultEvents(item, event)) : [];
+    return this.#shown.isNew(item.id) ? [...events, ...results] : results;
   }
 
   #completed(value: Readonly<Record<string, unknown>>): readonly AgentEvent[] {
@@ -225,6 +228,17 @@ function toolEvents(item: ItemFields): readonly AgentEvent[] {
     default:
       return [];
   }
+}
+
+/** What became of an item that was told as this call. */
+function resultEvents(item: ItemFields, call: AgentEvent): readonly AgentEvent[] {
+  if (call.type !== 'tool') return [];
+  const { tool, detail } = call;
+  const failed = item.status === 'failed' || (typeof item.exit_code === 'number' && item.exit_code !== 0);
+  const output = typeof item.aggregated_output === 'string' ? item.aggregated_output : '';
+  // Of changes it tells which files, and not what was changed in them.
+  const input = item.type === 'command_execution' ? String(item.command) : null;
+  return [{ type: 'result', tool, detail, input, failed, output }];
 }
 
 /** Without the shell that codex puts around a command, quoted in whichever way. */

@@ -56,8 +56,22 @@ export interface AgentProgram {
 export type AgentEvent =
   | { readonly type: 'text'; readonly text: string; readonly stream: OutputChunk['stream'] }
   | { readonly type: 'tool'; readonly tool: string; readonly detail: string }
+  | ToolResult
   /** All that the agent has used so far, by its own account. */
   | { readonly type: 'usage'; readonly usage: Usage };
+
+/** What came of a call, where the engine learns it. Not shown: compared with others. */
+export interface ToolResult {
+  readonly type: 'result';
+  /** As the call itself was told. */
+  readonly tool: string;
+  readonly detail: string;
+  /** All that was asked for, the same where the same is asked again; null: the engine does not know all of it. */
+  readonly input: string | null;
+  readonly failed: boolean;
+  /** As much of it as the agent sees. */
+  readonly output: string;
+}
 
 /** How the agent ended, as the engine reads it. */
 export type EngineVerdict =
@@ -68,6 +82,12 @@ export interface Engine {
   readonly name: string;
   /** The model services that its agents ask through the gateway; empty: none. */
   readonly apis: readonly ModelApi[];
+  /**
+   * A model that can be told of it is behind its agents: an attempt that was cut off from outside (its engine lost, its run
+   * stopped) is followed by one that goes on with the work that was kept. Not given: what runs is a program that is not made
+   * for half-done work, and starts afresh.
+   */
+  readonly goesOn?: true;
   /** Programs that it starts by name and that the agents' image must therefore hold; not given: none. */
   readonly programs?: readonly string[];
   /** @param access null where the attempt has no gateway */

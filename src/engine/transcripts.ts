@@ -13,7 +13,7 @@ export async function transcriptReader(engine: string): Promise<TranscriptReader
 export function textOfEvents(events: readonly AgentEvent[]): string {
   return events
     .map((event) => {
-      if (event.type === 'usage') return '';
+      if (event.type === 'usage' || event.type === 'result') return '';
       const text = event.type === 'text' ? event.text : `> ${event.tool}: ${event.detail}`;
       return text.endsWith('\n') ? text : `${text}\n`;
     })

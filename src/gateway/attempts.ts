@@ -1,11 +1,11 @@
 /** Who may come in: attempts by their tokens, with what they have used. Revoked ones are remembered until the gateway ends. */
 
 import { createHmac, randomBytes } from 'node:crypto';
-import type { Usage } from '../types.ts';
+import type { Spent, Usage } from '../types.ts';
 import { Account } from './budget.ts';
 import { LIMITS } from './limits.ts';
-import type { Cost, Tokens } from './price.ts';
-import type { AttemptAccess, AttemptTotals, Denied } from './protocol.ts';
+import { type Cost, type Tokens, tokensOf } from './price.ts';
+import type { AttemptAccess, AttemptTotals, Before, Denied } from './protocol.ts';
 
 export class Attempt {
   readonly id: string;
@@ -28,10 +28,27 @@ export class Attempt {
     this.id = access.attempt;
     this.access = access;
     this.account.caps = access.caps;
+    if (access.before !== undefined) this.#goOn(access.before);
   }
 
   get usage(): Usage {
     return this.#usage;
+  }
+
+  /** What it may have cost beside its usage. */
+  get unsettled(): Spent {
+    const { unsettled, reserved } = this.account;
+    return { usd: unsettled.usd + reserved.usd, tokens: unsettled.tokens + reserved.tokens };
+  }
+
+  #goOn({ usage, requests, unsettled }: Before): void {
+    const tokens = tokensOf(usage);
+    this.#usage = usage;
+    this.#requests = requests;
+    this.#unpriced = usage.usd === null && tokens > 0;
+    this.account.spent.usd = usage.usd ?? 0;
+    this.account.spent.tokens = tokens;
+    this.account.addUnsettled(unsettled);
   }
 
   count(tokens: Tokens, cost: Cost): void {
@@ -74,17 +91,19 @@ export class Attempt {
       attempt: this.id,
       usage: this.#usage,
       requests: this.#requests,
+      unsettled: { ...this.account.unsettled },
       denied: [...this.#denied.values()],
     };
   }
 
   /** The same attempt let in again: what it used stays. */
   renewed(access: AttemptAccess): Attempt {
-    const next = new Attempt(access);
+    const next = new Attempt({ ...access, before: undefined });
     next.#usage = this.#usage;
     next.#requests = this.#requests;
     next.#unpriced = this.#unpriced;
     Object.assign(next.account.spent, this.account.spent);
+    next.account.addUnsettled(this.account.unsettled);
     for (const denied of this.#denied.values()) next.deny(denied);
     return next;
   }
@@ -98,16 +117,18 @@ export class Attempts {
   /** Tokens are looked up by a keyed hash: how long that takes tells nothing about how much of a guess is right. */
   readonly #hashKey = randomBytes(32);
 
-  open(access: AttemptAccess): void {
+  /** Whether it was not known before. */
+  open(access: AttemptAccess): boolean {
     const before = this.#byId.get(access.attempt);
     if (before !== undefined && !before.revoked.signal.aborted) {
       before.replaceAccess(access);
       this.#admit(before);
-      return;
+      return false;
     }
     const attempt = before?.renewed(access) ?? new Attempt(access);
     this.#byId.set(attempt.id, attempt);
     this.#admit(attempt);
+    return before === undefined;
   }
 
   /** Null where no such attempt was ever let in. */

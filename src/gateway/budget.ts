@@ -3,7 +3,7 @@
  * attempt and of the run, so that requests side by side cannot pass a cap together.
  */
 
-import type { Caps } from '../types.ts';
+import type { Caps, Spent } from '../types.ts';
 import type { Cost } from './price.ts';
 
 export type Unit = 'usd' | 'tokens';
@@ -30,6 +30,8 @@ export class Account {
   readonly scope: Scope;
   caps: Caps = NO_CAPS;
   readonly spent = { usd: 0, tokens: 0 };
+  /** What requests of gateways that are gone may have cost. */
+  readonly unsettled = { usd: 0, tokens: 0 };
   /** Reservations of requests that are under way. */
   readonly reserved = { usd: 0, tokens: 0 };
   /** What these requests are known to have used so far. */
@@ -46,7 +48,14 @@ export class Account {
 
   /** What is left once everything under way has come to nothing. */
   leftWhenAlone(unit: Unit): number {
-    return (this.caps[unit] ?? Number.POSITIVE_INFINITY) - this.spent[unit] + (unit === 'usd' ? ROUNDING : 0);
+    const gone = this.spent[unit] + this.unsettled[unit];
+    return (this.caps[unit] ?? Number.POSITIVE_INFINITY) - gone + (unit === 'usd' ? ROUNDING : 0);
+  }
+
+  /** Counts as if it were spent. */
+  addUnsettled({ usd, tokens }: Spent): void {
+    this.unsettled.usd += usd;
+    this.unsettled.tokens += tokens;
   }
 }
 
@@ -68,6 +77,11 @@ export interface Wanted {
 export class Budget {
   readonly run = new Account('run');
   readonly #waiting = new Set<() => void>();
+
+  /** Whether anything is. */
+  caps(attempt: Account): boolean {
+    return [attempt.caps, this.run.caps].some(({ usd, tokens }) => usd !== null || tokens !== null);
+  }
 
   /** Whether dollars are capped for this attempt's requests. */
   capsDollars(attempt: Account): boolean {

@@ -1,99 +1,88 @@
-/** What attempts used before their gateway was started anew, which forgot it: added to what the new one says. */
+/**
+ * What attempts used, as their gateways said: one that is started anew is told, so that its counts and caps go on. Requests
+ * that were under way when one went may have cost their most, and count so.
+ */
 
-import type { Usage } from '../types.ts';
-import type { AttemptAccess, AttemptTotals, Configuration, GatewayEvent } from './protocol.ts';
+import { NO_USAGE, type Spent } from '../types.ts';
+import { tokensOf } from './price.ts';
+import type { AttemptAccess, AttemptTotals, Before, Configuration, GatewayEvent } from './protocol.ts';
 
-interface Used {
-  readonly usage: Usage;
-  readonly requests: number;
-}
+const NOTHING_SPENT: Spent = { usd: 0, tokens: 0 };
+const NOTHING: Before = { usage: NO_USAGE, requests: 0, unsettled: NOTHING_SPENT };
 
 export class EarlierTotals {
-  /** Of gateways that are gone, by attempt. */
-  readonly #earlier = new Map<string, Used>();
-  /** The last that the present gateway said. */
-  readonly #present = new Map<string, Used>();
+  /** By attempt. */
+  readonly #used = new Map<string, Before>();
+  #elsewhere = NOTHING_SPENT;
 
-  #elsewhere = { usd: 0, tokens: 0 };
-
-  /** The gateway is another one. */
-  restarted(): void {
-    for (const [attempt, used] of this.#present) this.#earlier.set(attempt, sumOf(this.#earlier.get(attempt), used));
-    this.#present.clear();
-  }
-
-  /** The gateway's word with what was before it. */
+  /** The gateway's word on an attempt; nothing of it is under way. */
   totals(totals: AttemptTotals): AttemptTotals {
-    this.#present.set(totals.attempt, { usage: totals.usage, requests: totals.requests });
-    return { ...totals, ...sumOf(this.#earlier.get(totals.attempt), totals) };
+    const { usage, requests, unsettled } = totals;
+    this.#used.set(totals.attempt, { usage, requests, unsettled });
+    return totals;
   }
 
   /** The same of all attempts, with those that the gateway never knew. */
   all(totals: readonly AttemptTotals[]): readonly AttemptTotals[] {
-    const known = totals.map((one) => this.totals(one));
-    const names = new Set(known.map(({ attempt }) => attempt));
-    const gone = [...this.#earlier].filter(([attempt]) => !names.has(attempt));
-    return [...gone.map(([attempt, used]) => ({ attempt, ...used, denied: [] })), ...known];
+    const known = new Set(totals.map(({ attempt }) => attempt));
+    const gone = [...this.#used].filter(([attempt]) => !known.has(attempt));
+    return [...gone.map(([attempt, used]) => ({ attempt, ...used, denied: [] })), ...totals];
   }
 
-  event(event: GatewayEvent): GatewayEvent {
-    if (event.type !== 'usage') return event;
-    const { attempt, total: usage } = event;
-    const before = this.#present.get(attempt);
+  event(event: GatewayEvent): void {
+    if (event.type !== 'usage' && event.type !== 'unsettled') return;
+    const used = this.#used.get(event.attempt);
+    // Of an attempt that ended before this client came: spent elsewhere.
+    if (used === undefined) return;
+    if (event.type === 'unsettled') {
+      const { usd, tokens } = event;
+      this.#used.set(event.attempt, { ...used, unsettled: { usd, tokens } });
+      return;
+    }
     // Events may lag behind totals that were asked for.
-    const isNews = before === undefined || tokensOf(usage) > tokensOf(before.usage);
-    if (isNews) this.#present.set(attempt, { usage, requests: (before?.requests ?? 0) + 1 });
-    return { ...event, total: sumOf(this.#earlier.get(attempt), { usage, requests: 1 }).usage };
+    if (tokensOf(event.total) <= tokensOf(used.usage)) return;
+    this.#used.set(event.attempt, { ...used, usage: event.total, requests: used.requests + 1 });
   }
 
   /** Takes note of what the run spent where this client was not told of it, before it or on other hosts. */
   configured({ spent }: Configuration): void {
-    const known = spentOf([...this.#earlier.values(), ...this.#present.values()]);
+    const known = sumOf([...this.#used.values()].map(spentBy));
     this.#elsewhere = {
       usd: Math.max(this.#elsewhere.usd, spent.usd - known.usd),
       tokens: Math.max(this.#elsewhere.tokens, spent.tokens - known.tokens),
     };
   }
 
-  /** For a gateway that knows nothing. */
-  configuration(configuration: Configuration): Configuration {
-    const { usd, tokens } = spentOf([...this.#earlier.values()]);
-    const spent = { usd: usd + this.#elsewhere.usd, tokens: tokens + this.#elsewhere.tokens };
-    return { ...configuration, spent };
+  /** Takes over what an attempt used before this client: a part of what was spent elsewhere. */
+  opened({ attempt, before = NOTHING }: AttemptAccess): void {
+    if (this.#used.has(attempt)) return;
+    this.#used.set(attempt, before);
+    const { usd, tokens } = spentBy(before);
+    this.#elsewhere = {
+      usd: Math.max(0, this.#elsewhere.usd - usd),
+      tokens: Math.max(0, this.#elsewhere.tokens - tokens),
+    };
+  }
+
+  /** For a gateway that knows nothing, and is told of those that are open one by one. */
+  configuration(configuration: Configuration, isOpen: (attempt: string) => boolean): Configuration {
+    const all = [...this.#used];
+    const over = all.filter(([attempt]) => !isOpen(attempt)).map(([, { unsettled }]) => unsettled);
+    return { ...configuration, spent: sumOf([this.#elsewhere, ...all.map(([, used]) => spentBy(used)), ...over]) };
   }
 
   access(access: AttemptAccess): AttemptAccess {
-    const used = this.#earlier.get(access.attempt)?.usage;
-    if (used === undefined) return access;
-    const { usd, tokens } = access.caps;
-    const left = (cap: number | null, spent: number) => (cap === null ? null : Math.max(0, cap - spent));
-    return { ...access, caps: { usd: left(usd, used.usd ?? 0), tokens: left(tokens, tokensOf(used)) } };
+    return { ...access, before: this.#used.get(access.attempt) };
   }
 }
 
-function spentOf(used: readonly Used[]): Configuration['spent'] {
-  return {
-    usd: used.reduce((sum, { usage }) => sum + (usage.usd ?? 0), 0),
-    tokens: used.reduce((sum, { usage }) => sum + tokensOf(usage), 0),
-  };
+function spentBy({ usage }: Before): Spent {
+  return { usd: usage.usd ?? 0, tokens: tokensOf(usage) };
 }
 
-function tokensOf({ inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens }: Usage): number {
-  return inputTokens + outputTokens + cacheReadTokens + cacheWriteTokens;
-}
-
-function sumOf(earlier: Used | undefined, { usage, requests }: Used): Used {
-  if (earlier === undefined || earlier.requests === 0) return { usage, requests };
-  if (requests === 0) return earlier;
-  const { usage: before } = earlier;
+function sumOf(spent: readonly Spent[]): Spent {
   return {
-    requests: earlier.requests + requests,
-    usage: {
-      inputTokens: before.inputTokens + usage.inputTokens,
-      outputTokens: before.outputTokens + usage.outputTokens,
-      cacheReadTokens: before.cacheReadTokens + usage.cacheReadTokens,
-      cacheWriteTokens: before.cacheWriteTokens + usage.cacheWriteTokens,
-      usd: before.usd === null || usage.usd === null ? null : before.usd + usage.usd,
-    },
+    usd: spent.reduce((sum, { usd }) => sum + usd, 0),
+    tokens: spent.reduce((sum, { tokens }) => sum + tokens, 0),
   };
 }

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { environmentError, failure } from '../errors.ts';
 import { Caller } from '../session/caller.ts';
+import { keepBeating } from '../session/heartbeat.ts';
 import { CallFault, ProtocolError } from '../session/protocol.ts';
 import type { ModelApi } from '../types.ts';
 import { answerDials, type DialFor } from './client-dials.ts';
@@ -16,12 +17,17 @@ import type { AttemptAccess, AttemptTotals, Configuration, GatewayEvent, KeyTria
 export type { DialFor } from './client-dials.ts';
 
 export interface GatewayTransport {
-  /** The standard input and output of a new `bridge.js` in the gateway's container. */
-  open(): Promise<Duplex>;
+  /**
+   * The standard input and output of a new `bridge.js` in the gateway's container.
+   * @param anew the one that is there does not answer: it is replaced
+   */
+  open(anew?: boolean): Promise<Duplex>;
 }
 
 type Params = Readonly<Record<string, unknown>>;
 
+/** For the first answer in a session; a gateway that takes longer has hung. */
+const HELLO_TIMEOUT_MS = 15_000;
 /** The first wait before a lost session is opened again; doubled up to the second. */
 const RETRY_FIRST_MS = 100;
 const RETRY_MOST_MS = 5_000;
@@ -65,6 +71,7 @@ export class GatewayClient implements AsyncDisposable {
 
   /** Lets an attempt in. Again for one that is open: its limits are replaced, its totals stay. */
   async open(access: AttemptAccess): Promise<void> {
+    this.#earlier.opened(access);
     this.#open.set(access.attempt, access);
     await this.#ask('open', { ...this.#earlier.access(access) });
   }
@@ -98,7 +105,8 @@ export class GatewayClient implements AsyncDisposable {
         for await (const event of jsonLines<GatewayEvent>(session.call('events', { after: seen }), either)) {
           wait = RETRY_FIRST_MS;
           seen = event.seq;
-          yield this.#earlier.event(event);
+          this.#earlier.event(event);
+          yield event;
         }
       } catch {
         // Whatever keeps the session from being opened shows in the other calls as well: here it only takes time.
@@ -175,23 +183,47 @@ export class GatewayClient implements AsyncDisposable {
   }
 
   async #begin(): Promise<Caller> {
-    const caller = new Caller(await this.#transport.open());
-    answerDials(caller, (wanted) => this.#keys.dial(wanted));
-    const { instance } = await caller.call('hello').result;
+    const { caller, instance } = (await this.#greeted(false)) ?? (await this.#greeted(true)) ?? hung();
     if (instance !== this.#instance) {
       // Attempts first: until it is configured the gateway tells strangers to come again, then it turns them away.
-      if (this.#instance !== null) this.#earlier.restarted();
       for (const access of this.#open.values()) {
         await caller.call('open', { ...this.#earlier.access(access) }).result;
       }
       const configuration = this.#configuration;
       if (configuration !== null) {
-        await caller.call('configure', { ...this.#earlier.configuration(configuration) }).result;
+        await caller.call('configure', {
+          ...this.#earlier.configuration(configuration, (attempt) => this.#open.has(attempt)),
+        }).result;
       }
       this.#instance = String(instance);
     }
     return caller;
   }
+
+  /** A new session; null: the gateway hangs. */
+  async #greeted(anew: boolean): Promise<{ readonly caller: Caller; readonly instance: unknown } | null> {
+    const caller = new Caller(await this.#transport.open(anew));
+    answerDials(caller, (wanted) => this.#keys.dial(wanted));
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      caller.close();
+    }, HELLO_TIMEOUT_MS);
+    try {
+      const { instance } = await caller.call('hello').result;
+      keepBeating(caller);
+      return { caller, instance };
+    } catch (error) {
+      if (!isLate) throw error;
+      return null;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function hung(): never {
+  throw new CallFault('SESSION_LOST', 'the gateway does not answer');
 }
 
 /** Our own faults become errors for people; whatever else went wrong (a container that is not there) stays itself. */

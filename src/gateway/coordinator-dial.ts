@@ -9,7 +9,10 @@ import { looksLikeAddress, matches, normaliseHost } from './rules.ts';
 
 export interface CoordinatorDialParts {
   /** What the gateway and its attempts were told: a connection to anything else is refused, whatever the gateway says. */
-  readonly configured: () => { readonly upstreams: readonly Upstream[]; readonly rules: readonly EgressRule[] };
+  readonly configured: () => {
+    readonly upstreams: readonly Pick<Upstream, 'baseUrl'>[];
+    readonly rules: readonly EgressRule[];
+  };
   /** Null: there is none in this network. */
   readonly proxy: CorporateProxy | null;
   /** PEM beside the well-known authorities, for a proxy that speaks TLS; null: none. */

@@ -9,7 +9,7 @@ import type { Turn } from './lanes.ts';
 import { Meter } from './meter.ts';
 import { chunksOf, errorBodyOf, passedHeaders } from './model-answer.ts';
 import type { ModelRequest } from './model-request.ts';
-import { costOf, NO_TOKENS, type Tokens } from './price.ts';
+import { type Cost, costOf, NO_TOKENS, type Tokens } from './price.ts';
 import { Refusal, refusalEvent } from './refusal.ts';
 import { NoRelay } from './relay.ts';
 import { isObject } from './strict-json.ts';
@@ -164,12 +164,17 @@ export class Exchange {
   }
 
   #settle(): void {
-    const { attempt, api, request, price, reservation } = this.#passing;
+    const { attempt, price, reservation } = this.#passing;
     if (reservation === null) return;
     const used = this.#used();
     const cost = costOf(used ?? NO_TOKENS, price);
     reservation.settle(cost);
-    if (used === null) return;
+    if (used !== null) this.#count(used, cost);
+    this.#gateway.unsettled(attempt);
+  }
+
+  #count(used: Tokens, cost: Cost): void {
+    const { attempt, api, request } = this.#passing;
     attempt.count(used, cost);
     const { input: inputTokens, output: outputTokens, cacheRead: cacheReadTokens, cacheWrite: cacheWriteTokens } = used;
     const usage = { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, usd: cost.usd };

@@ -74,7 +74,8 @@ export class Gateway {
     this.#keepSecret(
       access.allow.flatMap(({ authorization }) => (authorization === null ? [] : secretsOf(authorization))),
     );
-    this.attempts.open(access);
+    const isNew = this.attempts.open(access);
+    if (isNew && access.before !== undefined) this.budget.run.addUnsettled(access.before.unsettled);
     this.budget.reconsider();
   }
 
@@ -110,6 +111,12 @@ export class Gateway {
     const prices = this.#configuration?.prices ?? {};
     const id = Object.hasOwn(prices, model) ? model : model.replace(SNAPSHOT, '');
     return (Object.hasOwn(prices, id) ? prices[id] : null) ?? null;
+  }
+
+  /** For whoever goes on should this gateway be killed. */
+  unsettled(attempt: Attempt): void {
+    if (!this.budget.caps(attempt.account)) return;
+    this.events.emit({ type: 'unsettled', attempt: attempt.id, ...attempt.unsettled });
   }
 
   /** An event now and then. */

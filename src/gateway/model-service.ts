@@ -163,7 +163,9 @@ async function reserve(
   const cost = (output: number): Cost => worstCost({ input: inputTokens, output, hour: hourCache }, price);
   const least = stream ? cost(Math.min(maxOutput, LEAST_OUTPUT)) : null;
   try {
-    return await gateway.budget.reserve(attempt.account, { worst: cost(maxOutput), least }, signal);
+    const reservation = await gateway.budget.reserve(attempt.account, { worst: cost(maxOutput), least }, signal);
+    gateway.unsettled(attempt);
+    return reservation;
   } catch (error) {
     if (error instanceof OverBudget) throw overBudget(gateway, attempt, error);
     throw error;

@@ -1,6 +1,6 @@
 /** Tokens of one request, and what they cost. */
 
-import type { Price } from '../types.ts';
+import type { Price, Usage } from '../types.ts';
 
 export interface Tokens {
   /** Neither read from nor written to the cache. */
@@ -13,6 +13,11 @@ export interface Tokens {
 }
 
 export const NO_TOKENS: Tokens = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0, cacheWriteHour: 0 };
+
+/** All tokens of a usage, whatever they cost. */
+export function tokensOf({ inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens }: Usage): number {
+  return inputTokens + outputTokens + cacheReadTokens + cacheWriteTokens;
+}
 
 /** What counts against caps; `usd` is null where the price is unknown. */
 export interface Cost {

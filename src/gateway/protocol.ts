@@ -7,6 +7,7 @@
  * - `configure` {@link Configuration} → {}: replaces what an earlier coordinator said; attempts stay.
  * - `try` {api} → {@link KeyTrial}: asks the service for something free of charge with its key.
  * - `open` {@link AttemptAccess} → {}: lets an attempt in. Again for one that is open: its limits are replaced, its totals stay.
+ *   What it used `before` counts, and its unsettled part for the run as well, where this gateway knows nothing of it yet.
  * - `revoke` {attempt} → {@link AttemptTotals}: its token is worth nothing from here on; what it has under way is cut.
  * - `totals` {} → {attempts: AttemptTotals[]}: of every attempt since the gateway started, revoked or not.
  * - `events` {after: number} → then JSON Lines of {@link GatewayEvent} on the answer's stream, for as long as the session
@@ -20,7 +21,7 @@
  *   `code` being `address-not-allowed` or `upstream-unreachable`.
  */
 
-import type { Caps, ModelApi, Price, Usage } from '../types.ts';
+import type { Caps, ModelApi, Price, Spent, Usage } from '../types.ts';
 import type { Ranges } from './addresses.ts';
 
 /** Port of 127.0.0.1 in a sandbox that the toolbox forwards to the gateway's socket. */
@@ -69,8 +70,11 @@ export interface Configuration {
   readonly prices: Readonly<Record<string, Price>>;
   /** Of the whole run, all attempts together. */
   readonly caps: Caps;
-  /** What the run has spent in all, as far as the coordinator knows; the gateway goes by this or its own count, whichever is more. */
-  readonly spent: { readonly usd: number; readonly tokens: number };
+  /**
+   * What the run has spent in all, as far as the coordinator knows, without the unsettled part of attempts that it opens; the
+   * gateway goes by this or its own count, whichever is more.
+   */
+  readonly spent: Spent;
 }
 
 /** A host that the forward proxy may reach. */
@@ -98,13 +102,25 @@ export interface AttemptAccess {
   /** Hosts that it may reach; an empty list denies all. */
   readonly allow: readonly EgressRule[];
   readonly caps: Caps;
+  /** As an earlier gateway counted it; not given: nothing. */
+  readonly before?: Before | undefined;
 }
 
-export interface AttemptTotals {
+/** What an attempt had used when the gateway that counted it was gone. */
+export interface Before {
+  readonly usage: Usage;
+  readonly requests: number;
+  /** What its requests that were under way then may have cost at most. */
+  readonly unsettled: Spent;
+}
+
+export interface AttemptTotals extends Before {
   readonly attempt: string;
   readonly usage: Usage;
   /** Requests to models that were answered. */
   readonly requests: number;
+  /** Of earlier gateways alone: what was under way here is cut and counted. */
+  readonly unsettled: Spent;
   /** `host:port`, the reason code and the flag that would allow it (null: none would), each kind once. */
   readonly denied: readonly Denied[];
 }
@@ -151,6 +167,11 @@ export type GatewayEvent = { readonly seq: number; readonly at: string } & (
       /** Of the attempt so far. */
       readonly total: Usage;
     }
+  /**
+   * Where anything is capped: what the attempt may have cost beside its usage, by requests under way here and by those of
+   * `before`. Told before a request is passed on, and once it is counted.
+   */
+  | ({ readonly type: 'unsettled'; readonly attempt: string } & Spent)
   /** The attempt is being answered: told now and then while bytes flow. */
   | { readonly type: 'traffic'; readonly attempt: string }
   | ({ readonly type: 'denied'; readonly attempt: string } & Denied)

@@ -3,6 +3,7 @@
 import type { Duplex, Readable } from 'node:stream';
 import { environmentError, failure } from '../errors.ts';
 import { Caller, type OpenedCall } from '../session/caller.ts';
+import { keepBeating } from '../session/heartbeat.ts';
 import { CallFault, ProtocolError } from '../session/protocol.ts';
 import type { ObjectId, WorkspaceKind } from '../types.ts';
 import { type Collection, readCollection } from './collection.ts';
@@ -55,9 +56,15 @@ interface LayerRequest {
 
 type NewLayer = LayerRequest & { readonly from: ObjectId | null };
 
+/** Made a second time they would not do the same: whoever asked for the whole begins it again. */
+const NOT_REPEATED: ReadonlySet<string> = new Set([
+  ...['openLayer', 'fillLayer', 'fillHistory', 'finishLayer', 'keepSetUp'],
+]);
+
 /**
  * All calls may run side by side. They reject with an OrchestrateError: `failure` where the keeper says no
- * (COLLECT_TOO_LARGE, KEEPER_*), `environment` KEEPER_LOST where the session broke; the next call opens a new one.
+ * (COLLECT_TOO_LARGE, KEEPER_*), `environment` KEEPER_LOST where the session broke, or the keeper hung, in the middle of
+ * what is not safe to repeat (laying out, collecting, keeping a set-up), or twice; the next call opens a new one.
  */
 export class KeeperClient implements AsyncDisposable {
   readonly #transport: KeeperTransport;
@@ -240,8 +247,14 @@ export class KeeperClient implements AsyncDisposable {
     return new Map(Object.entries((await this.#ask<{ bytes: Record<string, number> }>('written')).bytes));
   }
 
-  /** Of the file system that holds the store. */
-  async usage(): Promise<{ bytes: number; inodes: number; freeBytes: number; freeInodes: number }> {
+  /** Of the file system that holds the store; and bytes of the host's memory, null where it does not say. */
+  async usage(): Promise<{
+    bytes: number;
+    inodes: number;
+    freeBytes: number;
+    freeInodes: number;
+    memory: { free: number; total: number } | null;
+  }> {
     return this.#ask('usage');
   }
 
@@ -286,6 +299,21 @@ export class KeeperClient implements AsyncDisposable {
     params: Readonly<Record<string, unknown>> = {},
     body: AsyncIterable<Buffer> | Iterable<Buffer> = [],
   ): Promise<Answer> {
+    try {
+      return await this.#askOnce<Answer>(method, params, body);
+    } catch (error) {
+      if (this.#disposed || NOT_REPEATED.has(method) || !isLost(error)) throw asError(error);
+    }
+    return this.#askOnce<Answer>(method, params, body).catch((error: unknown) => {
+      throw asError(error);
+    });
+  }
+
+  async #askOnce<Answer>(
+    method: string,
+    params: Readonly<Record<string, unknown>>,
+    body: AsyncIterable<Buffer> | Iterable<Buffer>,
+  ): Promise<Answer> {
     let call: OpenedCall | null = null;
     try {
       call = (await this.#session(method.startsWith('fill') ? 'agent' : 'keeper')).call(method, params);
@@ -295,7 +323,7 @@ export class KeeperClient implements AsyncDisposable {
       return answer as Answer;
     } catch (error) {
       call?.cancel();
-      throw asError(error);
+      throw error;
     }
   }
 
@@ -303,7 +331,11 @@ export class KeeperClient implements AsyncDisposable {
     if (this.#disposed) throw new CallFault('SESSION_LOST', 'the keeper was let go');
     const known = await this.#sessions.get(user);
     if (known !== undefined && !known.isClosed) return known;
-    const opening = this.#transport.open(user).then((duplex) => new Caller(duplex));
+    const opening = this.#transport.open(user).then((duplex) => {
+      const session = new Caller(duplex);
+      keepBeating(session);
+      return session;
+    });
     this.#sessions.set(user, opening);
     opening.catch(() => this.#sessions.delete(user));
     return opening;
@@ -312,6 +344,10 @@ export class KeeperClient implements AsyncDisposable {
 
 function sizeOf({ name, content }: ContextContent): { readonly name: string; readonly size: number } {
   return { name, size: content.length };
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof CallFault && error.code === 'SESSION_LOST';
 }
 
 /** Our own faults become errors for people; whatever else went wrong (a pack that could not be read) stays itself. */

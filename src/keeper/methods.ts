@@ -14,6 +14,7 @@ import { type ContextContent, Contexts, type OutboxAsk } from './contexts.ts';
 import { fillCopy, rememberedView } from './copy.ts';
 import { ReadRoot } from './files.ts';
 import { fillDelta, fillHistory, fillTree } from './fill.ts';
+import { hostMemory } from './host-memory.ts';
 import { IgnoreRules } from './ignore.ts';
 import { AGENT_UID, Layers, type NewLayer } from './layers.ts';
 import { attemptParam, objectIdParam, printable } from './names.ts';
@@ -210,14 +211,15 @@ async function contextFiles(files: unknown, reader: ByteReader): Promise<Context
   return read;
 }
 
-/** Bytes and entries of the file system that holds the store. */
-async function usage(store: string): Promise<Readonly<Record<string, number>>> {
-  const { bsize, blocks, bfree, bavail, files, ffree } = await statfs(store);
+/** Bytes and entries of the file system that holds the store, and the memory of the host. */
+async function usage(store: string): Promise<Readonly<Record<string, unknown>>> {
+  const [{ bsize, blocks, bfree, bavail, files, ffree }, memory] = await Promise.all([statfs(store), hostMemory()]);
   return {
     bytes: (blocks - bfree) * bsize,
     inodes: files - ffree,
     freeBytes: bavail * bsize,
     freeInodes: ffree,
+    memory,
   };
 }
 

@@ -8,8 +8,8 @@ import type { Access, Assignment } from '../engine/engine.ts';
 import { failure, OrchestrateError } from '../errors.ts';
 import type { BaseTree, RunningSandbox, SandboxHost, SandboxSpec } from '../sandbox/sandbox.ts';
 import { sanitiseLine } from '../sanitise.ts';
-import { DiskWatch } from '../tasks/disk-watch.ts';
 import { type GatewayOptions, openRunGateway, type RunGateway } from '../tasks/gateway.ts';
+import { Watermarks } from '../tasks/watermarks.ts';
 import { type AttemptId, type Limits, NO_USAGE, type TaskId, tokensOf, type Usage } from '../types.ts';
 import type { Answer } from './answers.ts';
 import { type Mind, modelPlanner, type Question } from './model-planner.ts';
@@ -105,8 +105,11 @@ class CliMind implements Mind {
       let unwatch = (): void => {};
       try {
         const running = await created.start();
-        const disk = new DiskWatch(() => host.diskUse());
-        unwatch = disk.watch(attempt, spec.limits.diskBytes, (reason) => end.onDiskFull(reason));
+        unwatch = new Watermarks(() => host.resources()).watch(attempt, {
+          limitBytes: spec.limits.diskBytes,
+          memoryBytes: () => running.memoryBytes(),
+          onShort: ({ reason }) => end.onShort(reason),
+        });
         return await this.#answerOf(running, session, end);
       } finally {
         unwatch();
@@ -121,8 +124,9 @@ class CliMind implements Mind {
     const { program, timeoutMs } = this.#options;
     using _stopping = end.stops(running, timeoutMs);
     for await (const chunk of running.output()) session.read(chunk);
-    const { exitCode, outOfMemory } = await running.ended();
+    const { exitCode, outOfMemory, cutOff } = await running.ended();
     end.throwIfEnded();
+    if (cutOff !== null) throw cutOff;
     const verdict = session.verdict(exitCode);
     if (verdict.done) return session.answer();
     const why = outOfMemory ? `${program} ran out of memory (--memory)` : sanitiseLine(verdict.reason);
@@ -211,7 +215,7 @@ class Ending {
     this.#parts.onProgress(reason);
   }
 
-  onDiskFull(reason: string): void {
+  onShort(reason: string): void {
     this.#ended.abort(failure('PLAN_REFUSED', `there is no plan: ${reason}`));
   }
 

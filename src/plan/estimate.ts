@@ -50,11 +50,19 @@ export function estimateOf(plan: Plan, price: Price | null): Estimate {
     phases: Math.max(0, ...widths.keys()),
     parallel: Math.max(0, ...widths.values()),
     longest: criticalPath(plan),
-    usd: price === null ? null : { low: cost(plan, price, 'low'), high: cost(plan, price, 'high') },
+    usd: price === null ? null : roughCost(plan.tasks, price),
   };
 }
 
-function cost({ tasks }: Plan, price: Price, end: 'low' | 'high'): number {
+/** Dollars of tasks of these sizes, if none has to be done again. */
+export function roughCost(
+  tasks: readonly { readonly size: TaskSize }[],
+  price: Price,
+): { readonly low: number; readonly high: number } {
+  return { low: cost(tasks, price, 'low'), high: cost(tasks, price, 'high') };
+}
+
+function cost(tasks: readonly { readonly size: TaskSize }[], price: Price, end: 'low' | 'high'): number {
   const dollars = tasks.reduce((sum, { size }) => {
     const { input, cacheRead, output } = TOKENS[size][end];
     // What is new goes into the cache as well.

@@ -6,6 +6,8 @@ import { type Listed, listed, oneLine } from './words.ts';
 
 export interface Failure {
   readonly outcome: AttemptOutcome;
+  /** Code of the fault around the agent, the same of all; null: what the agent did was the end. */
+  readonly fault: string | null;
   /** As the example has it. */
   readonly reason: string | null;
   /** Attempts that ended so. */
@@ -35,7 +37,8 @@ export function failuresOf(
   for (const attempt of attempts) {
     const { outcome } = attempt;
     if (outcome === null || outcome === 'succeeded' || outcome === 'no-changes') continue;
-    const cause = `${outcome} ${causeOf(attempt)}`;
+    // However a fault was put into words, it is one.
+    const cause = `${outcome} ${attempt.fault ?? causeOf(attempt)}`;
     const known = causes.get(cause);
     if (known === undefined) causes.set(cause, [attempt]);
     else known.push(attempt);
@@ -53,6 +56,7 @@ function failureOf(alike: readonly AttemptRecord[], tasks: ReadonlyMap<TaskId, T
   if (example === undefined || example.outcome === null) return null;
   return {
     outcome: example.outcome,
+    fault: example.fault === null ? null : oneLine(example.fault, 60),
     reason: example.reason === null ? null : oneLine(example.reason),
     attempts: alike.length,
     open: listed(open, MOST_TASKS),

@@ -5,7 +5,7 @@
  */
 
 import { join } from 'node:path';
-import type { OrchestrateEvent } from '../events.ts';
+import type { BaseCheck, ExpectedCost, OrchestrateEvent, Readiness } from '../events.ts';
 import { verdictOf } from '../review/verdict.ts';
 import type { Conflict } from '../state/forecasts.ts';
 import type { CheckAlarm, History } from '../state/history.ts';
@@ -50,10 +50,22 @@ export interface RunFigures {
   readonly base: ObjectId;
   /** Null: not known. */
   readonly isolation: string | null;
+  /** What was tried before its first agent; null: nothing was. */
+  readonly before: Before | null;
+  /** Bytes on the disk of the engine when it ended; null: not known. */
+  readonly diskAtEnd: { readonly freeBytes: number; readonly totalBytes: number } | null;
   readonly deadline: string | null;
   readonly budget: { readonly usd: number | null; readonly tokens: number | null };
   /** By its attempts that ended in the period, or are under way: less than the run spent where that began before. */
   readonly spent: Spend;
+}
+
+export interface Before {
+  /** On the base; `log` with its folder. */
+  readonly checks: Listed<BaseCheck>;
+  /** Free on the disk of the engine. */
+  readonly freeBytes: number;
+  readonly cost: ExpectedCost | null;
 }
 
 export interface Landed {
@@ -106,6 +118,7 @@ export interface Report {
 }
 
 const MOST_RUNS = 10;
+const MOST_BASE_CHECKS = 12;
 const MOST_LANDED = 60;
 const MOST_ALARMS = 30;
 const MOST_CONFLICTS = 30;
@@ -132,7 +145,7 @@ export function reportOf(records: Records): Report {
     waiting: waitingOf(patches, tasks, conflicts),
     stuck: stuckOf(records.tasks),
     failed: failuresOf(history.attempts, tasks),
-    picture: pictureOf(history.attempts, history.events, span),
+    picture: pictureOf(history.attempts, history.events, { ...span, isLive: records.liveRun !== null }),
     spending: spendingOf(history.attempts, tasks, span),
     checks: checksOf(history, records.stateDir),
     conflicts: conflictsOf(records.conflicts),
@@ -156,7 +169,7 @@ function spanOf({ period, history, liveRun }: Records): { from: number; to: numb
   return { from, to: Math.max(from + 1, to) };
 }
 
-function runsOf({ history, liveRun }: Records): RunFigures[] {
+function runsOf({ history, liveRun, stateDir }: Records): RunFigures[] {
   const spent = new Map<RunId, Spend>();
   for (const { run, usage } of history.attempts) {
     const used = spendOf(usage);
@@ -165,6 +178,7 @@ function runsOf({ history, liveRun }: Records): RunFigures[] {
   }
   const said = new Map(history.events.flatMap((event) => (event.type === 'run.started' ? [[event.run, event]] : [])));
   const ended = new Map(history.events.flatMap((event) => (event.type === 'run.ended' ? [[event.run, event]] : [])));
+  const before = readyOf(history.events);
   return history.runs.map((run) => ({
     id: run.id,
     startedAt: run.startedAt,
@@ -172,11 +186,35 @@ function runsOf({ history, liveRun }: Records): RunFigures[] {
     state: run.id === liveRun ? 'under-way' : endOf(run, said.has(run.id) && !ended.has(run.id)),
     reason: shown(ended.get(run.id)?.reason),
     base: run.base,
-    isolation: shown(said.get(run.id)?.isolation),
+    isolation: shown(run.isolation ?? said.get(run.id)?.isolation),
+    before: beforeOf(before.get(run.id), stateDir),
+    diskAtEnd: ended.get(run.id)?.disk ?? null,
     deadline: run.deadline,
     budget: { usd: run.budgetUsd, tokens: run.budgetTokens },
     spent: spent.get(run.id) ?? { tokens: 0, usd: 0, unpricedTokens: 0 },
   }));
+}
+
+/** An event of a run belongs to the one that began last before it. */
+function readyOf(events: readonly OrchestrateEvent[]): Map<RunId, Readiness> {
+  const found = new Map<RunId, Readiness>();
+  let run: RunId | null = null;
+  for (const event of events) {
+    if (event.type === 'run.started') run = event.run;
+    if (event.type === 'run.ready' && run !== null) found.set(run, event);
+  }
+  return found;
+}
+
+function beforeOf(ready: Readiness | undefined, stateDir: string): Before | null {
+  if (ready === undefined) return null;
+  const { items, leftOut } = listed(ready.checks, MOST_BASE_CHECKS);
+  const checks = items.map((check) => ({
+    ...check,
+    command: oneLine(check.command, 160),
+    log: check.log === null ? null : oneLine(join(stateDir, check.log)),
+  }));
+  return { checks: { items: checks, leftOut }, freeBytes: ready.freeBytes.engine, cost: ready.cost };
 }
 
 function shown(text: string | null | undefined): string | null {

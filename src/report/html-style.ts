@@ -3,10 +3,10 @@
 export const STYLE = `
 :root { color-scheme: light dark; --ground: #f6f7f9; --card: #fff; --ink: #1a2028; --soft: #566070; --line: #dde1e7;
   --accent: #2456c8; --good: #1d7a46; --bad: #bd2b31; --warning: #8f5a00; --none: #7a8494; --code: #eef0f4;
-  --good-bar: #53b780; --bad-bar: #e5686d; --cut-bar: #d79a3a; --live-bar: #5b8def; --none-bar: #b3bac6; --on-bar: #10151c; }
+  --good-bar: #53b780; --bad-bar: #e5686d; --cut-bar: #d79a3a; --live-bar: #5b8def; --none-bar: #b3bac6; --hold-bar: #8365cf; --on-bar: #10151c; }
 @media (prefers-color-scheme: dark) { :root { --ground: #11151b; --card: #191f28; --ink: #e6e9ee; --soft: #9ba6b5;
   --line: #2c3542; --accent: #8fb2ff; --good: #6fcf97; --bad: #ff8f8f; --warning: #e9b35c; --none: #8c97a8; --code: #232b37;
-  --good-bar: #4fae7b; --bad-bar: #e07378; --cut-bar: #cf9a48; --live-bar: #6f9bef; --none-bar: #7f8a9b; } }
+  --good-bar: #4fae7b; --bad-bar: #e07378; --cut-bar: #cf9a48; --live-bar: #6f9bef; --none-bar: #7f8a9b; --hold-bar: #a58cf0; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -50,7 +50,7 @@ code { background: var(--code); border-radius: 4px; padding: 1px 5px; }
 pre { background: var(--code); border-radius: 8px; padding: 10px 12px; margin: 8px 0; overflow-x: auto; white-space: pre-wrap;
   overflow-wrap: anywhere; }
 .scroll { overflow-x: auto; }
-svg { display: block; width: 100%; min-width: 680px; height: auto; font-family: inherit; }
+svg { display: block; width: 100%; min-width: 700px; height: auto; font-family: inherit; }
 svg text { font-size: 13px; fill: var(--soft); }
 svg .name { fill: var(--ink); }
 svg .label { fill: var(--on-bar); font-size: 12px; }
@@ -61,6 +61,9 @@ svg .label { fill: var(--on-bar); font-size: 12px; }
 .bar.cut { fill: var(--cut-bar); }
 .bar.live { fill: var(--live-bar); }
 .bar.none { fill: var(--none-bar); }
+.bar.hold { fill: var(--hold-bar); }
+.band { fill: var(--hold-bar); fill-opacity: .13; }
+.mark { stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 5 3; }
 .pause { fill: var(--card); fill-opacity: .62; }
 .column { fill: var(--live-bar); }
 .legend { display: flex; flex-wrap: wrap; gap: 4px 18px; list-style: none; padding: 0; margin: 10px 0; color: var(--soft);
@@ -71,14 +74,16 @@ details { margin: 12px 0; }
 summary { cursor: pointer; color: var(--accent); }
 table { border-collapse: collapse; width: 100%; margin: 8px 0; font-size: .94rem; }
 th, td { text-align: left; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top;
-  overflow-wrap: anywhere; }
+  overflow-wrap: break-word; }
 caption { text-align: left; padding: 8px 0 0; }
 th { font-weight: 600; color: var(--soft); }
 td.number, th.number { text-align: right; white-space: nowrap; padding-right: 12px; font-variant-numeric: tabular-nums; }
+td.cost, th.cost { text-align: right; min-width: 5em; font-variant-numeric: tabular-nums; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
+@media (max-width: 900px) { .scroll > svg text { font-size: 16px; } .scroll > svg .label { font-size: 13px; } }
 @media (max-width: 600px) { header, main, footer { padding-left: 12px; padding-right: 12px; } header { padding-top: 20px; }
   section { padding: 14px; } .quiet { padding: 10px 14px; } h1 { font-size: 1.4rem; }
-  .tiles { grid-template-columns: 1fr 1fr; gap: 8px; } .tiles a { padding: 10px 12px; } }
+  .tiles { grid-template-columns: 1fr 1fr; gap: 8px; } .tiles li:last-child:nth-child(odd) { grid-column: 1 / -1; } .tiles a { padding: 10px 12px; } }
 @media print { :root { --ground: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #bbb; --code: #f2f2f2; }
   body { font-size: 11pt; } header, main, footer { max-width: none; padding: 0; } .entries > li, tr { break-inside: avoid; }
   section { border: 0; border-top: 1px solid var(--line); border-radius: 0; padding: 12px 0; } .scroll { overflow: visible; }

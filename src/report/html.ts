@@ -10,7 +10,7 @@ import { STYLE } from './html-style.ts';
 import { clockText, count, lengthText, spendText, tokensText } from './phrases.ts';
 import type { Bar } from './picture.ts';
 import { pictureSvg } from './picture-svg.ts';
-import type { NamedSpend } from './spend.ts';
+import type { NamedSpend, Spending } from './spend.ts';
 import { spendingSvg } from './spending-svg.ts';
 import { type Entry, type Section, type Span, storyOf } from './story.ts';
 import type { Listed } from './words.ts';
@@ -120,11 +120,14 @@ const LEGEND: readonly (readonly [tone: string, text: string])[] = [
 ];
 
 function pictureHtml({ picture }: Report): string {
-  if (picture.lanes.length === 0) return '';
-  const legend = LEGEND.map(
-    ([tone, text]) =>
-      `<li><svg viewBox="0 0 14 14" aria-hidden="true"><rect class="${tone}" x="1" y="1" width="12" height="12" rx="2"/></svg>${text}</li>`,
-  ).join('');
+  if (picture.lanes.length === 0 && picture.holds.length === 0) return '';
+  const held: typeof LEGEND = picture.holds.length === 0 ? [] : [['bar hold', 'nothing was started']];
+  const legend = [...LEGEND, ...held]
+    .map(
+      ([tone, text]) =>
+        `<li><svg viewBox="0 0 14 14" aria-hidden="true"><rect class="${tone}" x="1" y="1" width="12" height="12" rx="2"/></svg>${text}</li>`,
+    )
+    .join('');
   const rows = picture.lanes.flatMap((lane, at) => lane.map((bar) => barRow(bar, at))).join('');
   return (
     `<div class="scroll" role="region" aria-label="the night as a picture" tabindex="0">${pictureSvg(picture)}</div>` +
@@ -140,8 +143,12 @@ function barRow(bar: Bar, lane: number): string {
   const cells = [clockText(bar.from), bar.outcome === null ? 'now' : clockText(bar.to), lengthText(bar.from, bar.to)];
   return (
     `<tr><td>${lane + 1}</td><th scope="row"><code>${escaped(bar.attempt)}</code></th>` +
-    `${[...cells, bar.outcome ?? 'under way', held].map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`
+    `${[...cells, endOf(bar), held].map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`
   );
+}
+
+function endOf({ outcome, fault }: Bar): string {
+  return `${outcome ?? 'under way'}${fault === null ? '' : ` (${fault})`}`;
 }
 
 function spendingHtml({ spending }: Report): string {
@@ -152,20 +159,35 @@ function spendingHtml({ spending }: Report): string {
   ];
   return (
     `<p>${escaped(`${spendText(spending.total)}; tokens by when the attempts ended, one column for each ${lengthText(new Date(0).toISOString(), new Date(spending.stepMs).toISOString())}:`)}</p>` +
-    `<div class="scroll" role="region" aria-label="tokens over time" tabindex="0">${spendingSvg(spending)}</div>${tables.join('')}`
+    `<div class="scroll" role="region" aria-label="tokens over time" tabindex="0">${spendingSvg(spending)}</div>` +
+    `<details><summary>The same as a table</summary>${overTimeTable(spending)}</details>${tables.join('')}`
+  );
+}
+
+function overTimeTable({ overTime }: Spending): string {
+  const rows = overTime
+    .filter(({ tokens, usd }) => tokens > 0 || usd > 0)
+    .map(
+      (step) =>
+        `<tr><th scope="row">${clockText(step.from)}</th><td class="cost">${escaped(spendText(step))}</td>` +
+        `<td class="number">${step.tokens.toLocaleString('en')}</td></tr>`,
+    );
+  return (
+    `<div class="scroll"><table><thead><tr><th scope="col">attempts that ended from</th><th scope="col" class="cost">cost</th>` +
+    `<th scope="col" class="number">tokens</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`
   );
 }
 
 function costTable(title: string, what: string, list: Listed<NamedSpend>): string {
   const rows = list.items.map(
     (one) =>
-      `<tr><th scope="row"><bdi>${escaped(one.name)}</bdi></th><td class="number">${escaped(spendText(one))}</td>` +
+      `<tr><th scope="row"><bdi>${escaped(one.name)}</bdi></th><td class="cost">${escaped(spendText(one))}</td>` +
       `<td class="number">${one.tokens.toLocaleString('en')}</td><td class="number">${one.attempts}</td></tr>`,
   );
   const more =
     list.leftOut > 0 ? `<p class="soft">${escaped(`${count(list.leftOut, what)} more, not shown.`)}</p>` : '';
   return (
-    `<div class="scroll"><table><caption class="soft">${escaped(title)}</caption><thead><tr><th scope="col">${escaped(what)}</th><th scope="col" class="number">cost</th>` +
+    `<div class="scroll"><table><caption class="soft">${escaped(title)}</caption><thead><tr><th scope="col">${escaped(what)}</th><th scope="col" class="cost">cost</th>` +
     `<th scope="col" class="number">tokens</th><th scope="col" class="number">attempts</th></tr></thead>` +
     `<tbody>${rows.join('')}</tbody></table></div>${more}`
   );

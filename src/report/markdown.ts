@@ -77,7 +77,8 @@ function pictureBlocks({ picture }: Report): string[] {
     const bars = lane.slice(0, MOST_BARS).map((bar) => {
       const times = `${clockText(bar.from)}–${bar.outcome === null ? 'now' : clockText(bar.to)}`;
       const paused = bar.pauses.length === 0 ? '' : `, held still ${bar.pauses.length} times`;
-      return `  - ${times} ${code(bar.attempt)} ${bar.outcome ?? 'under way'}${paused}`;
+      const fault = bar.fault === null ? '' : ` ${code(bar.fault)}`;
+      return `  - ${times} ${code(bar.attempt)} ${bar.outcome ?? 'under way'}${fault}${paused}`;
     });
     const more = lane.length > MOST_BARS ? [`  - ${lane.length - MOST_BARS} more, not shown`] : [];
     return [`- agent ${at + 1}`, ...bars, ...more].join('\n');

@@ -1,12 +1,14 @@
 /** How figures are written for people, the same in each output. Plain text, still to be escaped where others' text is in it. */
 
 import { formatDuration } from '../config/sizes.ts';
+import type { ExpectedCost } from '../events.ts';
 import type { CheckAlarm } from '../state/history.ts';
 import type { PatchSize } from '../types.ts';
 import type { Failure } from './failures.ts';
 import type { Landed, Report, RunFigures } from './figures.ts';
 import type { Spend } from './spend.ts';
 import type { Waiting } from './waiting.ts';
+import type { Hold, Mark } from './whole-run.ts';
 
 /** `$1.20`, `unknown (12.3k tokens)`, `$1.20 and 12.3k tokens of unknown cost`, `nothing`. */
 export function spendText({ tokens, usd, unpricedTokens }: Spend): string {
@@ -44,6 +46,26 @@ export function lengthText(from: string, to: string): string {
   const length = Math.max(0, Date.parse(to) - Date.parse(from));
   const unit = length < 60_000 ? 1000 : 60_000;
   return formatDuration(Math.floor(length / unit) * unit);
+}
+
+/** `18:02 to 18:40 (38m)`, `since 18:02` for what lasts. */
+export function holdText({ from, to, isOpen }: Hold): string {
+  return isOpen ? `since ${clockText(from)}` : `${clockText(from)} to ${clockText(to)} (${lengthText(from, to)})`;
+}
+
+export function markText({ what }: Pick<Mark, 'what'>): string {
+  switch (what) {
+    case 'deadline':
+      return 'deadline';
+    case 'budget':
+      return 'budget used up';
+    case 'key':
+      return 'key refused';
+    case 'cut-off':
+      return 'cut off, taken over';
+    case 'run':
+      return 'next run';
+  }
 }
 
 export function sizeText({ files, insertions, deletions }: PatchSize): string {
@@ -100,6 +122,16 @@ export function runBoundsText(run: RunFigures): string {
     run.budget.tokens === null ? [] : [`budget ${tokensText(run.budget.tokens)}`],
   ].flat();
   return bounds.length === 0 ? 'no deadline, no budget' : bounds.join(', ');
+}
+
+/** What bounded the cost, as it was said before the first agent; null: there is nothing to add to the budget. */
+export function estimateText({ usd, tokens, attemptUsd, estimate }: ExpectedCost): string | null {
+  const parts = [
+    usd === null && tokens === null ? ['no ceiling'] : [],
+    attemptUsd === null ? [] : [`at most $${attemptUsd.toFixed(2)} for each attempt`],
+    estimate === null ? [] : [`expected roughly $${estimate.low.toFixed(2)} to $${estimate.high.toFixed(2)}`],
+  ].flat();
+  return parts.length === 0 ? null : parts.join(', ');
 }
 
 export function approvalText({ approvedBy }: Landed): string {

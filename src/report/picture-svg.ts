@@ -1,8 +1,9 @@
 /** The night as an SVG: lanes of agents over time. No style attribute: the page's policy allows none. */
 
 import { escaped } from './escape-html.ts';
-import { clockText, lengthText } from './phrases.ts';
+import { clockText, holdText, lengthText, markText } from './phrases.ts';
 import type { Bar, Picture } from './picture.ts';
+import type { Hold, Mark } from './whole-run.ts';
 
 const WIDTH = 1000;
 const LEFT = 76;
@@ -14,13 +15,25 @@ const AXIS = 26;
 const LEAST_BAR = 3;
 /** A letter of a label takes about this. */
 const LETTER = 7.2;
+/** One of the other texts, which are larger on a narrow screen. */
+const LARGE_LETTER = 9;
 const STEPS_MIN = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10_080];
 const MOST_TICKS = 9;
+/** Above the lanes: names of marks, and the lane of what held back everything. */
+const MARKS = 20;
+const HOLDS = 26;
 
 export function pictureSvg(picture: Picture): string {
-  const height = picture.lanes.length * LANE + AXIS + 6;
+  const marks = picture.marks.length === 0 ? 0 : MARKS;
+  const top = marks + (picture.holds.length === 0 ? 0 : HOLDS);
+  const height = top + picture.lanes.length * LANE + AXIS + 6;
   const scale = scaleOf(picture);
-  const lanes = picture.lanes.map((lane, at) => laneSvg(lane, at, scale)).join('');
+  const bands = picture.holds.map((hold) => holdSvg(hold, { from: marks + 4, to: height - AXIS }, scale)).join('');
+  const held = bands === '' ? '' : `<text class="name" x="0" y="${marks + 18}">no start</text>${bands}`;
+  const lanes =
+    held +
+    picture.lanes.map((lane, at) => laneSvg(lane, { at, top }, scale)).join('') +
+    marksSvg(picture, scale, height);
   return (
     `<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-labelledby="night-title night-description">` +
     `<title id="night-title">Agents over time</title>` +
@@ -37,8 +50,49 @@ function scaleOf({ from, to }: Picture): Scale {
   return (at) => LEFT + ((Date.parse(at) - start) / length) * (WIDTH - LEFT - RIGHT);
 }
 
-function laneSvg(lane: readonly Bar[], at: number, scale: Scale): string {
-  const top = at * LANE + 6;
+/** A bar in its own lane, and a pale band over all the others. */
+function holdSvg(hold: Hold, { from, to }: { readonly from: number; readonly to: number }, scale: Scale): string {
+  const start = scale(hold.from);
+  const x = fixed(start);
+  const width = fixed(Math.max(LEAST_BAR, scale(hold.to) - start));
+  return (
+    `<g><title>${escaped(`nothing was started ${holdText(hold)}: ${hold.reason}`)}</title>` +
+    `<rect class="band" x="${x}" y="${from}" width="${width}" height="${to - from}"/>` +
+    `<rect class="bar hold" x="${x}" y="${from}" width="${width}" height="${HOLDS - 8}" rx="3"/></g>`
+  );
+}
+
+/** A line each; a name only where there is room for it. */
+function marksSvg({ marks }: Picture, scale: Scale, height: number): string {
+  let free = LEFT;
+  return marks
+    .map((mark) => {
+      const x = scale(mark.at);
+      const name = markText(mark);
+      const width = name.length * LARGE_LETTER;
+      // What would stand out on the right stands on the left of its line.
+      const isLeft = x + width > WIDTH;
+      const begins = isLeft ? x - width : x;
+      const label =
+        begins < free
+          ? ''
+          : `<text class="time" x="${fixed(isLeft ? x - 4 : x)}" y="13" text-anchor="${isLeft ? 'end' : 'start'}">${escaped(name)}</text>`;
+      if (label !== '') free = begins + width + 8;
+      return (
+        `<g><title>${escaped(titleOfMark(mark))}</title>` +
+        `<line class="mark" x1="${fixed(x)}" x2="${fixed(x)}" y1="${MARKS - 2}" y2="${height - AXIS}"/>${label}</g>`
+      );
+    })
+    .join('');
+}
+
+function titleOfMark(mark: Mark): string {
+  return `${clockText(mark.at)} ${markText(mark)}${mark.reason === null ? '' : `: ${mark.reason}`}`;
+}
+
+function laneSvg(lane: readonly Bar[], place: { readonly at: number; readonly top: number }, scale: Scale): string {
+  const { at } = place;
+  const top = place.top + at * LANE + 6;
   const bars = lane.map((bar) => barSvg(bar, top, scale)).join('');
   const line = `<line class="lane" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${top + BAR / 2}" y2="${top + BAR / 2}"/>`;
   return `<g role="group" aria-label="agent ${at + 1}"><text class="name" x="0" y="${top + BAR / 2 + 5}">agent ${at + 1}</text>${line}${bars}</g>`;
@@ -66,7 +120,8 @@ function barSvg(bar: Bar, top: number, scale: Scale): string {
 function titleOf(bar: Bar): string {
   const retry = bar.n > 1 ? `, retry ${bar.n - 1}` : '';
   const paused = bar.pauses.map((pause) => `, held still ${clockText(pause.from)} to ${clockText(pause.to)}`).join('');
-  return `${bar.attempt}: ${bar.outcome ?? 'under way'}${retry}, ${clockText(bar.from)} to ${clockText(bar.to)} (${lengthText(bar.from, bar.to)})${paused}`;
+  const fault = bar.fault === null ? '' : ` (${bar.fault})`;
+  return `${bar.attempt}: ${bar.outcome ?? 'under way'}${fault}${retry}, ${clockText(bar.from)} to ${clockText(bar.to)} (${lengthText(bar.from, bar.to)})${paused}`;
 }
 
 /** The class that colours it. */

@@ -3,6 +3,8 @@
 import type { OrchestrateEvent } from '../events.ts';
 import type { AttemptRecord } from '../state/records.ts';
 import type { AttemptId, AttemptOutcome, TaskId } from '../types.ts';
+import { type Hold, holdsOf, type Mark, marksOf } from './whole-run.ts';
+import { oneLine } from './words.ts';
 
 export interface Bar {
   readonly attempt: AttemptId;
@@ -11,6 +13,8 @@ export interface Bar {
   readonly n: number;
   /** Null: it is under way. */
   readonly outcome: AttemptOutcome | null;
+  /** Code of the fault around the agent that ended it; null: none did. */
+  readonly fault: string | null;
   /** ISO 8601, UTC. */
   readonly from: string;
   readonly to: string;
@@ -26,6 +30,10 @@ export interface Picture {
   readonly leftOut: number;
   /** Attempts that ended before their agent began. */
   readonly neverStarted: number;
+  /** When nothing was started, across all lanes. */
+  readonly holds: readonly Hold[];
+  readonly holdsLeftOut: number;
+  readonly marks: readonly Mark[];
 }
 
 const MOST_LANES = 16;
@@ -36,7 +44,7 @@ const MOST_PAUSES = 20;
 export function pictureOf(
   attempts: readonly AttemptRecord[],
   events: readonly OrchestrateEvent[],
-  span: { readonly from: number; readonly to: number },
+  span: { readonly from: number; readonly to: number; readonly isLive: boolean },
 ): Picture {
   const pauses = pausesOf(events);
   const started = attempts.filter(({ startedAt }) => startedAt !== null);
@@ -44,12 +52,16 @@ export function pictureOf(
   const lanes = inLanes(bars).slice(0, MOST_LANES);
   const kept = mostTelling(lanes.flat());
   const shown = lanes.map((lane) => lane.filter((bar) => kept.has(bar))).filter((lane) => lane.length > 0);
+  const { holds, leftOut: holdsLeftOut } = holdsOf(events, span, span.isLive);
   return {
     from: new Date(span.from).toISOString(),
     to: new Date(span.to).toISOString(),
     lanes: shown,
     leftOut: bars.length - shown.flat().length,
     neverStarted: attempts.filter(({ startedAt, state }) => startedAt === null && state === 'ended').length,
+    holds,
+    holdsLeftOut,
+    marks: marksOf(events, span),
   };
 }
 
@@ -82,6 +94,7 @@ function barOf(attempt: AttemptRecord, pauses: readonly Pause[], span: { from: n
     task: attempt.task,
     n: attempt.n,
     outcome: attempt.outcome,
+    fault: attempt.fault === null ? null : oneLine(attempt.fault, 60),
     from: within(attempt.startedAt),
     to,
     pauses: pauses.map((pause) => ({ from: within(pause.from), to: pause.to === null ? to : within(pause.to) })),

@@ -3,12 +3,15 @@
  * escape, what is here.
  */
 
+import type { BaseCheck } from '../events.ts';
 import type { CheckAlarm } from '../state/history.ts';
 import type { Failure } from './failures.ts';
-import type { Landed, Report, RunFigures } from './figures.ts';
+import type { Before, Landed, Report, RunFigures } from './figures.ts';
 import * as say from './phrases.ts';
+import type { Bar } from './picture.ts';
 import type { NamedSpend } from './spend.ts';
 import type { Waiting } from './waiting.ts';
+import type { Hold, Mark } from './whole-run.ts';
 import type { Listed } from './words.ts';
 
 /** A piece of a line: our own words, text of others, or what is typed or an id. */
@@ -62,8 +65,8 @@ export function storyOf(report: Report): Story {
         }),
       ),
       section('landed', 'What landed', 'Nothing landed.', report.landed, landedEntry),
-      { ...section('night', 'The night', 'No agent worked.', nightNotes(report), textEntry), drawing: 'picture' },
-      section('checks', 'Checks', checksSummary(report), report.checks.alarms, alarmEntry),
+      { ...section('night', 'The night', 'No agent worked.', nightEntries(report), asItIs), drawing: 'picture' },
+      section('checks', 'Checks', checksSummary(report), checkEntries(report), asItIs),
       section('forecast', 'Results that will not merge with each other', 'None is known.', report.conflicts, (pair) =>
         entry('warning', [{ code: pair.left }, ' and ', { code: pair.right }], {
           details: [pathsOf(pair.paths)],
@@ -81,13 +84,7 @@ export function storyOf(report: Report): Story {
       },
       section('runs', 'Runs', 'No run was at work.', report.runs, runEntry),
       section('warnings', 'Warnings', 'There was none.', report.warnings, (text) => entry('plain', [{ others: text }])),
-      section('disk', 'Disk', '', { items: [report.disk], leftOut: 0 }, ({ transcripts, checkLogs, state }) =>
-        entry('plain', [
-          `transcripts ${say.bytesText(transcripts)}, output of checks ${say.bytesText(checkLogs)}, `,
-          `state ${say.bytesText(state)}; what the Docker engine holds is not measured here: `,
-          { code: 'orchestrate cleanup --dry-run' },
-        ]),
-      ),
+      section('disk', 'Disk', '', diskEntries(report), asItIs),
     ],
   };
 }
@@ -100,8 +97,8 @@ function entry(tone: Tone, head: readonly Span[], more: Partial<Omit<Entry, 'ton
   return { tone, head, details: [], output: [], commands: [], ...more };
 }
 
-function textEntry(text: string): Entry {
-  return entry('plain', [text]);
+function asItIs(drawn: Entry): Entry {
+  return drawn;
 }
 
 function waitingEntry(waiting: Waiting): Entry {
@@ -132,7 +129,8 @@ function failureEntry(failure: Failure): Entry {
   const details: Span[][] = [[say.failureText(failure)]];
   if (open.items.length > 0) details.push(['still open: ', ...namesOf(open)]);
   if (failure.lastLines.length > 0) details.push(['the last lines of ', { code: failure.example }, ':']);
-  return entry(open.items.length > 0 ? 'bad' : 'plain', [failure.outcome, ...reason], {
+  const fault: Span[] = failure.fault === null ? [] : [' ', { code: failure.fault }];
+  return entry(open.items.length > 0 ? 'bad' : 'plain', [failure.outcome, ...fault, ...reason], {
     details,
     output: failure.lastLines,
     commands: failure.commands,
@@ -158,10 +156,32 @@ function alarmEntry(alarm: CheckAlarm): Entry {
   });
 }
 
-function nightNotes({ attempts, picture }: Report): Listed<string> {
+/** The base's own red checks first: what is red on it is red on all that is made of it. */
+function checkEntries({ checks: { alarms }, runs }: Report): Listed<Entry> {
+  const ofBase = runs.items.flatMap(
+    ({ before }) => before?.checks.items.filter(({ exitCode }) => exitCode !== 0) ?? [],
+  );
+  return {
+    items: [...ofBase.map(redBaseEntry), ...alarms.items.map(alarmEntry)],
+    leftOut: alarms.leftOut,
+  };
+}
+
+function redBaseEntry({ command, exitCode, log }: BaseCheck): Entry {
+  return entry('bad', ['RED on the base: ', { others: command }], {
+    details: [
+      [`red (exit ${exitCode}) before any agent began, which was allowed (--allow-red-base)`],
+      ...(log === null ? [] : [['its output: ', { code: log }]]),
+    ],
+  });
+}
+
+/** What the picture shows, in words. */
+function nightEntries({ attempts, picture }: Report): Listed<Entry> {
   const outcomes = Object.entries(attempts).map(([outcome, n]) => `${n} ${outcome}`);
-  const retries = picture.lanes.flat().filter(({ n }) => n > 1).length;
-  const paused = picture.lanes.flat().filter(({ pauses }) => pauses.length > 0).length;
+  const bars = picture.lanes.flat();
+  const retries = bars.filter(({ n }) => n > 1).length;
+  const paused = bars.filter(({ pauses }) => pauses.length > 0).length;
   const notes = [
     outcomes.length === 0 ? [] : [`Attempts: ${outcomes.join(', ')}.`],
     retries === 0 ? [] : [`${say.count(retries, 'retry', 'retries')} shown.`],
@@ -170,8 +190,67 @@ function nightNotes({ attempts, picture }: Report): Listed<string> {
       : [`${say.count(paused, 'attempt')} shown ${paused === 1 ? 'was' : 'were'} held still for a while.`],
     picture.neverStarted === 0 ? [] : [`${say.count(picture.neverStarted, 'attempt')} ended before the agent began.`],
     picture.leftOut === 0 ? [] : [`${say.count(picture.leftOut, 'attempt')} left out of the picture.`],
+    picture.holdsLeftOut === 0 ? [] : [`Nothing was started ${picture.holdsLeftOut} times more, not shown.`],
   ].flat();
-  return { items: notes, leftOut: 0 };
+  const lost = lostEntry(bars);
+  const happened = [
+    ...picture.holds.map((hold) => ({ at: hold.from, entry: holdEntry(hold) })),
+    ...picture.marks.map((mark) => ({ at: mark.at, entry: markEntry(mark) })),
+  ].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+  return {
+    items: [
+      ...notes.map((note) => entry('plain', [note])),
+      ...(lost === null ? [] : [lost]),
+      ...happened.map((one) => one.entry),
+    ],
+    leftOut: 0,
+  };
+}
+
+/** Attempts that the agents are not to blame for. */
+function lostEntry(bars: readonly Bar[]): Entry | null {
+  const faults = new Map<string, number>();
+  for (const { fault } of bars) if (fault !== null) faults.set(fault, (faults.get(fault) ?? 0) + 1);
+  if (faults.size === 0) return null;
+  const lost = bars.filter(({ fault }) => fault !== null);
+  const again = lost.filter((bar) => bars.some(({ task, n }) => task === bar.task && n > bar.n)).length;
+  const named = [...faults].flatMap(([fault, n], at): Span[] => [at === 0 ? ': ' : ', ', `${n} × `, { code: fault }]);
+  return entry('warning', [
+    `${say.count(lost.length, 'attempt')} shown ended by trouble around the agent`,
+    ...named,
+    `; ${again} of them tried again.`,
+  ]);
+}
+
+function holdEntry(hold: Hold): Entry {
+  return entry('warning', [`Nothing was started ${say.holdText(hold)}: `, { others: hold.reason }]);
+}
+
+function markEntry({ at, what, reason }: Mark): Entry {
+  const why: Span[] = reason === null ? [] : [': ', { others: reason }];
+  return entry(what === 'run' ? 'plain' : 'warning', [`${say.clockText(at)} ${say.markText({ what })}`, ...why]);
+}
+
+function diskEntries({ disk: { transcripts, checkLogs, state }, runs }: Report): Listed<Entry> {
+  const [newest] = runs.items;
+  const atEnd = newest?.diskAtEnd ?? null;
+  const before = newest?.before?.freeBytes ?? null;
+  const since = before === null ? '' : `, ${say.bytesText(before)} before its first agent`;
+  const ofEngine =
+    atEnd === null
+      ? []
+      : [
+          entry(atEnd.freeBytes < atEnd.totalBytes / 10 ? 'warning' : 'plain', [
+            `the Docker engine's disk: ${say.bytesText(atEnd.freeBytes)} free of ${say.bytesText(atEnd.totalBytes)} `,
+            `when the newest run ended${since}; what of it is ours: `,
+            { code: 'orchestrate cleanup --dry-run' },
+          ]),
+        ];
+  const kept = entry('plain', [
+    `kept in the repository's own folder: transcripts ${say.bytesText(transcripts)}, `,
+    `output of checks ${say.bytesText(checkLogs)}, state ${say.bytesText(state)}`,
+  ]);
+  return { items: [...ofEngine, kept], leftOut: 0 };
 }
 
 type Cost = NamedSpend & { readonly of: string };
@@ -200,8 +279,25 @@ function runEntry(run: RunFigures): Entry {
       run.reason === null ? [say.runEndText(run)] : ['ended: ', { others: run.reason }],
       ['isolation ', isolation, ', base ', { code: run.base.slice(0, 12) }],
       [`${say.runBoundsText(run)}; spent in this time: ${say.spendText(run.spent)}`],
+      ...(run.before === null ? [] : [beforeDetail(run.before)]),
     ],
   });
+}
+
+/** Which checks are red on the base is told with the checks. */
+function beforeDetail({ checks, cost }: Before): Span[] {
+  const of = (isOne: (check: BaseCheck) => boolean): number => checks.items.filter(isOne).length;
+  const red = of(({ exitCode }) => exitCode !== 0);
+  const flaky = of((check) => check.flaky);
+  const passed = checks.items.length + checks.leftOut - red;
+  const tried =
+    passed + red === 0
+      ? 'no check was tried on the base'
+      : `${passed} of ${say.count(passed + red, 'check')} passed on the base${flaky === 0 ? '' : ` (${flaky} flaky)`}`;
+  const expected = cost === null ? null : say.estimateText(cost);
+  return [
+    `before it started: ${tried}${red === 0 ? '' : `, ${red} RED and allowed`}${expected === null ? '' : `; ${expected}`}`,
+  ];
 }
 
 function pathsOf(paths: Listed<string>): Span[] {

@@ -5,10 +5,11 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { PLAIN_ENVIRONMENT } from '../engine/command.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
+import { insist } from '../sandbox/trouble.ts';
 import type { CheckRecord } from '../state/records.ts';
-import { DiskWatch } from '../tasks/disk-watch.ts';
-import { type Supervised, supervise } from '../tasks/supervise.ts';
+import { isShortage, type Supervised, supervise } from '../tasks/supervise.ts';
 import { followOutput } from '../tasks/transcript.ts';
+import { Watermarks } from '../tasks/watermarks.ts';
 import type { AttemptId, Limits, TaskId } from '../types.ts';
 import { checkLogName } from './check-logs.ts';
 import type { CheckedTree, Checker } from './checker.ts';
@@ -34,7 +35,7 @@ export interface CheckerOptions {
   /** How many at once; not given: half the processors, at least 2 and at most 4. */
   readonly parallel?: number | undefined;
   /** The one that watches the same host already. */
-  readonly disk?: DiskWatch | undefined;
+  readonly watermarks?: Watermarks | undefined;
 }
 
 export function createChecker(options: CheckerOptions): Checker {
@@ -54,13 +55,13 @@ interface Try {
 class SandboxedChecks implements Checker {
   readonly #options: CheckerOptions;
   readonly #room: Room;
-  readonly #disk: DiskWatch;
+  readonly #watermarks: Watermarks;
   #count = 0;
 
   constructor(options: CheckerOptions) {
     this.#options = options;
     this.#room = new Room(options.parallel ?? roomHere());
-    this.#disk = options.disk ?? new DiskWatch(() => options.host.diskUse());
+    this.#watermarks = options.watermarks ?? new Watermarks(() => options.host.resources());
   }
 
   async check(on: CheckedTree, commands: readonly string[], signal: AbortSignal): Promise<readonly CheckRecord[]> {
@@ -101,7 +102,7 @@ class SandboxedChecks implements Checker {
   }
 
   #inTurn(on: CheckedTree, command: string, signal: AbortSignal): Promise<Try> {
-    return this.#room.use(() => this.#try(on, command, signal), signal);
+    return this.#room.use(() => insist(() => this.#try(on, command, signal)), signal);
   }
 
   async #try(on: CheckedTree, command: string, signal: AbortSignal): Promise<Try> {
@@ -135,12 +136,14 @@ class SandboxedChecks implements Checker {
       // Awaited below; a failure meanwhile must not count as unhandled.
       output.catch(() => {});
       const supervised = await supervise(running, {
-        ...{ attempt, leftMs: timeoutMs, diskBytes: limits.diskBytes, disk: this.#disk, signal },
+        ...{ attempt, leftMs: timeoutMs, diskBytes: limits.diskBytes, watermarks: this.#watermarks, signal },
         ...{ idle: null, ties: null, isDisposable: true },
       });
       const durationMs = Math.round(performance.now() - began);
       await output;
       signal.throwIfAborted();
+      const { ended, stopped } = supervised;
+      if (stopped === null && ended.cutOff !== null) throw ended.cutOff;
       return { ...this.#outcomeOf(supervised), durationMs, log };
     } finally {
       signal.removeEventListener('abort', onAbort);
@@ -160,7 +163,7 @@ class SandboxedChecks implements Checker {
     if (stopped?.why === 'timeout') {
       return { exitCode: TIMED_OUT, problem: `ended after its time-out of ${timeoutMs / 1000} s (--timeout)` };
     }
-    if (stopped?.why === 'disk') return { exitCode: exitCode || KILLED, problem: stopped.reason };
+    if (stopped !== null && isShortage(stopped)) return { exitCode: exitCode || KILLED, problem: stopped.reason };
     if (ended.outOfMemory) {
       const problem = `ran out of memory, its limit is ${limits.memoryBytes / 1024 ** 2} MiB (--memory)`;
       return { exitCode, problem };

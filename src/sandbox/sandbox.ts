@@ -1,11 +1,13 @@
 /**
- * PORT: where agents run. One driver per technology.
+ * PORT: where agents run. One driver per technology. What runs survives trouble with the engine: calls whose answer was
+ * lost are made again where that is right, and all of them go on when it answers again (see onTrouble).
  * Order is in the types: a host is opened, a sandbox is created on it, started, awaited, collected from, discarded.
  * All calls may run concurrently for different attempts. Every `discard` is idempotent, has its own deadline and works
  * after a cancellation; whatever is not discarded is found again by its labels.
  */
 
 import type { Duplex } from 'node:stream';
+import type { OrchestrateError } from '../errors.ts';
 import type { TreeChange } from '../git/quarantine.ts';
 import type { AttemptId, Flag, Limits, ObjectId, TaskId, WorkspaceKind } from '../types.ts';
 
@@ -108,12 +110,20 @@ export interface SandboxHost extends AsyncDisposable {
    */
   takeNotes(most: ReadonlyMap<AttemptId, number>, final: boolean): Promise<ReadonlyMap<AttemptId, OutboxNews>>;
   /** Costs a walk over what the running attempts wrote. */
-  diskUse(): Promise<DiskUse>;
+  resources(): Promise<HostResources>;
+  /**
+   * From now on calls wait for the return of an engine that does not answer, and `listener` is told when that is so (a
+   * phrase, within 30 s) and when it answers again (null). Without a listener they reject with environment ENGINE_GONE.
+   */
+  onTrouble(listener: (trouble: string | null) => void): void;
+  /** Nobody waits any more: what does and what still comes rejects with ENGINE_GONE as soon as the engine does not answer. */
+  giveUp(): void;
 }
 
 /** How control sessions into the gateway are opened; each ends the one before. */
 export interface GatewayTransport {
-  open(): Promise<Duplex>;
+  /** @param anew the gateway that is there has hung: another one takes its place */
+  open(anew?: boolean): Promise<Duplex>;
 }
 
 /** What is done once for all sandboxes, before the first. */
@@ -142,7 +152,7 @@ export interface SetUpEgress {
 }
 
 export interface CreatedSetUp extends CreatedSandbox {
-  /** Its name in `diskUse`. */
+  /** Its name in `resources`. */
   readonly attempt: AttemptId;
   /**
    * Has what it made be what sandboxes start from that are created from here on: its root file system, and of workspace
@@ -156,15 +166,22 @@ export interface KeptSetUp {
   readonly restored: { readonly count: number; readonly paths: readonly string[] };
 }
 
-/** What is on the disk that sandboxes write to. */
-export interface DiskUse {
+/** What there is of something, and how much of it is still to be had. */
+export interface Amount {
+  readonly free: number;
+  readonly total: number;
+}
+
+/** What the engine's host has, and what sandboxes take of it. */
+export interface HostResources {
   /** Bytes that each attempt holds on the disk beyond what it started from (sparse files by their blocks). */
   readonly attempts: ReadonlyMap<AttemptId, number>;
-  readonly freeBytes: number;
-  readonly totalBytes: number;
-  readonly freeInodes: number;
-  /** 0 where the file system has no fixed number. */
-  readonly totalInodes: number;
+  /** Bytes on the disk that sandboxes write to. */
+  readonly disk: Amount;
+  /** On the same disk; 0 of 0 where the file system has no fixed number. */
+  readonly inodes: Amount;
+  /** Bytes of the host itself, and what it could give without swapping; null where it does not say. */
+  readonly memory: Amount | null;
 }
 
 /** How to find the sandbox of an attempt again. */
@@ -195,13 +212,17 @@ export interface RunningSandbox {
   output(): AsyncIterable<OutputChunk>;
   /** CPU time that everything in it has used so far, milliseconds. */
   cpuMs(): Promise<number>;
-  /** Resolves when the agent's main process is gone; rejects (kind `environment`) when the sandbox was taken away from us. */
+  /** Memory that everything in it holds now, without what the kernel could drop at once. */
+  memoryBytes(): Promise<number>;
+  /** Resolves when the agent's main process is gone, whoever ended it; rejects as every call where nobody waits for the engine. */
   ended(): Promise<EndedSandbox>;
   /** Holds the agent still while `take` reads what it changed so far, and lets it go on whatever happens. */
   snapshot<Result>(take: (collection: Collection) => Promise<Result>): Promise<Result>;
   /** Holds the agent still until `goOn`; a snapshot meanwhile does not let it go on. Harmless when it is gone. */
   hold(): Promise<void>;
   goOn(): Promise<void>;
+  /** Tells when the engine does not answer (at once where that is so) and when it does again. Returns how to end that. */
+  onTrouble(listener: (isAway: boolean) => void): () => void;
   /** SIGTERM, then SIGKILL after the grace period; resolves when it is gone. Harmless when it is already. */
   stop(): Promise<void>;
   /** SIGKILL at once, for what does harm meanwhile. Harmless when it is gone. */
@@ -214,6 +235,13 @@ export interface EndedSandbox {
   readonly exitCode: number;
   /** The kernel ended the agent for want of memory; not a child of it that the agent survived. */
   readonly outOfMemory: boolean;
+  /**
+   * Why it ended where neither the agent nor we ended it: the engine was started anew (ENGINE_RESTARTED), somebody else
+   * stopped it (SANDBOX_STOPPED) or removed it (SANDBOX_REMOVED); kind `environment`. What it changed is there all the same.
+   */
+  readonly cutOff: OrchestrateError | null;
+  /** OUTPUT_LOST where the end of what it printed is gone for good: its exit code is all that is left. */
+  readonly outputLost: OrchestrateError | null;
   /** What the agent changed. May be called again until discarded. */
   collect(): Promise<Collection>;
   discard(): Promise<void>;

@@ -43,6 +43,11 @@ export class Caller {
     return this.#link.isClosed;
   }
 
+  /** Calls are under way. */
+  get isBusy(): boolean {
+    return this.#waiting.size > 0;
+  }
+
   call(method: string, params: Json = {}): OpenedCall {
     this.#lastId += 1;
     const id = this.#lastId;

@@ -1,7 +1,15 @@
 /** Queries and changes of attempts. Every change is refused when a newer run has begun or the state is not the expected one. */
 
 import { ATTEMPT_MACHINE, type AttemptEvent, next } from '../tasks/machine.ts';
-import type { AttemptId, ObjectId, StopCause, TaskId, Usage } from '../types.ts';
+import {
+  type AttemptId,
+  type ObjectId,
+  type Spent,
+  type StopCause,
+  type TaskId,
+  tokensOf,
+  type Usage,
+} from '../types.ts';
 import type { Database } from './database.ts';
 import { layFoundations } from './foundations.ts';
 import { addNote } from './notes.ts';
@@ -75,11 +83,23 @@ export function attemptCollecting(database: Database, id: AttemptId, fence: numb
 }
 
 export function attemptUsage(database: Database, id: AttemptId, fence: number, usage: Usage): boolean {
+  return database.transaction(() => {
+    const isOurs = "SELECT 1 FROM attempts WHERE id = ? AND state <> 'ended' AND ? = (SELECT max(fence) FROM runs)";
+    return database.get(isOurs, id, fence) !== null && writeUsage(database, id, usage);
+  });
+}
+
+function writeUsage(database: Database, id: AttemptId, usage: Usage): boolean {
   const sql = `UPDATE attempts SET inputTokens = ?, outputTokens = ?, cacheReadTokens = ?, cacheWriteTokens = ?, usd = ?
-    WHERE id = ? AND state <> 'ended' AND ? = (SELECT max(fence) FROM runs)`;
+    WHERE id = ?`;
   const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, usd } = usage;
-  const figures = [inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, usd];
-  return database.run(sql, ...figures, id, fence) === 1;
+  return database.run(sql, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, usd, id) === 1;
+}
+
+export function attemptUnsettled(database: Database, id: AttemptId, fence: number, { usd, tokens }: Spent): boolean {
+  const sql = `UPDATE attempts SET unsettledUsd = ?, unsettledTokens = ?
+    WHERE id = ? AND state <> 'ended' AND ? = (SELECT max(fence) FROM runs)`;
+  return database.run(sql, usd, tokens, id, fence) === 1;
 }
 
 export function pauseTask(database: Database, id: TaskId, fence: number, reason: string | null): boolean {
@@ -103,21 +123,15 @@ export function endAttempt(database: Database, id: AttemptId, fence: number, end
     const task = database.get<Pick<AttemptRow, 'task'>>('SELECT task FROM attempts WHERE id = ?', id)?.task;
     if (task === undefined || !moveAttempt(database, id, fence, 'ended')) return false;
     database.run(
-      `UPDATE attempts SET outcome = ?, endedAt = ?, exitCode = ?, reason = ?, fault = ?, egressDenied = ?, summary = ?,
-        inputTokens = ?, outputTokens = ?, cacheReadTokens = ?, cacheWriteTokens = ?, usd = ? WHERE id = ?`,
-      ...[
-        end.outcome,
-        new Date().toISOString(),
-        end.exitCode,
-        end.reason,
-        end.fault ?? null,
-        JSON.stringify(end.egressDenied),
-        end.summary,
-      ],
-      ...[end.usage.inputTokens, end.usage.outputTokens, end.usage.cacheReadTokens, end.usage.cacheWriteTokens],
-      ...[end.usage.usd, id],
+      'UPDATE attempts SET outcome = ?, endedAt = ?, exitCode = ?, reason = ?, fault = ?, egressDenied = ?, summary = ? WHERE id = ?',
+      ...[end.outcome, new Date().toISOString(), end.exitCode, end.reason, end.fault ?? null],
+      ...[JSON.stringify(end.egressDenied), end.summary, id],
     );
+    if (tokensOf(end.usage) > 0) writeUsage(database, id, end.usage);
     if (patch !== null) insertPatch(database, patch);
+    if (patch !== null && end.taskState === 'queued' && end.goesOn === true) {
+      database.run('UPDATE tasks SET startFrom = ? WHERE id = ?', patch.id, task);
+    }
     const { note = null } = end;
     if (note !== null) addNote(database, { attempt: id, kind: 'summary', source: `summary:${id}`, text: note });
     const reason = end.taskState === 'succeeded' ? null : end.reason;
@@ -150,6 +164,12 @@ export function blockTask(database: Database, id: TaskId, fence: number, reason:
 
 export function attemptsOf(database: Database, task: TaskId): AttemptRecord[] {
   return database.all<AttemptRow>('SELECT * FROM attempts WHERE task = ? ORDER BY n', task).map(recordOf);
+}
+
+export function lossesOf(database: Database, task: TaskId): (string | null)[] {
+  const sql = `SELECT fault FROM attempts WHERE task = ? AND outcome = 'lost' AND n > coalesce(
+      (SELECT max(n) FROM attempts WHERE task = ? AND state = 'ended' AND outcome <> 'lost'), 0) ORDER BY n DESC`;
+  return database.all<Pick<AttemptRow, 'fault'>>(sql, task, task).map(({ fault }) => fault);
 }
 
 export function unendedAttempts(database: Database): AttemptRecord[] {
@@ -205,6 +225,7 @@ export function recordOf(row: AttemptRow): AttemptRecord {
     reason: row.reason,
     fault: row.fault,
     usage: usageFrom(row),
+    unsettled: { usd: row.unsettledUsd, tokens: row.unsettledTokens },
     egressDenied: JSON.parse(row.egressDenied) as string[],
     summary: row.summary,
   };

@@ -10,6 +10,8 @@ export type Value = string | number | null;
 const BUSY_TIMEOUT_MS = 5000;
 
 export class Database {
+  /** Called when the disk is full; true: there is more room now, and the change is tried once more. */
+  makeRoom: () => boolean = () => false;
   /** The driver's connection, for the migrations. */
   readonly client: Sqlite.Database;
   readonly #statements = new Map<string, Sqlite.Statement<Value[]>>();
@@ -59,7 +61,7 @@ export class Database {
 
   /** The number of rows changed. */
   run(sql: string, ...values: Value[]): number {
-    return explained(this.file, () => this.#prepare(sql).run(...values).changes);
+    return this.#changed(() => this.#prepare(sql).run(...values).changes);
   }
 
   /** Inserts one row whose columns are the keys of `row`. */
@@ -71,7 +73,19 @@ export class Database {
 
   /** All of `change` or nothing of it, alone among writers from its start. What it throws is thrown after undoing it. */
   transaction<Result>(change: () => Result): Result {
-    return explained(this.file, () => this.client.transaction(change).immediate());
+    return this.#changed(() => this.client.transaction(change).immediate());
+  }
+
+  #changed<Result>(change: () => Result): Result {
+    const isWhole = !this.client.inTransaction;
+    try {
+      return explained(this.file, change);
+    } catch (error) {
+      const isFull = error instanceof OrchestrateError && error.code === 'STATE_DISK_FULL';
+      // A part of a transaction cannot be tried alone: the whole of it is undone.
+      if (!isFull || !isWhole || !this.makeRoom()) throw error;
+      return explained(this.file, change);
+    }
   }
 
   /** For many rows: the driver takes three times as long to name the values of each row as we do. */

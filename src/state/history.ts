@@ -21,7 +21,7 @@ export interface History {
   readonly runs: readonly RunRecord[];
   /** Ended since then or not ended, in the order of claiming. */
   readonly attempts: readonly AttemptRecord[];
-  /** Of those runs: starts and ends of runs, pauses, what was refused, warnings. In order. */
+  /** Of those runs: what happened to a whole run, pauses, what was refused, warnings. In order. */
   readonly events: readonly OrchestrateEvent[];
   readonly landings: readonly Landing[];
   /** Ended since then, red or flaky, newest first: of patches, and of merges that a patch made red. */
@@ -42,7 +42,8 @@ export interface CheckAlarm {
 }
 
 /** What a report tells; the rest of the timeline says what the attempts' own rows say. */
-const TOLD = "('run.started', 'run.ended', 'task.paused', 'task.resumed', 'egress.denied', 'warning')";
+const TOLD = `('run.started', 'run.ready', 'run.paused', 'run.resumed', 'run.stopping', 'run.ended',
+  'task.paused', 'task.resumed', 'egress.denied', 'warning')`;
 
 export function newestRun(database: Database): RunRecord | null {
   return database.get<typeof runs.$inferSelect>('SELECT * FROM runs ORDER BY fence DESC LIMIT 1');

@@ -12,6 +12,7 @@ import type {
   PatchState,
   Priority,
   RunId,
+  Spent,
   StopCause,
   TaskId,
   TaskSize,
@@ -47,6 +48,8 @@ export interface TaskRecord {
   readonly endedAt: string | null;
   /** How many there were so far. */
   readonly attempts: number;
+  /** Queued, it is not started before then; null: at once. */
+  readonly notBefore: string | null;
   /** The patch that the next attempt, or the one under way, goes on with; null: it starts afresh. */
   readonly startFrom: AttemptId | null;
 }
@@ -84,6 +87,8 @@ export interface AttemptRecord {
   /** Code of the fault around the agent that ended it (`DOCKER_FAILED`); null: none did. */
   readonly fault: string | null;
   readonly usage: Usage;
+  /** What it may have cost beside: requests that are under way, or that nobody saw the end of, each at its most. */
+  readonly unsettled: Spent;
   /** Hosts that the gateway refused. */
   readonly egressDenied: readonly string[];
   readonly summary: string | null;
@@ -208,6 +213,9 @@ export interface AttemptEnd {
   readonly fault?: string | null;
   /** Its task, queued again, is not to be started before then (ISO 8601, UTC); not given: at once. */
   readonly notBefore?: string | null;
+  /** Its task, queued again, goes on with the patch that it leaves, where it leaves one; not given: as it began. */
+  readonly goesOn?: boolean;
+  /** Without a token: nobody can say any more, and what was written down meanwhile stays. */
   readonly usage: Usage;
   readonly egressDenied: readonly string[];
   readonly summary: string | null;

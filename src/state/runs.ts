@@ -1,6 +1,6 @@
 /** Queries and changes of runs, and the fence that keeps an older run's late results out. */
 
-import type { AttemptId, ObjectId, RunId, Usage } from '../types.ts';
+import type { AttemptId, ObjectId, RunId, Spent, Usage } from '../types.ts';
 import type { Database } from './database.ts';
 import { letGo } from './queue.ts';
 import type { RunRecord } from './records.ts';
@@ -12,6 +12,10 @@ type RunRow = typeof runs.$inferSelect;
 
 export type NewRun = Omit<RunRecord, 'fence' | 'startedAt' | 'endedAt' | 'isolation' | 'continues'> &
   Partial<Pick<RunRecord, 'isolation' | 'continues'>>;
+
+/** A run and those that it goes on for. */
+const CHAIN = `WITH RECURSIVE chain (id) AS (
+    SELECT ? UNION SELECT continues FROM runs JOIN chain USING (id) WHERE continues IS NOT NULL) SELECT id FROM chain`;
 
 export function beginRun(database: Database, run: NewRun): RunRecord {
   return database.transaction(() => {
@@ -45,6 +49,15 @@ export function currentRun(database: Database): RunRecord | null {
   return database.get<RunRow>('SELECT * FROM runs WHERE endedAt IS NULL ORDER BY fence DESC LIMIT 1');
 }
 
+export function cutOffRun(database: Database): RunRecord | null {
+  const sql = `SELECT * FROM runs WHERE fence = (SELECT max(fence) FROM runs) AND endedAt IS NULL
+    AND NOT EXISTS (SELECT 1 FROM events WHERE run = runs.id AND json_extract(body, '$.type') = 'run.ended')
+    AND (EXISTS (SELECT 1 FROM attempts WHERE state <> 'ended')
+      OR EXISTS (SELECT 1 FROM attempts JOIN tasks ON tasks.id = attempts.task
+        WHERE attempts.run = runs.id AND tasks.state = 'queued'))`;
+  return database.get<RunRow>(sql);
+}
+
 export function baseOfAttempt(database: Database, attempt: AttemptId): ObjectId | null {
   const sql = 'SELECT base FROM runs JOIN attempts ON run = runs.id WHERE attempts.id = ?';
   return database.get<Pick<RunRow, 'base'>>(sql, attempt)?.base ?? null;
@@ -53,8 +66,16 @@ export function baseOfAttempt(database: Database, attempt: AttemptId): ObjectId 
 export function usageOfRun(database: Database, id: RunId): Usage {
   const sql = `SELECT total(inputTokens) AS inputTokens, total(outputTokens) AS outputTokens,
     total(cacheReadTokens) AS cacheReadTokens, total(cacheWriteTokens) AS cacheWriteTokens, ${SUM_OF_USD}
-    FROM attempts WHERE run = ?`;
+    FROM attempts WHERE run IN (${CHAIN})`;
   return usageFrom(database.get<UsageRow>(sql, id));
+}
+
+export function spentByRun(database: Database, id: RunId): Spent {
+  const sql = `SELECT total(usd) + total(CASE state WHEN 'ended' THEN unsettledUsd END) AS usd,
+    total(inputTokens + outputTokens + cacheReadTokens + cacheWriteTokens)
+      + total(CASE state WHEN 'ended' THEN unsettledTokens END) AS tokens
+    FROM attempts WHERE run IN (${CHAIN})`;
+  return database.get<Spent>(sql, id) ?? { usd: 0, tokens: 0 };
 }
 
 /** 0 before the first run. */

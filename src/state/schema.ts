@@ -194,6 +194,9 @@ export const attempts = sqliteTable(
     cacheReadTokens: integer().notNull().default(0),
     cacheWriteTokens: integer().notNull().default(0),
     usd: real(),
+    /** What it may have cost beside that: requests that nobody saw the end of, each at its most. */
+    unsettledUsd: real().notNull().default(0),
+    unsettledTokens: integer().notNull().default(0),
     /** JSON array of host names. */
     egressDenied: text().notNull().default('[]'),
     summary: text(),

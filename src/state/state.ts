@@ -5,7 +5,7 @@
 
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { OrchestrateEvent } from '../events.ts';
+import type { OrchestrateEvent, Readiness } from '../events.ts';
 import type {
   AttemptId,
   NoteKind,
@@ -13,6 +13,7 @@ import type {
   PatchState,
   RequestKind,
   RunId,
+  Spent,
   StopCause,
   TaskId,
   TaskState,
@@ -129,6 +130,11 @@ export class State {
 
   close(): void {
     this.#database.close();
+  }
+
+  /** What is called when the disk is full; where it says that there is more room now, a change is tried once more. */
+  whenFull(makeRoom: () => boolean): void {
+    this.#database.makeRoom = makeRoom;
   }
 
   /**
@@ -258,14 +264,35 @@ export class State {
     return runs.currentRun(this.#database);
   }
 
+  /**
+   * The newest run, where it has no end, did not come to one, and left something to be done that it had begun: whoever begins
+   * the next one goes on for it. The caller holds the coordinator's lock.
+   */
+  cutOffRun(): RunRecord | null {
+    return runs.cutOffRun(this.#database);
+  }
+
   /** The one that began last, whether or not it ended. */
   newestRun(): RunRecord | null {
     return newestRun(this.#database);
   }
 
-  /** What all ended attempts of a run used; `usd` is null where no price was known. */
+  /** What a run found before its first agent; null: it never was ready, or nobody asked it to try. */
+  readinessOf(id: RunId): Readiness | null {
+    return timeline.readinessOf(this.#database, id);
+  }
+
+  /** What all attempts of a run used, and of the runs that it goes on for; `usd` is null where no price was known. */
   usageOfRun(id: RunId): Usage {
     return runs.usageOfRun(this.#database, id);
+  }
+
+  /**
+   * What counts against the budget of a run that goes on for this one: what is known to be spent by it and by those that it
+   * goes on for, and what ended attempts of theirs may have cost beside. `unsettled` of the others is on their own records.
+   */
+  spentByRun(id: RunId): Spent {
+    return runs.spentByRun(this.#database, id);
   }
 
   /**
@@ -298,6 +325,11 @@ export class State {
     return attempts.attemptUsage(this.#database, id, fence, usage);
   }
 
+  /** What an attempt under way may have cost beside that. False as for `attemptUsage`. */
+  attemptUnsettled(id: AttemptId, fence: number, spent: Spent): boolean {
+    return attempts.attemptUnsettled(this.#database, id, fence, spent);
+  }
+
   /** Its agent is held still, or goes on (reason null). False when the fence is stale or it is not running, or not paused. */
   pauseTask(id: TaskId, fence: number, reason: string | null): boolean {
     return attempts.pauseTask(this.#database, id, fence, reason);
@@ -322,6 +354,11 @@ export class State {
   /** In their order. */
   attemptsOf(task: TaskId): AttemptRecord[] {
     return attempts.attemptsOf(this.#database, task);
+  }
+
+  /** Faults of the newest attempts at a task that were lost in a row, the newest first; empty: the last one was not. */
+  lossesOf(task: TaskId): (string | null)[] {
+    return attempts.lossesOf(this.#database, task);
   }
 
   /** In the order of claiming. */
@@ -580,6 +617,11 @@ export class State {
   /** In the order in which they happened. */
   eventsOf(task: TaskId): OrchestrateEvent[] {
     return timeline.eventsOf(this.#database, task);
+  }
+
+  /** The timeline of a run after a place in it (0: from its beginning), in order, at most so many. Cheap where nothing is new. */
+  eventsOfRun(run: RunId, after: number, most: number): timeline.PlacedEvent[] {
+    return timeline.eventsOfRun(this.#database, run, after, most);
   }
 
   /** What happened since then (ISO 8601, UTC); of the timeline the newest `mostEvents` lines that a report tells. */

@@ -3,18 +3,19 @@
 import { mkdir } from 'node:fs/promises';
 import type { EarlierWork } from '../engine/earlier.ts';
 import type { Access, AgentEvent, AgentSession, Assignment, Engine, EngineVerdict } from '../engine/engine.ts';
-import { OrchestrateError } from '../errors.ts';
+import { environmentError, OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
 import type { AttemptTotals } from '../gateway/protocol.ts';
 import type { Repository } from '../git/repository.ts';
 import { keepSnapshot, salvageSnapshot } from '../patch/collect.ts';
 import type { Role } from '../roles/role.ts';
-import type { RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
+import type { OutputChunk, RunningSandbox, SandboxHost } from '../sandbox/sandbox.ts';
+import { isEngineGone } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
-import type { Limits, ObjectId, Usage } from '../types.ts';
+import type { Limits, ObjectId, Spent, Usage } from '../types.ts';
 import { conclude, end } from './conclude.ts';
-import type { DiskWatch } from './disk-watch.ts';
 import { earlierAttempt } from './earlier.ts';
+import { afterLoss, classOf, faultOf } from './faults.ts';
 import type { RunGateway } from './gateway.ts';
 import { IdleWatch } from './idle.ts';
 import type { KnownAtStart, NoteExchange } from './note-exchange.ts';
@@ -22,13 +23,12 @@ import type { Adopted } from './recovery.ts';
 import { conversationFolder, transcriptFile } from './retention.ts';
 import type { StartTurn } from './start-line.ts';
 import type { StartTree } from './start-tree.ts';
+import type { StateRoom } from './state-room.ts';
 import { type Supervised, supervise } from './supervise.ts';
 import { Talk } from './talk.ts';
 import { Ties } from './ties.ts';
-import { followOutput, transcriptWriter } from './transcript.ts';
-
-/** An engine in trouble is worth another try; an agent's failure is a result and is not. */
-const MAX_INFRASTRUCTURE_TRIES = 3;
+import { EventTranscript, followOutput, type Keeping } from './transcript.ts';
+import type { Watermarks } from './watermarks.ts';
 
 export interface AttemptBounds {
   readonly limits: Limits;
@@ -49,7 +49,8 @@ export interface AttemptContext {
   /** Null where the run's agents reach nothing at all. */
   readonly gateway: RunGateway | null;
   readonly bounds: AttemptBounds;
-  readonly disk: DiskWatch;
+  readonly watermarks: Watermarks;
+  readonly room: Pick<StateRoom, 'isOut' | 'untilRoom' | 'takesTranscript'>;
   readonly notes: NoteExchange;
   /** Aborted when this attempt is to end now; its reason says whether the user or the run wants it. */
   readonly signal: AbortSignal;
@@ -59,9 +60,12 @@ export interface AttemptContext {
   emit(event: EventBody): void;
   /** What it goes on with; undefined: it starts afresh. */
   earlier(): Promise<EarlierWork | undefined>;
+  /** Faults of the attempts right before this one that were lost too, the newest first. */
+  losses(): readonly (string | null)[];
   onStarted(base: StartTree): void;
   onCollecting(): void;
   onUsage(usage: Usage): void;
+  onUnsettled(spent: Spent): void;
   /** What the agent has so far was kept. */
   onSnapshot(trees: { readonly baseTree: ObjectId; readonly tree: ObjectId }): void;
   /** Its task is held still for this reason, or goes on (null). */
@@ -77,26 +81,33 @@ export interface EndedAttempt {
 
 /**
  * Runs one attempt. Never rejects for what the agent or the engine did: that is in the result.
- * An infrastructure fault gives the outcome `lost` with its message as the reason.
+ * An infrastructure fault gives the outcome `lost` with its message as the reason. Null: its engine is gone and nobody
+ * waits for it; the attempt has no end, and the next run looks after it.
  */
 export async function runAttempt(
   context: AttemptContext,
   task: TaskRecord,
   attempt: AttemptRecord,
   start: StartTree,
-): Promise<EndedAttempt> {
+): Promise<EndedAttempt | null> {
   try {
     return await attemptInSandbox(context, task, attempt, start);
   } catch (error) {
+    if (isEngineGone(error)) return null;
     return withoutSandbox(await salvagedEnd(context, { attempt, start }, error));
   }
 }
 
-/** The end of an attempt that an infrastructure fault cut off. Anything but our own errors is a bug and thrown on. */
-export function lostEnd(attempt: AttemptRecord, error: unknown): AttemptEnd {
-  if (!(error instanceof OrchestrateError)) throw error;
-  const lost = end('lost', { exitCode: null, reason: error.message, patch: null });
-  return attempt.n < MAX_INFRASTRUCTURE_TRIES ? { ...lost, taskState: 'queued' } : lost;
+/** The end of an attempt that an error around its agent cut off. Anything but our own errors is a bug and thrown on. */
+export function lostEnd({ losses }: Pick<AttemptContext, 'losses'>, error: unknown): AttemptEnd {
+  const fault = faultOf(error);
+  const { kind, code, message, hint } = fault;
+  const fields = { exitCode: null, patch: null, fault: code };
+  // Asked for something that cannot be, or the agent's own doing: another try would end the same way.
+  if (kind === 'usage') return end('failed', { ...fields, reason: message });
+  if (classOf(fault) === 'result') return end('failed', { ...fields, fault: null, reason: message });
+  const after = afterLoss({ code, kind, message, hint, earlier: losses() }, new Date(), Math.random);
+  return { ...end('lost', { ...fields, reason: after.reason }), ...after };
 }
 
 /** Goes on with an attempt whose coordinator was killed, whether its agent still runs or has ended meanwhile. */
@@ -104,12 +115,13 @@ export async function resumeAttempt(
   context: AttemptContext,
   task: TaskRecord,
   { attempt, start, adopted }: Adopted,
-): Promise<EndedAttempt> {
+): Promise<EndedAttempt | null> {
   try {
     await using agent = await admitAgent(context, { task, attempt, specialist: roleAtWork(context, task.agent) });
     const elapsedMs = Math.max(0, Date.now() - adopted.startedAt.getTime());
     return await untilEnd(context, { attempt, start, agent, running: adopted.sandbox, elapsedMs });
   } catch (error) {
+    if (isEngineGone(error)) return null;
     return withoutSandbox(await salvagedEnd(context, { attempt, start }, error));
   }
 }
@@ -125,15 +137,10 @@ async function salvagedEnd(
   { attempt, start }: Pick<StartedAttempt, 'attempt' | 'start'>,
   error: unknown,
 ): Promise<AttemptEnd> {
-  if (error instanceof OrchestrateError && error.kind === 'usage') {
-    // Asked for something that cannot be: another try would end the same way.
-    return end('failed', { exitCode: null, reason: error.message, patch: null });
-  }
-  const lost = lostEnd(attempt, error);
-  return {
-    ...lost,
-    patch: await salvageSnapshot(context.repository, { attempt: attempt.id, task: attempt.task, start }),
-  };
+  const lost = lostEnd(context, error);
+  if (lost.outcome === 'failed' && lost.fault != null) return lost;
+  const patch = await salvageSnapshot(context.repository, { attempt: attempt.id, task: attempt.task, start });
+  return { ...lost, patch };
 }
 
 async function attemptInSandbox(
@@ -220,10 +227,10 @@ async function admitAgent(context: AttemptContext, { task, attempt, specialist }
   const earlier = await context.earlier();
   const said = { title, description, notes: known.prompt, earlier };
   const assignment = { task: id, attempt: attempt.n, role, specialist, ...said };
-  const access = gateway === null ? null : await gateway.admit(attempt.id, ties);
+  const access = gateway === null ? null : await gateway.admit(attempt.id, ties, attempt);
   let released: Promise<AttemptTotals | null> | null = null;
   const release = () => {
-    released ??= gateway === null ? Promise.resolve(null) : gateway.release(attempt.id);
+    released ??= gateway === null ? Promise.resolve(null) : settled(context, gateway.release(attempt.id));
     return released;
   };
   const shutOut = async (): Promise<void> => void (await release().catch(() => {}));
@@ -234,6 +241,17 @@ async function admitAgent(context: AttemptContext, { task, attempt, specialist }
     await shutOut();
     throw error;
   }
+}
+
+/** What is written down is right from then on, however the attempt ends. */
+async function settled(
+  { onUsage, onUnsettled }: AttemptContext,
+  totals: Promise<AttemptTotals>,
+): Promise<AttemptTotals> {
+  const { requests, usage, unsettled } = await totals;
+  if (requests > 0) onUsage(usage);
+  onUnsettled(unsettled);
+  return totals;
 }
 
 interface StartedAttempt {
@@ -263,12 +281,28 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
     const totals = await agent.release();
     const verdict = driven ?? agent.session.verdict(supervised.ended.exitCode);
     const concluded = await conclude(context, { attempt, start, verdict }, supervised);
-    return { end: { ...concluded, ...talk.counted(totals) }, discard: () => running.discard() };
+    const fault = faultAround(supervised, verdict.done);
+    const how = fault === null ? concluded : { ...lostEnd(context, fault), patch: concluded.patch };
+    return { end: { ...how, ...talk.counted(totals) }, discard: () => running.discard() };
   } catch (error) {
+    if (isEngineGone(error)) throw error;
     await context.notes.leave(attempt);
     await running.discard();
     throw error;
   }
+}
+
+/** What ended the attempt that is no result of the agent's, whatever that made of being told to end; null: nothing. */
+function faultAround({ ended, stopped }: Supervised, isDone: boolean): OrchestrateError | null {
+  if (stopped === null) return ended.cutOff ?? (isDone ? null : ended.outputLost);
+  return stopped.why === 'state' ? environmentError('STATE_DISK_FULL', stopped.reason) : null;
+}
+
+function keepingOf({ room, emit }: AttemptContext, { id, task }: AttemptRecord): Keeping {
+  return {
+    hasRoom: (written) => room.takesTranscript(written),
+    onCut: (message) => emit({ type: 'warning', task, attempt: id, message }),
+  };
 }
 
 /** Where the thinking is done on this side, there is nothing to follow: the transcript is written with it. */
@@ -280,12 +314,13 @@ async function followAgent(
   const { attempt, agent, running } = started;
   if (agent.session.drive !== undefined) return;
   const file = transcriptFile(context.repository.stateDir, attempt.id);
-  await followOutput(file, running, (chunk) => {
+  const onChunk = (chunk: OutputChunk): void => {
     const events = agent.session.read(chunk);
     // What an engine does not count as an event (it waits for the model again) is no sign of work.
     if (events.length > 0) idle.active();
     for (const event of events) talk.tell(event);
-  });
+  };
+  await followOutput(file, running, onChunk, keepingOf(context, attempt));
 }
 
 async function untilEnded(
@@ -293,7 +328,7 @@ async function untilEnded(
   started: StartedAttempt,
   { talk, idle }: { readonly talk: Talk; readonly idle: IdleWatch },
 ): Promise<{ supervised: Supervised; driven: EngineVerdict | null }> {
-  const { bounds, disk, signal } = context;
+  const { bounds, watermarks, signal } = context;
   const { attempt, agent, running } = started;
   const { diskBytes } = bounds.limits;
   const snapshots = takeSnapshots(context, started, idle);
@@ -307,7 +342,16 @@ async function untilEnded(
   });
   try {
     const leftMs = bounds.timeoutMs - started.elapsedMs;
-    const supervision = { attempt: attempt.id, leftMs, idle, diskBytes, disk, signal, ties: agent.ties };
+    const supervision = {
+      attempt: attempt.id,
+      leftMs,
+      idle,
+      diskBytes,
+      watermarks,
+      signal,
+      ties: agent.ties,
+      stuck: talk.stuck,
+    };
     const supervised = await supervise(running, supervision);
     over.abort();
     return { supervised, driven: await driving };
@@ -326,7 +370,7 @@ async function drive(
   const { gateway, repository } = context;
   const { session } = agent;
   if (session.drive === undefined || gateway === null) return null;
-  const write = transcriptWriter(transcriptFile(repository.stateDir, attempt.id));
+  const transcript = new EventTranscript(transcriptFile(repository.stateDir, attempt.id), keepingOf(context, attempt));
   const folder = conversationFolder(repository.stateDir, attempt.id);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
@@ -340,7 +384,7 @@ async function drive(
           : conversationFolder(repository.stateDir, earlierAttempt(attempt.task, agent.earlier)),
       signal,
       emit: (event) => {
-        write(event);
+        transcript.write(event);
         tell(event);
       },
     });
@@ -349,6 +393,7 @@ async function drive(
     return { done: false, reason: error instanceof Error ? error.message : String(error) };
   } finally {
     running.stop().catch(() => {});
+    await transcript.end();
   }
 }
 

@@ -3,8 +3,9 @@
 import type { EngineVerdict } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import { nameSome } from '../git/bytes.ts';
-import { type CollectedPatch, collectPatch } from '../patch/collect.ts';
+import { type CollectedPatch, collectPatch, type PatchOrigin as Origin } from '../patch/collect.ts';
 import type { EndedSandbox } from '../sandbox/sandbox.ts';
+import { insist } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord } from '../state/records.ts';
 import { type AttemptOutcome, NO_USAGE } from '../types.ts';
 import type { AttemptContext } from './attempt.ts';
@@ -12,6 +13,8 @@ import type { StartTree } from './start-tree.ts';
 import { KILLED_BY_USER, type Stopped, type Supervised } from './supervise.ts';
 
 const RUN_STOPPED = 'the run was stopped';
+/** To take the work in, where the disk is said to be full and does not look it. */
+const MOST_TRIES = 5;
 
 export interface Concluded {
   readonly attempt: AttemptRecord;
@@ -60,14 +63,28 @@ interface Taken {
   readonly problem: Failure | null;
 }
 
+/** As takeWhole; where our own disk is full, the work waits in its ended sandbox until there is room for it. */
+async function takePatch(context: AttemptContext, ended: EndedSandbox, origin: Origin): Promise<Taken> {
+  const { room, signal, emit } = context;
+  const isAwaited = (): boolean => !signal.aborted || signal.reason === KILLED_BY_USER;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await takeWhole(context, ended, origin);
+    } catch (error) {
+      const isFull = error instanceof OrchestrateError && error.code === 'DISK_FULL';
+      if (!isFull || !isAwaited() || (!room.isOut && tries >= MOST_TRIES)) throw error;
+      const message = 'what the agent did waits for room on the disk of the repository';
+      if (tries === 1) emit({ type: 'warning', task: origin.task, attempt: origin.attempt, message });
+      await room.untilRoom(isAwaited);
+    }
+  }
+}
+
 /** The patch; what an agent made too large to take is its failure, not ours. */
-async function takePatch(
-  context: AttemptContext,
-  ended: EndedSandbox,
-  origin: Parameters<typeof collectPatch>[2],
-): Promise<Taken> {
+async function takeWhole(context: AttemptContext, ended: EndedSandbox, origin: Origin): Promise<Taken> {
   try {
-    const { patch, tooLarge } = await collectPatch(context.repository, ended, origin);
+    // A keeper that was lost meanwhile is started anew, and what it was reading is still there.
+    const { patch, tooLarge } = await insist(() => collectPatch(context.repository, ended, origin));
     if (tooLarge.length === 0) return { patch, problem: null };
     const reason = `what was changed is more than a patch may have; left out: ${nameSome(tooLarge)}`;
     return { patch, problem: { outcome: 'failed', reason } };
@@ -91,25 +108,32 @@ function failureOf(
   switch (stopped?.why) {
     case 'disk':
       return { outcome: 'failed', reason: stopped.reason };
+    case 'memory':
+      return { outcome: 'oom', reason: stopped.reason };
+    case 'state':
+      return { outcome: 'lost', reason: stopped.reason };
     case 'budget':
       return { outcome: 'budget', reason: stopped.reason };
     case 'interrupted':
-      return { outcome: 'killed', reason: RUN_STOPPED };
+      return { outcome: 'killed', reason: stopped.reason ?? RUN_STOPPED };
     case 'killed':
       return { outcome: 'killed', reason: KILLED_BY_USER };
     case 'idle': {
       const seconds = context.bounds.idleTimeoutMs / 1000;
-      return { outcome: 'idle', reason: `ended after ${seconds} s without output, CPU time or gateway traffic` };
+      const reason = stopped.reason ?? `ended after ${seconds} s without output, CPU time or gateway traffic`;
+      return { outcome: 'idle', reason };
     }
     case 'timeout':
       return { outcome: 'timeout', reason: `ended after its time-out of ${context.bounds.timeoutMs / 1000} s` };
   }
+  const fault = faultOf({ ended, stopped }, verdict === null);
+  if (fault !== null) return { outcome: 'lost', reason: fault.message };
   if (verdict === null) return null;
   if (ended.outOfMemory) return { outcome: 'oom', reason: 'out of memory (raise --memory)' };
   return { outcome: 'failed', reason: verdict };
 }
 
-type End = Pick<AttemptEnd, 'exitCode' | 'reason' | 'patch'>;
+type End = Pick<AttemptEnd, 'exitCode' | 'reason' | 'patch' | 'fault'>;
 
 export function end(outcome: AttemptOutcome, fields: End): AttemptEnd {
   return {
@@ -126,5 +150,5 @@ function taskStateAfter(outcome: AttemptOutcome, reason: string | null): Attempt
   if (outcome === 'succeeded' || outcome === 'no-changes') return 'succeeded';
   if (outcome !== 'killed') return 'failed';
   // Stopped with the run: the next run takes it up again.
-  return reason === RUN_STOPPED ? 'queued' : 'cancelled';
+  return reason === KILLED_BY_USER ? 'cancelled' : 'queued';
 }

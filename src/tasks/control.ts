@@ -44,10 +44,10 @@ export class Control implements Disposable {
     return AbortSignal.any([this.#run, this.#stopNow.signal, kill.signal]);
   }
 
-  /** Nothing more is started; with `now` the agents at work are ended too. */
-  stop({ now }: { readonly now: boolean }): void {
+  /** Nothing more is started; with `now` the agents at work are ended too, which `why` is the reason of. */
+  stop({ now, why }: { readonly now: boolean; readonly why?: string }): void {
     this.#stopStarting.abort();
-    if (now) this.#stopNow.abort();
+    if (now) this.#stopNow.abort(why);
   }
 
   ended(attempt: AttemptId): void {

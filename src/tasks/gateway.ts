@@ -9,6 +9,7 @@ import { environmentError, type OrchestrateError } from '../errors.ts';
 import { type DialFor, GatewayClient } from '../gateway/client.ts';
 import {
   type AttemptTotals,
+  type Before,
   type Configuration,
   type EgressRule,
   GATEWAY_PORT,
@@ -19,7 +20,7 @@ import { registryFiles, registryVariables } from '../sandbox/registries.ts';
 import type { HomeFile, SandboxHost, SetUpEgress } from '../sandbox/sandbox.ts';
 import { type AskToolbox, remoteToolbox } from '../toolbox/remote-toolbox.ts';
 import type { Toolbox } from '../toolbox/toolbox.ts';
-import type { AttemptId, Caps, ModelApi, Usage } from '../types.ts';
+import { type AttemptId, type Caps, type ModelApi, type Spent, tokensOf, type Usage } from '../types.ts';
 
 const URL_IN_SANDBOX = `http://127.0.0.1:${GATEWAY_PORT}`;
 const NO_CAPS: Caps = { usd: null, tokens: null };
@@ -72,6 +73,8 @@ export interface AttemptHooks {
   /** It is at work. */
   onActive(): void;
   onUsage(total: Usage): void;
+  /** What it may have cost beside: requests under way, or cut off with an earlier gateway. Not given: nobody goes on for it. */
+  onUnsettled?(spent: Spent): void;
   onDenied(host: string, reason: string): void;
   /** Ends it as over budget. */
   onBudget(reason: string): void;
@@ -125,16 +128,29 @@ export class RunGateway implements AsyncDisposable {
     });
   }
 
-  /** Lets an attempt in; the answer is what its sandbox gets to see. To be released whatever happens. */
-  async admit(attempt: AttemptId, hooks: AttemptHooks): Promise<Access> {
+  /**
+   * Lets an attempt in; the answer is what its sandbox gets to see. To be released whatever happens.
+   * @param used what is known of it from an earlier run, which counts where the gateway of that run is gone
+   */
+  async admit(attempt: AttemptId, hooks: AttemptHooks, used?: UsedBefore): Promise<Access> {
     const { plan } = this.#options;
     const token = this.#token('agent', attempt);
     const toolboxToken = this.toolboxToken(attempt);
     const { apis, models, allow, caps } = plan;
-    await this.#client.open({ attempt, token, toolboxToken, apis, models, allow, caps });
+    const before = used === undefined ? undefined : beforeOf(used);
+    await this.#client.open({ attempt, token, toolboxToken, apis, models, allow, caps, before });
     this.#hooks.set(attempt, hooks);
     for (const { until, reason } of this.#limited.values()) hooks.onPause(reason, until);
     return { url: URL_IN_SANDBOX, token };
+  }
+
+  /** The last word on an attempt of an earlier run whose sandbox is gone. */
+  async settle(attempt: AttemptId, used: UsedBefore): Promise<AttemptTotals> {
+    const token = this.#token('agent', attempt);
+    const { caps } = this.#options.plan;
+    const nothing = { toolboxToken: null, apis: [], models: null, allow: [] };
+    await this.#client.open({ attempt, token, caps, ...nothing, before: beforeOf(used) });
+    return this.#client.revoke(attempt);
   }
 
   /** Lets the run's set-up out to its own hosts, and to no model, until it is disposed of; null: it may reach nothing. */
@@ -218,6 +234,9 @@ export class RunGateway implements AsyncDisposable {
       case 'usage':
         this.#hooks.get(event.attempt)?.onUsage(event.total);
         break;
+      case 'unsettled':
+        this.#hooks.get(event.attempt)?.onUnsettled?.({ usd: event.usd, tokens: event.tokens });
+        break;
       case 'traffic':
         this.#hooks.get(event.attempt)?.onActive();
         break;
@@ -270,6 +289,16 @@ export class RunGateway implements AsyncDisposable {
   #token(kind: 'agent' | 'toolbox', attempt: AttemptId): string {
     return createHmac('sha256', this.#options.secret).update(`${kind} ${attempt}`).digest('hex');
   }
+}
+
+/** What is written down of an attempt. */
+export interface UsedBefore {
+  readonly usage: Usage;
+  readonly unsettled: Spent;
+}
+
+function beforeOf({ usage, unsettled }: UsedBefore): Before {
+  return { usage, unsettled, requests: tokensOf(usage) > 0 ? 1 : 0 };
 }
 
 /** The hosts that the gateway adds a token to, as they are named below its own URL. */

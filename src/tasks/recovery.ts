@@ -9,6 +9,7 @@ import type { AdoptedSandbox, SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptEnd, AttemptRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
 import { NO_USAGE } from '../types.ts';
+import { afterLoss, COORDINATOR_KILLED } from './faults.ts';
 import { recordedStart, type StartTree } from './start-tree.ts';
 
 /** There is work to recover. */
@@ -46,11 +47,13 @@ export async function adoptAttempt(parts: RecoveryParts, attempt: AttemptRecord)
 export async function lostAttempt(parts: RecoveryParts, attempt: AttemptRecord): Promise<AttemptEnd> {
   const start = await startOf(parts, attempt);
   const { id, task } = attempt;
+  const message = 'the run that worked on it was cut off';
+  const earlier = parts.state.lossesOf(task);
   return {
     outcome: 'lost',
-    taskState: 'queued',
+    ...afterLoss({ code: COORDINATOR_KILLED, kind: 'failure', message, earlier }, new Date(), Math.random),
     exitCode: null,
-    reason: 'the run that worked on it was cut off',
+    fault: COORDINATOR_KILLED,
     usage: NO_USAGE,
     egressDenied: [],
     summary: null,

@@ -11,6 +11,7 @@ import { retainCheckLogs } from '../review/check-logs.ts';
 import type { State } from '../state/state.ts';
 import type { AttemptId } from '../types.ts';
 import { dropOldResults } from './results.ts';
+import { runLogFolder } from './run-log.ts';
 
 /** How long transcripts are kept without being asked for. */
 export const TRANSCRIPT_AGE_MS = 30 * 24 * 3_600_000;
@@ -24,8 +25,19 @@ const NAME = /^(.+)\.log(?:\.\d+)?$/;
 export async function dropOld(repository: Repository, state: State, now: Date): Promise<void> {
   await retainTranscripts(repository.stateDir, now);
   await retainCheckLogs(repository.stateDir, now);
+  await retainRunLogs(repository.stateDir, now);
   await dropOldResults(repository, state, now);
   await collectGarbage(repository);
+}
+
+/** Drops the logs of runs that nothing was written to for as long as transcripts are kept. */
+export async function retainRunLogs(stateDir: string, now: Date): Promise<void> {
+  const folder = runLogFolder(stateDir);
+  for (const name of await readdir(folder).catch(() => [])) {
+    const file = await stat(join(folder, name)).catch(() => null);
+    const isOld = file !== null && file.mtimeMs <= now.getTime() - TRANSCRIPT_AGE_MS;
+    if (isOld) await rm(join(folder, name), { force: true }).catch(() => undefined);
+  }
 }
 
 /** The newest part of an attempt's transcript; it need not exist. */

@@ -4,13 +4,14 @@ import type { EventBody } from '../events.ts';
 import { changedPaths } from '../git/diff.ts';
 import type { Repository } from '../git/repository.ts';
 import { AutoMerge } from '../merge/auto-merge.ts';
+import type { Checker } from '../review/checker.ts';
 import { createChecker } from '../review/checks.ts';
 import type { ReviewPolicy } from '../review/policy.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
 import type { State } from '../state/state.ts';
 import type { Limits, ObjectId, RunId, TaskId } from '../types.ts';
-import type { DiskWatch } from './disk-watch.ts';
 import { Reviews } from './reviews.ts';
+import type { Watermarks } from './watermarks.ts';
 
 export interface WantedReviews extends ReviewPolicy {
   /** Nothing is started while so many patches are pending; null: they may pile up. */
@@ -26,7 +27,7 @@ export interface RunPatchesContext {
   readonly state: State;
   readonly host: SandboxHost;
   readonly run: RunId;
-  readonly disk: DiskWatch;
+  readonly watermarks: Watermarks;
   readonly bounds: { readonly limits: Limits; readonly timeoutMs: number };
   /** Not given: patches wait. */
   readonly wanted: WantedReviews | undefined;
@@ -47,14 +48,17 @@ const NONE: WantedReviews = {
 export class RunPatches {
   readonly #reviews: Reviews;
   readonly #autoMerge: AutoMerge | null;
+  /** The run's own. */
+  readonly checker: Checker;
 
   constructor(context: RunPatchesContext) {
-    const { wanted = NONE, repository, state, host, run, disk, bounds, only, signal, emit, isSetUpFor } = context;
+    const { wanted = NONE, repository, state, host, run, watermarks, bounds, only, signal, emit, isSetUpFor } = context;
     const { checks, autoApprove, autoMerge: branch = null } = wanted;
     const checker = createChecker({
-      ...{ host, disk, ...bounds, stateDir: state.directory, run },
+      ...{ host, watermarks, ...bounds, stateDir: state.directory, run },
       containerName: (id) => wanted.containerName(run, id),
     });
+    this.checker = checker;
     this.#autoMerge =
       branch === null ? null : new AutoMerge({ repository, state, branch, commands: checks, checker, signal, emit });
     this.#reviews = new Reviews({

@@ -1,5 +1,6 @@
 /** The queue of one run: set-up, attempts taken over, attempts claimed, each to its end; and what ends all of them early. */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Engine } from '../engine/engine.ts';
 import { OrchestrateError } from '../errors.ts';
 import type { EventBody, EventBus } from '../events.ts';
@@ -10,9 +11,10 @@ import { summaryOf } from '../notes/summary.ts';
 import { type Restacked, restackAbove, restackStale } from '../review/restack.ts';
 import type { Role } from '../roles/role.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
+import { isEngineGone } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
-import { NO_USAGE, type RunId, type TaskId } from '../types.ts';
+import { type Caps, NO_USAGE, type RunId, type TaskId } from '../types.ts';
 import {
   type AttemptBounds,
   type AttemptContext,
@@ -23,11 +25,14 @@ import {
   withoutSandbox,
 } from './attempt.ts';
 import { Control } from './control.ts';
-import { DiskWatch } from './disk-watch.ts';
+import { CLOCK, type Deadline, DeadlineWatch, type WantedEnd } from './deadline.ts';
 import { earlierWork } from './earlier.ts';
 import type { GatewayOptions, RunGateway } from './gateway.ts';
 import { Holds } from './holds.ts';
+import { KeptEvents } from './kept-events.ts';
 import { NoteExchange } from './note-exchange.ts';
+import { outliveOutages } from './outage.ts';
+import { preflight, requireRoom, type WantedPreflight } from './preflight.ts';
 import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
 import { RunForecast } from './run-forecast.ts';
 import { RunPatches, type WantedReviews } from './run-patches.ts';
@@ -35,7 +40,9 @@ import { workQueue } from './scheduler.ts';
 import { RunSetUp, type WantedSetUp } from './set-up.ts';
 import { NO_WAIT, StartLine, type StartTurn } from './start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './start-tree.ts';
+import { StateRoom } from './state-room.ts';
 import { KILLED_BY_USER } from './supervise.ts';
+import { Watermarks } from './watermarks.ts';
 
 export interface RunOptions {
   readonly maxAgents: number;
@@ -51,6 +58,8 @@ export interface RunOptions {
   readonly bounds: AttemptBounds;
   /** What is done once before the first agent; not given: nothing. */
   readonly setUp?: WantedSetUp | null;
+  /** Nobody will look after it: what can be tried is tried before anything is started; not given: nothing is. */
+  readonly preflight?: WantedPreflight | undefined;
   /** What becomes of patches meanwhile; not given: they wait. */
   readonly reviews?: WantedReviews | undefined;
   /** What agents start from; undefined: HEAD. */
@@ -58,6 +67,8 @@ export interface RunOptions {
   readonly includeDirty: boolean;
   /** Only these tasks; not given: the whole queue. */
   readonly only?: readonly TaskId[] | undefined;
+  /** When it ends though there is more to do; not given, or null: when there is not. */
+  readonly end?: WantedEnd | null;
   /** How many commits deep the history is that agents see; 1: none but one made up for the tree. */
   readonly history: number;
   /** Aborted: agents are stopped, their work is salvaged, the run ends. */
@@ -94,6 +105,10 @@ export interface RunParts {
   readonly base: Base;
   readonly host: SandboxHost;
   readonly gateway: RunGateway | null;
+  /** Of `options.end`. */
+  readonly deadline: Deadline | null;
+  /** Why nothing is begun: what the run goes on for has spent all that it may; null: it has not. */
+  readonly usedUp: string | null;
 }
 
 /** An attempt that had nothing to start from. */
@@ -107,10 +122,26 @@ const NOT_STARTED: Omit<AttemptEnd, 'reason'> = {
   patch: null,
 };
 
+const NO_CAPS: Caps = { usd: null, tokens: null };
+/** In the reason of what waits for a person to review. */
+const WAITS_FOR_REVIEWS = '--max-pending-reviews';
+
+/** Begins at once what is awaited later. */
+function begun(work: () => Promise<void>): () => Promise<void> {
+  const working = work();
+  // Who awaits it hears of its failure.
+  working.catch(() => {});
+  return () => working;
+}
+
 interface Performed {
-  readonly ended: EndedAttempt;
+  /** Null: it has no end, and is left to the next run. */
+  readonly ended: EndedAttempt | null;
   readonly conflict: string | null;
 }
+
+/** How soon it is seen that nothing stands in the way any more, milliseconds. */
+const LOOK_AGAIN_MS = 200;
 
 export class Run {
   readonly #the: RunParts;
@@ -120,7 +151,9 @@ export class Run {
   #unusable: OrchestrateError | null = null;
   readonly #line = new StartLine();
   readonly #control: Control;
-  readonly #disk: DiskWatch;
+  readonly #watermarks: Watermarks;
+  readonly #room: StateRoom;
+  readonly #kept = new KeptEvents();
   readonly #notes: NoteExchange;
   readonly #forecast: RunForecast;
   /** Sandboxes on their way out. */
@@ -129,35 +162,57 @@ export class Run {
   readonly #patches: RunPatches;
   /** What stands in the way of starting anything. */
   readonly #holds: Holds;
+  readonly #deadline: DeadlineWatch | null;
   /** Why nothing goes on, as it was said last. */
   #saidHeld: string | null = null;
 
   constructor(the: RunParts) {
     this.#the = the;
     this.#control = new Control(the.parts.state, the.options.signal);
-    this.#holds = new Holds((reason) =>
-      this.#emit(reason === null ? { type: 'run.resumed' } : { type: 'run.paused', reason }),
+    this.#holds = new Holds((reason, cause) =>
+      this.#emit(reason === null || cause === null ? { type: 'run.resumed' } : { type: 'run.paused', cause, reason }),
     );
-    this.#disk = new DiskWatch(() => the.host.diskUse());
+    this.#deadline = this.#watchOver(the.deadline);
+    const onUnusable = (error: OrchestrateError): void => {
+      this.#unusable ??= error;
+      this.#control.stop({ now: true });
+    };
+    const { stopNow } = this.#control;
+    const onTooLong = (error: OrchestrateError): void => {
+      this.#unusable ??= error;
+      this.#control.stop({ now: false });
+    };
+    outliveOutages({ host: the.host, holds: this.#holds, stopNow, onTooLong });
+    this.#watermarks = new Watermarks(() => the.host.resources(), this.#holds);
+    this.#room = new StateRoom({
+      ...{ directory: the.parts.state.directory, holds: this.#holds },
+      onOut: (shortage) => this.#watermarks.endBiggest(shortage),
+    });
+    the.parts.state.whenFull(() => this.#room.giveSpare());
     this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
     the.gateway?.listen({
       onRunBudget: (reason) => {
         this.#limit = reason;
+        this.#emit({ type: 'run.stopping', cause: 'budget', reason });
         this.#control.stop({ now: false });
       },
       onUnusable: (error) => {
-        this.#unusable ??= error;
-        this.#control.stop({ now: true });
+        if (this.#unusable === null) this.#emit({ type: 'run.stopping', cause: 'key', reason: error.message });
+        onUnusable(error);
       },
       onWarning: (message) => this.#emit({ type: 'warning', message }),
     });
+    if (the.usedUp !== null) {
+      this.#limit = the.usedUp;
+      this.#control.stop({ now: false });
+    }
     const { options, parts, run, base, host } = the;
     const wanted = options.setUp ?? null;
     this.#setUp =
       wanted &&
       new RunSetUp(wanted, {
-        ...{ host, base, repository: parts.repository, disk: this.#disk, bounds: options.bounds },
+        ...{ host, base, repository: parts.repository, watermarks: this.#watermarks, bounds: options.bounds },
         signal: this.#control.stopStarting,
         openEgress: async () => (await the.gateway?.admitSetUp()) ?? null,
         onProgress: (line) => parts.onProgress(line),
@@ -165,7 +220,7 @@ export class Run {
       });
     this.#patches = new RunPatches({
       ...parts,
-      ...{ host, run: run.id, disk: this.#disk, bounds: options.bounds, signal: this.#control.stopNow },
+      ...{ host, run: run.id, watermarks: this.#watermarks, bounds: options.bounds, signal: this.#control.stopNow },
       ...{ wanted: options.reviews, only: options.only },
       emit: (event) => this.#emit(event),
       isSetUpFor: async (tree) => (await this.#setUp?.isOf(tree)) !== false,
@@ -181,6 +236,10 @@ export class Run {
   async work(): Promise<RunSummary> {
     try {
       return await this.#workQueue();
+    } catch (error) {
+      // Told to end: what is left behind is no failure of the run.
+      if (isEngineGone(error) && this.#unusable === null && this.#control.stopNow.aborted) return this.#summary();
+      throw this.#unusable ?? error;
     } finally {
       await this.#forecast.end();
     }
@@ -201,13 +260,24 @@ export class Run {
       const message = `Agents start from the last commit: ${nameSome(base.leftOut)} left out (--include-dirty takes local changes in).`;
       this.#emit({ type: 'warning', message });
     }
-    // Laid out while the first tasks are being claimed; they wait for the same work.
-    host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
     using control = this.#control;
+    using deadline = this.#deadline;
+    deadline?.start();
+    using _ = this.#watermarks;
+    using _room = this.#room;
+    await Promise.all([this.#watermarks.begin(), this.#room.begin()]);
+    if (this.#holds.reason === null) {
+      // Laid out while the first tasks are being claimed; they wait for the same work.
+      host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
+    }
     await this.#restack(restackStale);
-    const adopted = await this.#adopt();
+    const adopted = (await this.#adopt()).map(begun);
     try {
+      if (options.preflight !== undefined && run.continues === null) requireRoom(this.#holds);
+      // Agents that were taken over do not wait; what they were set up with is there then.
+      if (this.#setUp !== null && adopted.length === 0) await this.#untilRoom(control.stopStarting);
       await this.#setUp?.make();
+      await this.#preflight();
     } catch (error) {
       // Nothing is started; what runs already was set up before.
       await Promise.all(adopted.map((resume) => resume()));
@@ -239,14 +309,76 @@ export class Run {
       })
       .finally(() => Promise.all([...this.#leaving, this.#patches.done()]));
     if (this.#unusable !== null) throw this.#unusable;
-    return { run: run.id, ...this.tally };
+    return this.#summary();
+  }
+
+  #summary(): RunSummary {
+    return { run: this.#the.run.id, ...this.tally };
+  }
+
+  /** A set-up takes as much as an agent does. */
+  async #untilRoom(signal: AbortSignal): Promise<void> {
+    while (this.#holds.reason !== null && !signal.aborted) {
+      this.#held(this.#holds.reason);
+      await pause(LOOK_AGAIN_MS);
+    }
+  }
+
+  /** Starting stops a while before the deadline; at it what is under way ends, and is kept. */
+  #watchOver(deadline: Deadline | null): DeadlineWatch | null {
+    if (deadline === null) return null;
+    const reason = `the run has reached its deadline (${deadline.text})`;
+    return new DeadlineWatch(deadline, CLOCK, {
+      onClosing: () => this.#holds.set('deadline', `the run ends at ${deadline.text}`),
+      onOver: () => {
+        this.#limit ??= reason;
+        this.#emit({ type: 'run.stopping', cause: 'deadline', reason });
+        this.#control.stop({ now: true, why: reason });
+      },
+    });
   }
 
   #held(reason: string): void {
-    if (this.#saidHeld === reason) return;
+    if (this.#deadline?.isClosing === true) {
+      // There is nothing left to wait for.
+      this.#limit ??= reason;
+      this.#control.stop({ now: false });
+    }
+    // What holds everything back was told when it came.
+    if (this.#saidHeld === reason || this.#holds.reason === reason) return;
     this.#saidHeld = reason;
-    const next = reason.includes('--max-pending-reviews') ? ': orchestrate review (in another terminal)' : '';
-    this.#emit({ type: 'warning', message: `nothing goes on meanwhile, ${reason}${next}` });
+    if (reason.includes(WAITS_FOR_REVIEWS)) this.#emit({ type: 'run.paused', cause: 'reviews', reason });
+    else this.#emit({ type: 'warning', message: `nothing goes on meanwhile, ${reason}` });
+  }
+
+  /** Something goes on again. */
+  #released(): void {
+    if (this.#saidHeld?.includes(WAITS_FOR_REVIEWS) === true) this.#emit({ type: 'run.resumed' });
+    this.#saidHeld = null;
+  }
+
+  /** Tries what can be tried, where that is wanted and something is left to start. */
+  async #preflight(): Promise<void> {
+    const { parts, options, run, base, host } = this.#the;
+    const { only, gateway, reviews, maxAgents, bounds } = options;
+    const tasks = parts.state
+      .tasks()
+      .filter(({ id, state }) => (state === 'queued' || state === 'blocked') && only?.includes(id) !== false);
+    if (options.preflight === undefined || tasks.length === 0) return;
+    await preflight({
+      ...options.preflight,
+      ...{ host, base, tasks, maxAgents, limits: bounds.limits, stateDir: parts.state.directory },
+      ...{ checker: this.#patches.checker, checks: reviews?.checks ?? [] },
+      ...{ autoApprove: reviews?.autoApprove ?? 'never', autoMerge: reviews?.autoMerge ?? null },
+      keys: gateway?.configuration.upstreams.map(({ api }) => api) ?? [],
+      budget: gateway?.configuration.caps ?? NO_CAPS,
+      attemptBudget: gateway?.plan.caps ?? NO_CAPS,
+      deadline: run.deadline,
+      earlier: run.continues === null ? null : parts.state.readinessOf(run.continues),
+      signal: this.#control.stopStarting,
+      emit: (event) => this.#emit(event),
+      onProgress: (line) => parts.onProgress(line),
+    });
   }
 
   /** Takes over what an earlier run left: what can go on does, what is gone waits again. */
@@ -259,10 +391,21 @@ export class Run {
       // Where the sandbox is gone, its outbox goes with what is left of it.
       await this.#notes.take(attempt);
       const found = await adoptAttempt(recovery, attempt);
-      if (found === null) await this.#end(attempt, withoutSandbox(await lostAttempt(recovery, attempt)), 0);
-      else going.push(() => this.#resume(found));
+      if (found === null) {
+        await this.#settle(attempt);
+        await this.#end(attempt, withoutSandbox(await lostAttempt(recovery, attempt)), 0);
+      } else going.push(() => this.#resume(found));
     }
     return going;
+  }
+
+  /** What an attempt used whose sandbox is gone, where its gateway still knows. */
+  async #settle(attempt: AttemptRecord): Promise<void> {
+    const { parts, run, gateway } = this.#the;
+    if (gateway === null || attempt.baseTree === null) return;
+    const { requests, usage, unsettled } = await gateway.settle(attempt.id, attempt);
+    if (requests > 0) parts.state.attemptUsage(attempt.id, run.fence, usage);
+    parts.state.attemptUnsettled(attempt.id, run.fence, unsettled);
   }
 
   async #resume(found: Adopted): Promise<void> {
@@ -278,7 +421,8 @@ export class Run {
     // Paused by a run that was cut off, and not by this one.
     context.onPaused(null);
     const task = this.#the.parts.state.task(attempt.task);
-    await this.#end(attempt, await resumeAttempt(context, task, found), began);
+    const ended = await resumeAttempt(context, task, found);
+    if (ended !== null) await this.#end(attempt, ended, began);
   }
 
   /** What an attempt was started with goes on, whatever this run would give it. */
@@ -301,11 +445,13 @@ export class Run {
   async #attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void> {
     const { parts, run } = this.#the;
     const began = performance.now();
-    this.#saidHeld = null;
+    this.#released();
+    this.#watermarks.starting();
     const turn = this.#line.turn();
     // Before anything is awaited: whoever wants it ended asks once.
     const context = this.#contextOf(attempt, turn);
     const { ended, conflict } = await this.#perform(task, attempt, context).finally(turn.pass);
+    if (ended === null) return;
     await this.#end(attempt, ended, began, conflict !== null);
     if (conflict === null) return;
     parts.state.blockTask(task.id, run.fence, conflict);
@@ -317,7 +463,8 @@ export class Run {
     const { parts, run } = this.#the;
     this.#control.ended(attempt.id);
     const note = await summaryOf(parts, attempt.task, end);
-    if (!parts.state.endAttempt(attempt.id, run.fence, { ...end, note })) {
+    const goesOn = this.#the.options.engine.goesOn === true;
+    if (!parts.state.endAttempt(attempt.id, run.fence, { ...end, note, goesOn })) {
       throw new OrchestrateError('failure', 'FENCED', `another coordinator has taken over ${attempt.id}`);
     }
     this.#forecast.attemptEnded(attempt.id, end.patch !== null);
@@ -368,7 +515,7 @@ export class Run {
         context.emit({ type: 'warning', task: task.id, attempt: attempt.id, message });
       }
     } catch (error) {
-      return { ended: withoutSandbox(lostEnd(attempt, error)), conflict: null };
+      return { ended: withoutSandbox(lostEnd(context, error)), conflict: null };
     }
     if ('with' in start) {
       const conflict = `the result of ${start.with} conflicts with the others it depends on in ${nameSome(start.paths)}`;
@@ -391,16 +538,19 @@ export class Run {
       roleOf: options.roleOf,
       gateway,
       bounds: options.bounds,
-      disk: this.#disk,
+      watermarks: this.#watermarks,
+      room: this.#room,
       notes: this.#notes,
       signal,
       repository,
       turn,
       emit: (event) => this.#emit(event),
       earlier: () => earlierWork(state, attempt.task),
+      losses: () => state.lossesOf(attempt.task),
       onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
       onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
       onUsage: (usage) => void state.attemptUsage(attempt.id, run.fence, usage),
+      onUnsettled: (spent) => void state.attemptUnsettled(attempt.id, run.fence, spent),
       onSnapshot: (trees) => this.#forecast.snapshotKept({ id: attempt.id, task: attempt.task, ...trees }),
       onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
     };
@@ -410,6 +560,7 @@ export class Run {
   #emit(event: EventBody): void {
     const { parts, run } = this.#the;
     parts.bus.emit(event);
-    if (event.type !== 'agent.output') parts.state.appendEvent({ at: new Date().toISOString(), ...event }, run.id);
+    const kept = this.#kept.of(event);
+    if (kept !== null) parts.state.appendEvent({ at: new Date().toISOString(), ...kept }, run.id);
   }
 }

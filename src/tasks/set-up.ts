@@ -6,11 +6,12 @@ import { environmentError } from '../errors.ts';
 import { nameSome } from '../git/bytes.ts';
 import type { Repository } from '../git/repository.ts';
 import type { BaseTree, SandboxHost, SetUpEgress, SetUpSpec } from '../sandbox/sandbox.ts';
+import { insist } from '../sandbox/trouble.ts';
 import type { Limits, ObjectId } from '../types.ts';
-import type { DiskWatch } from './disk-watch.ts';
 import { setUpInputs } from './set-up-inputs.ts';
-import { type Supervised, supervise } from './supervise.ts';
+import { isShortage, type Supervised, supervise } from './supervise.ts';
 import { followOutput } from './transcript.ts';
+import type { Watermarks } from './watermarks.ts';
 
 /** Of a failed set-up's output, told with the failure. */
 const LAST_LINES = 10;
@@ -27,7 +28,7 @@ export interface WantedSetUp {
 export interface SetUpContext {
   readonly repository: Repository;
   readonly host: SandboxHost;
-  readonly disk: DiskWatch;
+  readonly watermarks: Watermarks;
   /** What it is made on, and what agents start from unless they stand on results of others. */
   readonly base: Pick<BaseTree, 'tree' | 'commit'>;
   readonly bounds: { readonly limits: Limits; readonly timeoutMs: number };
@@ -61,7 +62,9 @@ export class RunSetUp {
     const { limits, timeoutMs } = bounds;
     const inputs = await this.#inputsOfBase();
     await host.prepareTree({ tree, commit, near: null });
-    await setUp(this.#context, { command: this.#wanted.command, inputs, tree, commit, limits, timeoutMs });
+    await insist(() =>
+      setUp(this.#context, { command: this.#wanted.command, inputs, tree, commit, limits, timeoutMs }),
+    );
   }
 
   /** Whether a set-up on this tree would be the same. */
@@ -97,11 +100,12 @@ async function setUp(context: SetUpContext, spec: Spec): Promise<void> {
     output.catch(() => {});
     const supervised = await supervise(running, {
       ...{ attempt: created.attempt, leftMs: spec.timeoutMs, diskBytes: spec.limits.diskBytes },
-      ...{ disk: context.disk, signal: context.signal, idle: null, ties: null },
+      ...{ watermarks: context.watermarks, signal: context.signal, idle: null, ties: null },
     });
     await output;
     lines.end();
     if (isCutShort(supervised)) return;
+    if (supervised.stopped === null && supervised.ended.cutOff !== null) throw supervised.ended.cutOff;
     const problem = problemOf(supervised, spec);
     if (problem !== null) {
       throw environmentError('SETUP_FAILED', [`the set-up ${problem}`, ...lines.last].join('\n'), {
@@ -131,7 +135,7 @@ function isCutShort({ stopped }: Supervised): boolean {
 
 function problemOf({ ended, stopped }: Supervised, { timeoutMs, limits }: Spec): string | null {
   if (stopped?.why === 'timeout') return `was not done after ${timeoutMs / 1000} s (--timeout)`;
-  if (stopped?.why === 'disk') return stopped.reason;
+  if (stopped !== null && isShortage(stopped)) return stopped.reason;
   if (ended.outOfMemory) return `ran out of memory, its limit is ${limits.memoryBytes / 1024 ** 2} MiB (--memory)`;
   return ended.exitCode === 0 ? null : `ended with exit code ${ended.exitCode}`;
 }

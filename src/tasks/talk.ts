@@ -5,6 +5,7 @@ import type { EventBody } from '../events.ts';
 import type { AttemptTotals } from '../gateway/protocol.ts';
 import type { AttemptEnd, AttemptRecord } from '../state/records.ts';
 import { NO_USAGE, type Usage } from '../types.ts';
+import { NoProgress } from './no-progress.ts';
 
 /** Accounts that differ by more than this part, and by more than this many dollars, are worth a word. */
 const DIFFERENCE = { part: 0.1, usd: 0.01 } as const;
@@ -19,11 +20,18 @@ interface Told {
 export class Talk {
   readonly #to: Told;
   readonly #attempt: Pick<AttemptRecord, 'id' | 'task'>;
+  readonly #progress = new NoProgress();
+  readonly #stuck = new AbortController();
   #reported: Usage | null = null;
 
   constructor(to: Told, attempt: Pick<AttemptRecord, 'id' | 'task'>) {
     this.#to = to;
     this.#attempt = attempt;
+  }
+
+  /** Aborted, with a sentence as the reason, when the agent goes round in circles. */
+  get stuck(): AbortSignal {
+    return this.#stuck.signal;
   }
 
   tell(event: AgentEvent): void {
@@ -36,6 +44,11 @@ export class Talk {
       case 'tool':
         emit({ type: 'agent.tool', task, attempt, tool: event.tool, detail: event.detail });
         break;
+      case 'result': {
+        const reason = this.#progress.see(event);
+        if (reason !== null) this.#stuck.abort(reason);
+        break;
+      }
       case 'usage':
         this.#reported = event.usage;
         if (gateway !== null) break;

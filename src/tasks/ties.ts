@@ -2,7 +2,7 @@
 
 import type { EventBody } from '../events.ts';
 import type { AttemptRecord } from '../state/records.ts';
-import { NO_USAGE, type Usage } from '../types.ts';
+import { NO_USAGE, type Spent, type Usage } from '../types.ts';
 import type { AttemptHooks } from './gateway.ts';
 
 export interface TiesParts {
@@ -10,6 +10,8 @@ export interface TiesParts {
   emit(event: EventBody): void;
   /** The attempt's usage so far is to be written down. */
   onUsage(usage: Usage): void;
+  /** So is what it may have cost beside. */
+  onUnsettled(spent: Spent): void;
   /** Its task is paused for this reason, or goes on (null). */
   onPaused(reason: string | null): void;
 }
@@ -43,6 +45,10 @@ export class Ties implements AttemptHooks {
     this.onActive();
     onUsage(usage);
     emit({ type: 'usage', task: attempt.task, attempt: attempt.id, usage });
+  }
+
+  onUnsettled(spent: Spent): void {
+    this.#parts.onUnsettled(spent);
   }
 
   onDenied(host: string, reason: string): void {

@@ -3,7 +3,7 @@
 import { PLAIN_ENVIRONMENT } from '../engine/command.ts';
 import type { BaseTree, SandboxHost } from '../sandbox/sandbox.ts';
 import type { AttemptId, Limits, TaskId } from '../types.ts';
-import { DiskWatch } from './disk-watch.ts';
+import { Watermarks } from './watermarks.ts';
 
 /** A forgotten shell ends then, even without us. Milliseconds. */
 const VISIT_TIMEOUT_MS = 24 * 3_600_000;
@@ -18,8 +18,8 @@ export interface Visit {
   readonly containerName: string;
   readonly start: BaseTree;
   readonly limits: Limits;
-  /** The sandbox is ended, because it has written more than it may. */
-  onDiskFull(reason: string): void;
+  /** The sandbox is ended, because it has written more than it may, or the host has hardly anything left. */
+  onShort(reason: string): void;
 }
 
 /** Starts the sandbox, lets `use` have it, and removes it whatever happens. */
@@ -34,9 +34,13 @@ export async function visitSandbox<Result>(visit: Visit, use: () => Promise<Resu
   });
   try {
     const running = await created.start();
-    const stopWatching = new DiskWatch(() => host.diskUse()).watch(attempt, limits.diskBytes, (reason) => {
-      visit.onDiskFull(reason);
-      running.kill().catch(() => {});
+    const stopWatching = new Watermarks(() => host.resources()).watch(attempt, {
+      limitBytes: limits.diskBytes,
+      memoryBytes: () => running.memoryBytes(),
+      onShort: ({ reason }) => {
+        visit.onShort(reason);
+        running.kill().catch(() => {});
+      },
     });
     try {
       return await use();

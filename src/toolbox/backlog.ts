@@ -117,8 +117,8 @@ export class Backlog {
   }
 
   /** The last frame of all. */
-  end(): OutputFrame {
-    return { kind: 'end', at: this.#at };
+  end(wasTold = false): OutputFrame {
+    return { kind: 'end', at: this.#at, wasTold };
   }
 
   get #mayDrop(): boolean {

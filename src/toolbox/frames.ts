@@ -4,7 +4,8 @@
  *
  * A line is a letter, the position of its first byte in the output (decimal), a comma, a CRC-32 (hexadecimal) of letter,
  * position and body, a colon, and the body:
- * `o`, `e` bytes of the agent's stdout or stderr · `d` how many bytes were dropped there (decimal) · `z` nothing: the end.
+ * `o`, `e` bytes of the agent's stdout or stderr · `d` how many bytes were dropped there (decimal) · `z` the end, with a
+ * `t` where PID 1 was told from outside to end, and else nothing.
  * The body is stuffed so that no byte of it is a newline (consistent overhead: 1 in 253 at most, whatever it holds). The
  * sum is there because engines give followers entries that were read while they were being written (20.10: seen).
  */
@@ -29,7 +30,7 @@ export type OutputStream = 'stdout' | 'stderr';
 export type OutputFrame =
   | { readonly kind: 'bytes'; readonly at: number; readonly stream: OutputStream; readonly data: Buffer }
   | { readonly kind: 'dropped'; readonly at: number; readonly count: number }
-  | { readonly kind: 'end'; readonly at: number };
+  | { readonly kind: 'end'; readonly at: number; readonly wasTold: boolean };
 
 /** The frame's line, with its newline. `bytes` frames hold at most MAX_BODY of them. */
 export function encodeFrame(frame: OutputFrame): Buffer {
@@ -60,7 +61,7 @@ export function decodeFrame(line: Buffer): OutputFrame | null {
     case 'd':
       return { kind: 'dropped', at, count: Number(data.toString('latin1')) };
     default:
-      return { kind: 'end', at };
+      return { kind: 'end', at, wasTold: data.length > 0 };
   }
 }
 
@@ -71,7 +72,8 @@ function letterOf(frame: OutputFrame): string {
 
 function bodyOf(frame: OutputFrame): Buffer {
   if (frame.kind === 'bytes') return frame.data;
-  return Buffer.from(frame.kind === 'dropped' ? String(frame.count) : '');
+  if (frame.kind === 'dropped') return Buffer.from(String(frame.count));
+  return Buffer.from(frame.wasTold ? 't' : '');
 }
 
 function sumOf(start: string, data: Buffer): string {

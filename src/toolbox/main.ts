@@ -1,6 +1,6 @@
 /**
- * PID 1 of a sandbox. Starts the agent below a sub-reaper, or serves tools to one that thinks elsewhere; passes SIGTERM on,
- * and ends everything at the attempt's deadline even when the coordinator is gone. Nothing inside the container can stop,
+ * PID 1 of a sandbox. Starts the agent below a sub-reaper, or serves tools to one that thinks elsewhere; passes SIGTERM on
+ * (once, however often it comes: before this process listens the kernel drops it), and ends everything at the attempt's deadline even when the coordinator is gone. Nothing inside the container can stop,
  * kill or read this process. Started by the toolbox volume's own Node binary; imports nothing but node built-ins and what
  * lies beside it, to start fast and run in any image.
  */
@@ -15,6 +15,7 @@ import { Relay } from './relay.ts';
 import { serveTools } from './tools/serve-tools.ts';
 
 const DEADLINE_EXIT_CODE = 124;
+const LOOK_AGAIN_MS = 20;
 const TINI = '/opt/orchestrate/bin/tini';
 
 /** How the sandbox ends: `exit` once, by whoever comes first; `isEnding` from the moment that it was told to. */
@@ -27,28 +28,36 @@ function start(config: ToolboxConfig): void {
   let forced: number | null = null;
   let ending = false;
   let leaving = false;
+  let wasTold = false;
   const relay = new Relay(config.oneStream);
   const exit = (code: number): void => {
     if (leaving) return;
     leaving = true;
-    void relay.finish().then(() => process.exit(forced ?? code));
+    void relay.finish(wasTold).then(() => process.exit(forced ?? code));
   };
   const how: Ending = { exit, isEnding: () => ending };
   const reaper = config.tools === null ? startAgent(config, relay, how) : startTools(config, config.tools, how);
 
   const end = (exitCode: number | null): void => {
     forced ??= exitCode;
+    if (ending) return;
     ending = true;
-    terminateAllBut(reaper());
+    terminateAgent(reaper);
     setTimeout(() => {
       killEverything();
       // Everything in the PID namespace goes with PID 1, whatever escaped into sessions of its own.
       exit(128 + constants.signals.SIGKILL);
     }, config.graceMs).unref();
   };
-  process.on('SIGTERM', () => end(null));
+  process.on('SIGTERM', () => {
+    wasTold = true;
+    end(null);
+  });
   // At once, for who does harm; what was printed is still passed on.
-  process.on('SIGINT', killEverything);
+  process.on('SIGINT', () => {
+    wasTold = true;
+    killEverything();
+  });
   if (config.deadlineMs !== null) whenWorked(config.deadlineMs, () => end(DEADLINE_EXIT_CODE));
 }
 
@@ -89,12 +98,20 @@ function preferAsOomVictim(pid: number): void {
   }
 }
 
-/** SIGTERM to every other process but the sub-reaper, which would pass it on: a second one means "at once" to many programs. */
-function terminateAllBut(reaper: number | undefined): void {
-  for (const name of readdirSync('/proc')) {
-    const pid = Number(name);
-    if (Number.isInteger(pid) && pid !== process.pid && pid !== reaper) signal(pid, 'SIGTERM');
-  }
+/** An agent that is being started just now is told as soon as it is there. */
+function terminateAgent(reaper: () => number | undefined): void {
+  if (!terminateAllBut(reaper())) setTimeout(() => terminateAgent(reaper), LOOK_AGAIN_MS).unref();
+}
+
+/**
+ * SIGTERM to every other process but the sub-reaper, which would pass it on: a second one means "at once" to many programs.
+ * False where there was none.
+ */
+function terminateAllBut(reaper: number | undefined): boolean {
+  const pids = readdirSync('/proc').map(Number);
+  const others = pids.filter((pid) => Number.isInteger(pid) && pid !== process.pid && pid !== reaper);
+  for (const pid of others) signal(pid, 'SIGTERM');
+  return others.length > 0;
 }
 
 function killEverything(): void {

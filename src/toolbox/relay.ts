@@ -59,8 +59,11 @@ export class Relay {
     this.#add('stderr', Buffer.from(`orchestrate: ${line}\n`));
   }
 
-  /** Passes on what is still there, the pace notwithstanding, and nothing after it. Takes at most 30 seconds. */
-  finish(): Promise<void> {
+  /**
+   * Passes on what is still there, the pace notwithstanding, and nothing after it. Takes at most 30 seconds.
+   * @param wasTold it ends because somebody outside wanted it to
+   */
+  finish(wasTold: boolean): Promise<void> {
     this.#isFinishing = true;
     for (const { stream, reader, source } of this.#pipes) {
       source.pause();
@@ -72,7 +75,7 @@ export class Relay {
     for (let frame = this.#backlog.takeAnyway(); frame !== null; frame = this.#backlog.takeAnyway()) this.#write(frame);
     return new Promise((resolve) => {
       setTimeout(resolve, FINISH_MS);
-      this.#log.write(encodeFrame(this.#backlog.end()), () => resolve());
+      this.#log.write(encodeFrame(this.#backlog.end(wasTold)), () => resolve());
     });
   }
 

@@ -82,6 +82,34 @@ function upTo(most: number): number[] {
   return Array.from({ length: most }, (_, at) => at + 1);
 }
 
+describe('a coordinator and a gateway that are killed together', () => {
+  it('leave the run that goes on for theirs no more than what is left of the budget', async () => {
+    const budget = 0.5;
+    const gate = new Gate();
+    // Each answer costs $0.10; so may the one that nobody saw the end of.
+    const usage = { input: 0, output: 10_000 };
+    const calling = counting(20);
+    server.script = (request) => ({ ...calling(request), usage, ...(answersSoFar(request) === 1 ? { gate } : {}) });
+    await submit('Count');
+    const flags = ['--budget-usd', String(budget)];
+    const first = run(...flags);
+    await gate.arrived(1);
+    first.kill('SIGKILL');
+    await killGateway();
+    await first;
+    gate.open();
+    const { exitCode, stdout } = await run(...flags);
+    expect(exitCode).toBe(4);
+    const said = eventsOf(stdout).flatMap(({ message }) => (typeof message === 'string' ? [message] : []));
+    expect(said.join('\n')).toMatch(/goes on for run \w+, which was cut off: \$0\.10 of \$0\.50 is spent/);
+    const asked = server.modelRequests.length;
+    expect(asked).toBeGreaterThanOrEqual(2);
+    expect((asked * usage.output * 10) / 1e6).toBeLessThanOrEqual(budget);
+    expect((await scratch.json<Task>(['task', 'count'])).status).toBe('failed');
+    expect(await leftInDocker(scratch)).toEqual(['volume store']);
+  });
+});
+
 describe('a gateway that is killed', () => {
   it('costs neither a call, nor the count of what was used, nor the task', async () => {
     const gate = new Gate();

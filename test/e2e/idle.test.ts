@@ -1,6 +1,7 @@
 // An agent that does nothing any more is ended, and what it did before is kept; one that works silently is left alone.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ModelServer } from '../support/model-server/server.ts';
 import { Scratch } from '../support/scratch.ts';
 
 interface Told {
@@ -45,4 +46,21 @@ describe('with --idle-timeout', () => {
   it.each(['computes', 'prints'])('an agent that %s for longer than that is left alone', (title) => {
     expect(told.get(title)).toMatchObject({ status: 'succeeded', attempts: [{ outcome: 'succeeded' }] });
   });
+});
+
+it('an agent that repeats what fails is ended long before its time is up, told why, and its work salvaged', async () => {
+  const key = 'sk-test-idle-8c41';
+  await using scratch = await Scratch.create();
+  const again = { tools: [{ name: 'bash', input: { command: 'echo half > half.txt; cat missing; (exit 3)' } }] };
+  await using model = await ModelServer.start({ key, script: () => again });
+  await scratch.submitScript('stuck', 'whatever');
+  const run = await scratch.orchestrate(['run', '--engine', 'api', '--timeout', '1h', '--idle-timeout', '1h'], {
+    env: { ANTHROPIC_API_KEY: key, ANTHROPIC_BASE_URL: model.url },
+  });
+  expect(run.exitCode).toBe(1);
+  expect(await scratch.json<Told>(['task', 'stuck'])).toMatchObject({
+    ...{ status: 'failed', attempts: [{ outcome: 'idle' }], patch: { status: 'salvaged', files: 1 } },
+    reason: expect.stringMatching(/same call failed 24 times .*cat missing/),
+  });
+  expect(await scratch.must(['task', 'stuck'])).toContain('same call failed 24 times');
 });

@@ -1,8 +1,9 @@
 // What `npm pack` makes is complete: it runs from a folder of its own, and carries migrations and image contexts.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 
@@ -140,7 +141,55 @@ describe('docker-compose.yml', () => {
     const { build, environment } = compose.services.orchestrate;
     expect(readFileSync(path.join(ROOT, build.dockerfile), 'utf8')).toMatch(/^FROM /m);
     expect(Object.keys(environment)).toContain('ANTHROPIC_API_KEY');
-    const keys = Object.entries(environment).filter(([name]) => name !== 'DOCKER_HOST');
+    const keys = Object.entries(environment).filter(([name]) => name !== 'DOCKER_HOST' && name !== 'TZ');
     expect(keys.map(([, value]) => value)).toEqual(keys.map(() => null));
+  });
+});
+
+/** The coordinator image's entry, with stand-ins for the programs that it calls: `script` is what orchestrate does. */
+function entry(script: string, env: Readonly<Record<string, string>>) {
+  const folder = mkdtempSync(path.join(scratch, 'bin-'));
+  for (const [name, text] of Object.entries({ stat: 'echo 0', id: 'echo 0', node: script })) {
+    writeFileSync(path.join(folder, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  }
+  const options = { env: { PATH: `${folder}:/usr/bin:/bin`, ...env }, extendEnv: false, reject: false } as const;
+  return execa(path.join(ROOT, 'images/coordinator/entrypoint.sh'), ['run'], options);
+}
+
+describe('the coordinator as a service', () => {
+  const SERVICE = { ORCHESTRATE_SERVICE: '1' };
+
+  it.each([
+    [0, 0],
+    [1, 0],
+    [4, 0],
+    [130, 0],
+    [2, 2],
+    [3, 3],
+  ])('that ends with %i ends its container with %i', async (code, told) => {
+    expect((await entry(`exit ${code}`, SERVICE)).exitCode).toBe(told);
+  });
+
+  it('that is killed is seen as that, for the restart policy', async () => {
+    expect((await entry('kill -KILL $$', SERVICE)).exitCode).toBe(137);
+  });
+
+  it.each([
+    ['as a service', SERVICE, 0],
+    ['as a command', {}, 130],
+  ])('%s gets SIGTERM, and the time that it needs', async (_, env, told) => {
+    const script = 'trap "sleep 0.3; echo kept; exit 130" TERM; echo begun; while :; do sleep 0.05; done';
+    const running = entry(script, env);
+    running.stdout.once('data', () => running.kill('SIGTERM'));
+    expect(await running).toMatchObject({ exitCode: told, stdout: 'begun\nkept' });
+  });
+
+  it('is started again by compose when it was cut off, and no other way', () => {
+    const file = readFileSync(path.join(ROOT, 'docker-compose.yml'), 'utf8');
+    const { night } = (parse(file, { merge: true }) as { services: { night: Record<string, unknown> } }).services;
+    expect(night).toMatchObject({
+      ...{ profiles: ['night'], restart: 'on-failure:5', init: true, stop_grace_period: '2m' },
+      environment: { ORCHESTRATE_SERVICE: 1, ANTHROPIC_API_KEY: null },
+    });
   });
 });

@@ -74,7 +74,7 @@ describe.each<WorkspaceKind>(['overlay', 'copy'])('a sandbox over a workspace of
   it('has what it puts there counted as its own', async () => {
     const live = await bench.start('head -c 30000000 /dev/zero > /context/outbox/big; echo ready; sleep 60');
     await live.printed('ready');
-    const { attempts } = await bench.host.diskUse();
+    const { attempts } = await bench.host.resources();
     expect(attempts.get(await attemptOf(live))).toBeGreaterThan(30_000_000);
     await live.discard();
   });

@@ -1,6 +1,6 @@
 /** Records of a night as the state would hold them, with the times that a test wants. */
 
-import type { OrchestrateEvent } from '../../src/events.ts';
+import type { OrchestrateEvent, Readiness } from '../../src/events.ts';
 import type { Records } from '../../src/report/figures.ts';
 import { periodOfRun } from '../../src/report/period.ts';
 import type { AttemptRecord, PatchRecord, RunRecord, TaskSummary } from '../../src/state/records.ts';
@@ -23,7 +23,16 @@ export function run(more: Partial<RunRecord> = {}): RunRecord {
 export function task(id: string, state: TaskState, more: Partial<TaskSummary> = {}): TaskSummary {
   return {
     ...{ seq: 1, id: id as TaskId, title: `Title of ${id}`, agent: 'backend-engineer', priority: 'normal', state },
-    ...{ reason: null, dependsOn: [], phase: 1, chain: 1, startedAt: null, endedAt: null, attempts: 1 },
+    ...{
+      reason: null,
+      dependsOn: [],
+      phase: 1,
+      chain: 1,
+      startedAt: null,
+      endedAt: null,
+      attempts: 1,
+      notBefore: null,
+    },
     ...more,
   };
 }
@@ -41,6 +50,7 @@ export function attempt(id: string, [from, to]: [number | null, number | null], 
       exitCode: null,
       reason: null,
       fault: null,
+      unsettled: { usd: 0, tokens: 0 },
       usage: NO_USAGE,
       egressDenied: [],
     },
@@ -70,6 +80,21 @@ export function started(isolation: string): OrchestrateEvent {
 
 export function ended(reason: string | null): OrchestrateEvent {
   return { at: at(600), type: 'run.ended', run: RUN, succeeded: 1, failed: 1, blocked: 0, reason };
+}
+
+/** Nothing is started from this minute on. */
+export function paused(minute: number, reason: string): OrchestrateEvent {
+  return { at: at(minute), type: 'run.paused', cause: 'x', reason };
+}
+
+/** What a run found before its first agent, without a ceiling on its cost. */
+export function ready(checks: Readiness['checks']): OrchestrateEvent {
+  return {
+    ...{ at: at(1), type: 'run.ready', isolation: 'shared-kernel', tree: COMMIT, keys: ['anthropic'], checks },
+    ...{ freeBytes: { engine: 200 * 2 ** 30, state: 2 ** 40 }, memoryBytes: { agents: 1, engine: null } },
+    cost: { usd: null, tokens: null, attemptUsd: null, estimate: { low: 3, high: 12 } },
+    ...{ deadline: null, results: { checks: checks.length, autoApprove: 'never', autoMerge: null } },
+  };
 }
 
 type Parts = Partial<Omit<Records, 'history'>> & { readonly history?: Partial<Records['history']> };

@@ -46,6 +46,15 @@ export function readText(
   return { events, verdict: session.verdict(exitCode) };
 }
 
+/** What people see of it. */
+export function shownOf({ events }: Reading): readonly AgentEvent[] {
+  return events.filter(({ type }) => type !== 'result');
+}
+
+export function resultsOf({ events }: Reading): readonly AgentEvent[] {
+  return events.filter(({ type }) => type === 'result');
+}
+
 export function textOf({ events }: Reading, stream: OutputChunk['stream']): string {
   return events.map((event) => (event.type === 'text' && event.stream === stream ? event.text : '')).join('');
 }

@@ -62,6 +62,19 @@ describe('a conversation', () => {
     expect(toolbox.acknowledged).toEqual([2, 3]);
   });
 
+  it.each([
+    [{ text: 'no\n[exit code 1]', isError: false }, true],
+    [{ text: 'no such thing', isError: true }, true],
+    [{ text: '[exit code 1] is what it said\n', isError: false }, false],
+  ])('tells what came of a call: %j', async (answer, failed) => {
+    toolbox.call = async () => answer;
+    await drive([bash('npm test'), finish()]);
+    const input = JSON.stringify({ command: 'npm test' });
+    expect(agent.events.filter(({ type }) => type === 'result')).toEqual([
+      { type: 'result', tool: 'bash', detail: 'npm test', input, failed, output: answer.text },
+    ]);
+  });
+
   it('tells the model what was wrong with a call, and goes on', async () => {
     toolbox.call = async () => ({ text: 'no such thing', isError: true });
     await drive([

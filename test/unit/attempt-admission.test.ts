@@ -19,7 +19,7 @@ it('an attempt whose engine cannot begin is shut out of the gateway again', asyn
       },
     },
   } as unknown as AttemptContext;
-  const { end } = await runAttempt(context, { id: 'a' } as never, { id: 'a.1', task: 'a', n: 1 } as never, {} as never);
-  expect(end).toMatchObject({ outcome: 'failed', reason: 'there is no such model' });
+  const ended = await runAttempt(context, { id: 'a' } as never, { id: 'a.1', task: 'a', n: 1 } as never, {} as never);
+  expect(ended?.end).toMatchObject({ outcome: 'failed', reason: 'there is no such model' });
   expect([...admitted]).toEqual([]);
 });

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { claudeEngine } from '../../src/engine/claude.ts';
-import { ACCESS, ASSIGNMENT, readRecorded, readText, sessionOf, textOf } from '../support/transcripts.ts';
+import { ACCESS, ASSIGNMENT, readRecorded, readText, resultsOf, sessionOf, textOf } from '../support/transcripts.ts';
 
 const OPTIONS = { model: null, effort: null, maxTurns: null };
 const engine = claudeEngine(OPTIONS);
@@ -120,6 +120,26 @@ describe('a transcript', () => {
       result({ is_error: false, result: 'Fine.' }),
     ];
     expect(readText(engine, lines.join('\n'), 0).verdict).toEqual({ done: true, summary: 'Fine.' });
+  });
+
+  it('tells what came of its calls, and of one too long to remember only that it is done', () => {
+    const call = (id: string, command: string) => ({ type: 'tool_use', id, name: 'Bash', input: { command } });
+    const answer = (id: string, fields: object) => ({ type: 'tool_result', tool_use_id: id, ...fields });
+    const lines = [
+      { type: 'assistant', message: { id: 'm1', content: [call('one', 'npm test'), call('two', 'x'.repeat(70_000))] } },
+      { type: 'user', message: { content: [answer('one', { content: 'Exit code 1\nno', is_error: true })] } },
+      { type: 'user', message: { content: [answer('two', { content: [{ type: 'text', text: 'yes' }] })] } },
+      { type: 'user', message: { content: [answer('three', { content: 'of no call' })] } },
+      { type: 'user', message: { content: 'of a person' } },
+    ];
+    const text = lines.map((one) => `${JSON.stringify(one)}\n`).join('');
+    expect(resultsOf(readText(engine, text, 0))).toEqual([
+      {
+        ...{ type: 'result', tool: 'Bash', detail: 'npm test', input: '{"command":"npm test"}' },
+        ...{ failed: true, output: 'Exit code 1\nno' },
+      },
+      expect.objectContaining({ input: null, failed: false, output: 'yes' }),
+    ]);
   });
 
   it('keeps summaries and details short', () => {

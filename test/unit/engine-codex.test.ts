@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { codexEngine } from '../../src/engine/codex.ts';
-import { ACCESS, readRecorded, readText, sessionOf, textOf } from '../support/transcripts.ts';
+import { ACCESS, readRecorded, readText, resultsOf, sessionOf, shownOf, textOf } from '../support/transcripts.ts';
 
 const OPTIONS = { model: null, effort: null };
 const engine = codexEngine(OPTIONS);
@@ -108,13 +108,26 @@ describe('a transcript', () => {
   ])('shows the command %s without its shell', (command, detail) => {
     const item = { id: 'item_1', type: 'command_execution', command };
     const text = line({ type: 'item.started', item }) + line({ type: 'item.completed', item });
-    expect(readText(engine, text, 0).events).toEqual([{ type: 'tool', tool: 'shell', detail }]);
+    expect(shownOf(readText(engine, text, 0))).toEqual([{ type: 'tool', tool: 'shell', detail }]);
+  });
+
+  it('tells what came of its calls: of changes only that there were some', () => {
+    const failed = { id: 'item_1', type: 'command_execution', command: "/bin/bash -lc 'npm test'", exit_code: 1 };
+    const changes = { id: 'item_2', type: 'file_change', changes: [{ path: 'a.ts' }], status: 'completed' };
+    const text =
+      line({ type: 'item.started', item: { ...failed, exit_code: null } }) +
+      line({ type: 'item.completed', item: { ...failed, aggregated_output: '1 failed\n', status: 'failed' } }) +
+      line({ type: 'item.completed', item: changes });
+    expect(resultsOf(readText(engine, text, 0))).toMatchObject([
+      { tool: 'shell', detail: 'npm test', input: failed.command, failed: true, output: '1 failed\n' },
+      { tool: 'edit', input: null, failed: false },
+    ]);
   });
 
   it('shows which files were changed', () => {
     const changes = [{ path: '/workspace/a.txt', kind: 'add' }, { path: '/workspace/b.txt' }];
     const text = line({ type: 'item.completed', item: { id: 'item_1', type: 'file_change', changes } });
-    expect(readText(engine, text, 0).events).toEqual([
+    expect(shownOf(readText(engine, text, 0))).toEqual([
       { type: 'tool', tool: 'edit', detail: '/workspace/a.txt, /workspace/b.txt' },
     ]);
   });

@@ -1,6 +1,7 @@
 // Laying out trees and attempts: the keeper's program as a child process on a store in a temporary folder.
 import { existsSync } from 'node:fs';
 import { chmod, lchown, lstat, mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import { Readable } from 'node:stream';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -309,9 +310,11 @@ describe('an attempt', () => {
 });
 
 describe('the store', () => {
-  it('tells what room it has', async () => {
-    const usage = await keeper.client.usage();
+  it('tells what room it has, and what memory its host has', async () => {
+    const { memory, ...usage } = await keeper.client.usage();
     for (const figure of Object.values(usage)) expect(figure).toBeGreaterThan(0);
+    expect(memory?.free).toBeGreaterThan(0);
+    expect(memory?.total).toBe(totalmem());
   });
 
   it('collects a change over the wire, piece by piece', async () => {

@@ -86,7 +86,7 @@ describe('the backlog', () => {
     expect(dropped).toEqual({ kind: 'dropped', at: 0, count: 10_000 - data.length });
     expect(data.length).toBeGreaterThan(PACE.keptBytes / 2);
     expect(data.at(-1)).toBe(99);
-    expect(backlog.end()).toEqual({ kind: 'end', at: 10_000 });
+    expect(backlog.end()).toEqual({ kind: 'end', at: 10_000, wasTold: false });
   });
 
   it('passes a burst on at once and the rest at its pace', () => {
@@ -143,6 +143,7 @@ function logOf(...readings: readonly Reading[]): ContainerLog & { readonly asked
   let kept: Reading['kept'];
   return {
     asked,
+    mended: async () => false,
     read(follow) {
       asked.push(follow ? 'follow' : 'read');
       if (!follow) return pieces(kept ?? []);
@@ -163,7 +164,7 @@ async function textOf(log: ContainerLog): Promise<string> {
 
 describe('an agent’s output', () => {
   const all = framesOf('abcdefghijkl');
-  const end: OutputFrame = { kind: 'end', at: 12 };
+  const end: OutputFrame = { kind: 'end', at: 12, wasTold: false };
   const without = (...gone: number[]) => all.filter((_, n) => !gone.includes(n));
 
   it('is followed, and that is all when nothing is missing', async () => {
@@ -192,6 +193,7 @@ describe('an agent’s output', () => {
     const log: ContainerLog = {
       read: (follow) => bytes([first, follow ? garbled : second, ...rest]),
       isRunning: async () => false,
+      mended: async () => false,
       pause: async () => {},
     };
     expect(await textOf(log)).toBe('abcdefghijkl');

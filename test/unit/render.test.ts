@@ -37,7 +37,13 @@ const task: TaskRecord = {
     chain: 1,
     createdAt: '2026-01-01T00:00:00.000Z',
   },
-  ...{ startedAt: '2026-01-01T00:01:00.000Z', endedAt: '2026-01-01T00:02:00.000Z', attempts: 1, startFrom: null },
+  ...{
+    startedAt: '2026-01-01T00:01:00.000Z',
+    endedAt: '2026-01-01T00:02:00.000Z',
+    attempts: 1,
+    notBefore: null,
+    startFrom: null,
+  },
 };
 const attempt: AttemptRecord = {
   ...{
@@ -54,6 +60,7 @@ const attempt: AttemptRecord = {
     engine: 'command',
     timeoutMs: null,
     fault: null,
+    unsettled: { usd: 0, tokens: 0 },
     diskBytes: null,
     stopping: null,
     baseTree: OID,
@@ -80,7 +87,15 @@ function paper(size: { columns?: number; rows?: number } = {}) {
 
 describe('the JSON of a task', () => {
   it('has the promised fields', () => {
-    const json = taskJson(task, { attempt, usage: NO_USAGE, patch, conflictsWith: ['other.1'], isRunning: false });
+    const json = taskJson(task, {
+      attempt,
+      usage: NO_USAGE,
+      patch,
+      conflictsWith: ['other.1'],
+      isRunning: false,
+      now: new Date(),
+      stateOf: () => undefined,
+    });
     expect(json).toEqual({
       ...{
         id: 'add-login',
@@ -103,9 +118,18 @@ describe('the JSON of a task', () => {
   it('says why a queued task waits', () => {
     const queued = { ...task, state: 'queued' as const };
     const context = { attempt: null, usage: NO_USAGE, patch: null, conflictsWith: [] };
-    expect(taskJson(queued, { ...context, isRunning: true }).reason).toBe('waits for a free agent');
-    expect(taskJson(queued, { ...context, isRunning: false }).reason).toContain('orchestrate run');
-    expect(taskJson({ ...queued, reason: 'waits for x' }, { ...context, isRunning: true }).reason).toBe('waits for x');
+    expect(taskJson(queued, { ...context, isRunning: true, now: new Date(), stateOf: () => undefined }).reason).toBe(
+      'waits for a free agent',
+    );
+    expect(
+      taskJson(queued, { ...context, isRunning: false, now: new Date(), stateOf: () => undefined }).reason,
+    ).toContain('orchestrate run');
+    expect(
+      taskJson(
+        { ...queued, reason: 'waits for x' },
+        { ...context, isRunning: true, now: new Date(), stateOf: () => undefined },
+      ).reason,
+    ).toBe('waits for x');
   });
 
   it.each([
@@ -117,7 +141,14 @@ describe('the JSON of a task', () => {
       ...{ command: 'test', exitCode, durationMs: 1 },
       ...{ tree: OID, isFlaky: false, log: null },
     }));
-    const context = { attempt, usage: NO_USAGE, conflictsWith: [], isRunning: false };
+    const context = {
+      attempt,
+      usage: NO_USAGE,
+      conflictsWith: [],
+      isRunning: false,
+      now: new Date(),
+      stateOf: () => undefined,
+    };
     const json = taskJson(task, { ...context, patch: { ...patch, checks } });
     expect(json.patch?.checks).toBe(verdict);
   });

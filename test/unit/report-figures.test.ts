@@ -1,10 +1,25 @@
 // What a report says of a night's records: the story, in figures.
 
 import { describe, expect, it } from 'vitest';
+import type { OrchestrateEvent } from '../../src/events.ts';
 import { reportOf } from '../../src/report/figures.ts';
-import { headline, spendText } from '../../src/report/phrases.ts';
+import { headline, holdText, spendText } from '../../src/report/phrases.ts';
+import { storyOf } from '../../src/report/story.ts';
 import type { AttemptId } from '../../src/types.ts';
-import { at, attempt, ended, patch, RUN, records, run, started, task, used } from '../support/night-records.ts';
+import {
+  at,
+  attempt,
+  ended,
+  patch,
+  paused,
+  RUN,
+  ready,
+  records,
+  run,
+  started,
+  task,
+  used,
+} from '../support/night-records.ts';
 
 const FLAG = { code: 'weakened-test', path: 'test/a.test.ts', detail: 'an assertion is gone' };
 
@@ -252,7 +267,7 @@ describe('the spending', () => {
 
 describe('the run', () => {
   it('tells its isolation, its base, its bounds and why it ended', () => {
-    const bounded = run({ deadline: at(600), budgetUsd: 5 });
+    const bounded = run({ deadline: at(600), budgetUsd: 5, isolation: null });
     const events = [started('gvisor'), ended('the budget of the run is used up (--budget-usd)')];
     const report = reportOf(records({ history: { runs: [bounded], events } }));
     expect(report.runs.items).toMatchObject([
@@ -263,12 +278,105 @@ describe('the run', () => {
     ]);
   });
 
+  it('tells its isolation by its own record, what was tried before it, and the disk at its end', () => {
+    const checks = [
+      { command: 'npm test', exitCode: 7, flaky: false, log: 'checks/base-1.log' },
+      { command: 'npm run lint', exitCode: 0, flaky: true, log: null },
+    ];
+    const last = { ...ended(null), disk: { freeBytes: 5, totalBytes: 100 } };
+    const made = reportOf(records({ history: { runs: [run()], events: [started('vm'), ready(checks), last] } }));
+    expect(made.runs.items).toMatchObject([
+      {
+        ...{ isolation: 'shared-kernel', diskAtEnd: { freeBytes: 5, totalBytes: 100 } },
+        before: {
+          checks: {
+            items: [
+              { exitCode: 7, log: '/state/checks/base-1.log' },
+              { flaky: true, log: null },
+            ],
+          },
+        },
+      },
+    ]);
+    const { sections } = storyOf(made);
+    const said = JSON.stringify(sections.find(({ id }) => id === 'checks')?.entries);
+    expect(said).toMatch(/RED on the base.*npm test.*--allow-red-base.*base-1\.log/);
+    expect(JSON.stringify(sections.find(({ id }) => id === 'runs'))).toContain(
+      '1 of 2 checks passed on the base (1 flaky), 1 RED and allowed; no ceiling',
+    );
+  });
+
   it('was cut off where it never said that it ended, whatever the next one wrote down', () => {
     const stateOf = (events: Parameters<typeof records>[0]['history'], endedAt: string | null) =>
       reportOf(records({ history: { ...events, runs: [run({ endedAt })] } })).runs.items[0]?.state;
     expect(stateOf({ events: [started('vm')] }, at(600))).toBe('cut-off');
     expect(stateOf({ events: [] }, null)).toBe('cut-off');
     expect(stateOf({ events: [started('vm'), ended(null)] }, at(600))).toBe('ended');
+  });
+});
+
+describe('what happened to a whole run', () => {
+  const pictureOfEvents = (events: readonly OrchestrateEvent[], more: Parameters<typeof records>[0] = {}) =>
+    reportOf(records({ ...more, history: { runs: [run()], events: [started('userns'), ...events] } })).picture;
+
+  it('is when nothing was started, and why; another reason is another time', () => {
+    const { holds } = pictureOfEvents([
+      paused(60, 'the disk is nearly full'),
+      paused(70, 'the engine does not answer'),
+      { at: at(90), type: 'run.resumed' },
+      paused(100, '3 patches are pending'),
+      ended(null),
+    ]);
+    expect(holds).toEqual([
+      { from: at(60), to: at(70), isOpen: false, reason: 'the disk is nearly full' },
+      { from: at(70), to: at(90), isOpen: false, reason: 'the engine does not answer' },
+      { from: at(100), to: at(600), isOpen: false, reason: '3 patches are pending' },
+    ]);
+  });
+
+  it('lasts while the run does', () => {
+    const { holds } = pictureOfEvents([paused(60, 'x')], { liveRun: RUN });
+    expect(holds).toEqual([{ from: at(60), to: at(720), isOpen: true, reason: 'x' }]);
+    expect(holds.map(holdText)).toEqual([expect.stringMatching(/^since \d\d:\d\d$/)]);
+  });
+
+  it('is what stopped it from starting more, a run that was cut off, and the one after', () => {
+    const { marks } = pictureOfEvents([
+      { at: at(100), type: 'run.stopping', cause: 'budget', reason: 'the budget is used up' },
+      { ...ended('the budget is used up'), at: at(120) },
+      { ...started('userns'), at: at(200) },
+      { ...started('userns'), at: at(300) },
+      { at: at(400), type: 'run.stopping', cause: 'deadline', reason: 'the deadline is reached' },
+    ]);
+    expect(marks.map(({ at: when, what }) => [when, what])).toEqual([
+      [at(100), 'budget'],
+      [at(200), 'run'],
+      [at(300), 'cut-off'],
+      [at(400), 'deadline'],
+    ]);
+  });
+
+  it('is trouble around the agents, grouped by its fault however it was put into words, and tried again', () => {
+    const lost = (reason: string, fault: string) => ({ outcome: 'lost', reason, fault }) as const;
+    const made = reportOf(
+      records({
+        tasks: [task('a', 'succeeded'), task('b', 'failed')],
+        history: {
+          attempts: [
+            attempt('a.1', [0, 10], lost('the engine does not answer', 'DOCKER_UNREACHABLE')),
+            attempt('a.2', [20, 30]),
+            attempt('b.1', [0, 10], lost('connect ENOENT', 'DOCKER_UNREACHABLE')),
+          ],
+        },
+      }),
+    );
+    expect(made.failed.items.map(({ fault, attempts, settled }) => [fault, attempts, settled])).toEqual([
+      ['DOCKER_UNREACHABLE', 2, 1],
+    ]);
+    const night = JSON.stringify(storyOf(made).sections.find(({ id }) => id === 'night')?.entries);
+    expect(night).toMatch(
+      /2 attempts shown ended by trouble around the agent.*2 × .*DOCKER_UNREACHABLE.*1 of them tried/,
+    );
   });
 });
 

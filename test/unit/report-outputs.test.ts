@@ -3,13 +3,27 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { reportText } from '../../cli/render/report.ts';
+import type { OrchestrateEvent } from '../../src/events.ts';
 import { type Report, reportOf } from '../../src/report/figures.ts';
 import { htmlOf } from '../../src/report/html.ts';
 import { markdownOf } from '../../src/report/markdown.ts';
 import { storyOf } from '../../src/report/story.ts';
 import { oneLine } from '../../src/report/words.ts';
 import type { AttemptId, PatchState } from '../../src/types.ts';
-import { at, attempt, ended, patch, RUN, records, run, started, task, used } from '../support/night-records.ts';
+import {
+  at,
+  attempt,
+  ended,
+  patch,
+  paused,
+  RUN,
+  ready,
+  records,
+  run,
+  started,
+  task,
+  used,
+} from '../support/night-records.ts';
 
 const MOST_BYTES = 600_000;
 const plain = (report: Report): string => reportText(report, { colour: false });
@@ -33,6 +47,7 @@ function hostileReport(text: string): Report {
             ...{
               outcome: 'failed',
               reason: text,
+              fault: text,
               egressDenied: [text],
               summary: text,
               usage: used(5, 1),
@@ -43,6 +58,10 @@ function hostileReport(text: string): Report {
         ],
         events: [
           started(text),
+          ready([{ command: text, exitCode: 3, flaky: false, log: `checks/${text}` }]),
+          paused(2, text),
+          { at: at(3), type: 'run.resumed' },
+          { at: at(4), type: 'run.stopping', cause: 'key', reason: text },
           { at: at(1), type: 'task.paused', reason: text, until: null, ...of },
           { at: at(1), type: 'egress.denied', host: text, reason: text, ...of },
           { at: at(1), type: 'warning', message: text },
@@ -163,6 +182,44 @@ describe('all outputs', () => {
     );
     const text = output(report);
     for (const said of ['weakened-test', 'a.test.ts', 'less is asserted', 'orchestrate review a.1']) {
+      expect(text).toContain(said);
+    }
+  });
+
+  it.each(Object.entries(outputs))('%s tells what happened to the whole run, and what it took when', (_, output) => {
+    const report = reportOf(
+      records({
+        tasks: [task('a', 'succeeded')],
+        history: {
+          attempts: [
+            attempt('a.1', [0, 30], { outcome: 'lost', reason: 'gone', fault: 'DOCKER_FAILED' }),
+            attempt('a.2', [40, 90], { usage: used(4200, 1.25) }),
+          ],
+          events: [
+            started('userns'),
+            ready([{ command: 'npm test', exitCode: 7, flaky: false, log: 'checks/base-1.log' }]),
+            paused(60, 'the disk is nearly full'),
+            { at: at(80), type: 'run.resumed' },
+            { at: at(500), type: 'run.stopping', cause: 'deadline', reason: 'the deadline is reached' },
+            {
+              ...ended('the deadline is reached'),
+              disk: { freeBytes: 2 ** 30, totalBytes: 2 ** 40 },
+            } as OrchestrateEvent,
+          ],
+        },
+      }),
+    );
+    const text = read(output(report)).replace(/<[^>]*>|[`\\]/g, '');
+    for (const said of [
+      ...['RED on the base: npm test', 'checks/base-1.log', 'isolation shared-kernel', '1.0 GiB free of 1.0 TiB'],
+      ...[
+        '(20m): the disk is nearly full',
+        'deadline: the deadline is reached',
+        'DOCKER_FAILED',
+        '1 of them tried again',
+      ],
+      ...['4.2k tokens', '$1.25', 'expected roughly $3.00 to $12.00'],
+    ]) {
       expect(text).toContain(said);
     }
   });

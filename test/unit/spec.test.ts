@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { couldLimitRoots } from '../../src/sandbox/docker/root-quota.ts';
 import { setUpConfig, setUpContainer, setUpEnvironment } from '../../src/sandbox/docker/set-up-spec.ts';
-import { agentContainer, gatewayContainer, keeperContainer, overlayOptions } from '../../src/sandbox/docker/spec.ts';
+import {
+  agentContainer,
+  gatewayContainer,
+  keeperContainer,
+  overlayOptions,
+  probeContainer,
+} from '../../src/sandbox/docker/spec.ts';
 import type { AttemptId, ObjectId, TaskId } from '../../src/types.ts';
 
 const image = {
@@ -36,6 +42,7 @@ const place = {
   workspace: folders,
   home: folders,
   context: null,
+  runtime: null,
 };
 const body = agentContainer(spec, place);
 const host = body.HostConfig ?? {};
@@ -266,5 +273,19 @@ describe('the create body of a set-up', () => {
     });
     expect(JSON.parse(setUpConfig(spec, image).content.toString()).forward).toBeNull();
     expect(Object.keys(setUpEnvironment({ ...image, isOurs: false }, null)).join()).not.toMatch(/PROXY|CERT/i);
+  });
+});
+
+describe('the log of each container that runs', () => {
+  const ours = { installation: 'abc', run: 'r1', name: 'n', image: 'i' };
+  it.each([
+    ['an agent', body],
+    ['a check', agentContainer({ ...spec, kind: 'check' }, place)],
+    ['a set-up', setUpContainer(spec, place)],
+    ['the keeper', keeperContainer({ ...ours, storeVolume: 's', toolboxVolume: 't' })],
+    ['the gateway', gatewayContainer({ ...ours, volume: 'v', dials: true })],
+    ['a probe', probeContainer({ ...ours, workspace: folders, script: 'true' })],
+  ])('is bounded: of %s', (_, { HostConfig }) => {
+    expect(HostConfig?.LogConfig).toMatchObject({ Config: { 'max-size': '10m', 'max-file': '3' } });
   });
 });

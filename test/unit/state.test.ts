@@ -692,3 +692,73 @@ describe('the timeline', () => {
     expect(state.eventsOf(a as TaskId)).toEqual([started, paused]);
   });
 });
+
+describe('an attempt that was lost', () => {
+  const usage = { inputTokens: 5, outputTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 0, usd: 0.5 };
+
+  it('is followed by one that starts from what was kept, where its engine can be told of it', () => {
+    const [a, b] = add('A', 'B');
+    const run = begin();
+    work(run, (id, task) => end('lost', 'queued', { patch: patch(id, task, 'salvaged'), goesOn: true }));
+    expect(state.task(a as TaskId).startFrom).toBe('a.1');
+    state.cancelTask(a as TaskId);
+    work(run, (id, task) => end('lost', 'queued', { patch: patch(id, task, 'salvaged') }));
+    expect(state.task(b as TaskId).startFrom).toBeNull();
+  });
+
+  it('keeps what it used as far as that was told', () => {
+    add('A');
+    const run = begin();
+    const claim = state.claimNext(run, PLACE);
+    const id = claim?.attempt.id as AttemptId;
+    state.attemptUsage(id, run.fence, usage);
+    state.endAttempt(id, run.fence, end('lost', 'queued'));
+    expect(state.attemptsOf('a' as TaskId)).toMatchObject([{ usage }]);
+  });
+
+  it('counts with those lost right before it, until one ends otherwise', () => {
+    add('A');
+    const run = begin();
+    for (const fault of ['ONE', 'TWO']) work(run, end('lost', 'queued', { fault }));
+    expect(state.lossesOf('a' as TaskId)).toEqual(['TWO', 'ONE']);
+    work(run, end('killed', 'queued'));
+    expect(state.lossesOf('a' as TaskId)).toEqual([]);
+    work(run, end('lost', 'queued', { fault: 'THREE' }));
+    expect(state.lossesOf('a' as TaskId)).toEqual(['THREE']);
+  });
+});
+
+describe('a run that was cut off', () => {
+  const usage = { inputTokens: 10, outputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, usd: 1 };
+
+  it('is gone on for: what it spent counts, and what it may have spent of what has ended', () => {
+    const [a] = add('A', 'B');
+    const first = begin();
+    const one = state.claimNext(first, PLACE)?.attempt.id as AttemptId;
+    state.attemptUsage(one, first.fence, usage);
+    state.attemptUnsettled(one, first.fence, { usd: 2, tokens: 5 });
+    expect(state.cutOffRun()).toMatchObject({ id: first.id });
+    // What is under way is on its own record.
+    expect(state.spentByRun(first.id)).toEqual({ usd: 1, tokens: 10 });
+    const second = state.beginRun({ ...first, id: 'run-2' as RunId, continues: first.id });
+    expect(state.attemptUnsettled(one, first.fence, { usd: 9, tokens: 9 })).toBe(false);
+    state.endAttempt(one, second.fence, end('lost', 'failed'));
+    work(second, end('succeeded', 'succeeded', { usage }));
+    expect(state.spentByRun(second.id)).toEqual({ usd: 4, tokens: 25 });
+    expect(state.usageOfRun(second.id)).toMatchObject({ inputTokens: 20, usd: 2 });
+    expect(state.attemptsOf(a as TaskId)).toMatchObject([{ unsettled: { usd: 2, tokens: 5 } }]);
+  });
+
+  it('is none where it came to its end, or left nothing that it had begun', () => {
+    add('A', 'B');
+    const first = begin();
+    expect(state.cutOffRun()).toBeNull();
+    work(first, end('lost', 'queued'));
+    expect(state.cutOffRun()).toMatchObject({ id: first.id });
+    const ended = { type: 'run.ended', succeeded: 0, failed: 0, blocked: 0, reason: null } as const;
+    state.appendEvent({ ...ended, at: new Date().toISOString(), run: first.id }, first.id);
+    expect(state.cutOffRun()).toBeNull();
+    state.endRun(first.id);
+    expect(state.cutOffRun()).toBeNull();
+  });
+});

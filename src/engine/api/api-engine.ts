@@ -49,6 +49,7 @@ export function apiEngine(options: Partial<ApiOptions> = {}): Engine {
   return {
     name: 'api',
     apis: ['anthropic'],
+    goesOn: true,
     begin: (assignment, _access: Access | null) => session(all, assignment, start),
   };
 }

@@ -18,6 +18,8 @@ const MAX_RESULTS = 400_000;
 /** Bytes of a call's input; a frame of the session to the sandbox holds little more. */
 const MAX_INPUT = 900_000;
 const MAX_DETAIL = 200;
+/** How the answer to a command ends that did not end with 0. */
+const EXIT_CODE = /\[exit code \d+\]$/;
 
 const SANDBOX_TOOLS: Readonly<Record<string, ToolCall['tool']>> = { bash: 'bash', str_replace_based_edit_tool: 'edit' };
 
@@ -114,7 +116,12 @@ export class Tools {
     try {
       // Its number is used all the same: what was saved says that this call is made.
       const answer = await work.toolbox.call(refusal === null ? call : { ...call, input: {} }, work.signal);
-      return refusal === null ? answer : { text: `not done: ${refusal}`, isError: true };
+      const { text, isError } = refusal === null ? answer : { text: `not done: ${refusal}`, isError: true };
+      work.emit({
+        ...{ type: 'result', tool: call.tool, detail: detailOf(call), input: JSON.stringify(call.input) },
+        ...{ failed: isError || EXIT_CODE.test(text), output: text },
+      });
+      return { text, isError };
     } catch (error) {
       this.fault = error instanceof Error ? error : new Error(String(error));
       throw this.fault;

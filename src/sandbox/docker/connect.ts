@@ -2,9 +2,9 @@
 
 import Docker from 'dockerode';
 import { environmentError, type OrchestrateError } from '../../errors.ts';
+import { healthOf } from './calls.ts';
 import { type Endpoint, type Environment, findEndpoint } from './endpoint.ts';
 
-const CONNECT_TIMEOUT_MS = 10_000;
 /** For one short question: version, info, ping. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
@@ -21,9 +21,8 @@ export async function connectEndpoint(
   env: Environment,
 ): Promise<{ readonly docker: Docker; readonly endpoint: Endpoint }> {
   const endpoint = await findEndpoint(env);
-  // docker-modem knows it, its types do not.
-  const options = { ...endpoint.options, connectionTimeout: CONNECT_TIMEOUT_MS };
-  const docker = new Docker(options);
+  const docker = new Docker(endpoint.options);
+  healthOf(docker);
   await answered(endpoint, docker.ping());
   return { docker, endpoint };
 }

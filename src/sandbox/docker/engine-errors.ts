@@ -1,6 +1,7 @@
 /** What a failed Engine API call means for us. */
 
 import { environmentError, OrchestrateError } from '../../errors.ts';
+import { isEngineGone, TROUBLE } from '../trouble.ts';
 
 /** The call reached the engine and was answered with this HTTP status. */
 export function isStatus(error: unknown, status: number): boolean {
@@ -11,5 +12,32 @@ export function isStatus(error: unknown, status: number): boolean {
 export function engineFailure(what: string, cause: unknown): OrchestrateError {
   if (cause instanceof OrchestrateError) return cause;
   const said = cause instanceof Error ? cause.message : String(cause);
-  return environmentError('DOCKER_FAILED', `${what}: ${said}`, { cause, hint: 'orchestrate doctor' });
+  return environmentError(TROUBLE.failed, `${what}: ${said}`, { cause, hint: 'orchestrate doctor' });
+}
+
+/** The call was not answered: whether the engine did what it asked for is not known. */
+export function isUnanswered(error: unknown): boolean {
+  if (error instanceof OrchestrateError) return error.code === TROUBLE.timeout || isEngineGone(error);
+  if (!(error instanceof Error) || 'statusCode' in error) return false;
+  const { code } = error as NodeJS.ErrnoException;
+  return code !== undefined && UNANSWERED.has(code);
+}
+
+/** ECONNRESET is also what node says of a connection that closes before the answer (`socket hang up`). */
+const UNANSWERED: ReadonlySet<string> = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN'],
+  // A reply that was cut off; a name server that is away with the network.
+  ...['HPE_INVALID_EOF_STATE', 'ERR_STREAM_PREMATURE_CLOSE', 'EAI_AGAIN'],
+]);
+
+export function engineGone(): OrchestrateError {
+  return environmentError(TROUBLE.gone, 'the Docker engine does not answer any more', {
+    hint: 'start it again (sudo systemctl start docker), then: orchestrate run (it takes over what still runs)',
+  });
+}
+
+export function engineTimeout(what: string, limitMs: number): OrchestrateError {
+  return environmentError(TROUBLE.timeout, `the Docker engine has not answered within ${limitMs / 1000} s: ${what}`, {
+    hint: 'orchestrate doctor',
+  });
 }

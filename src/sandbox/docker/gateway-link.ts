@@ -2,17 +2,21 @@
 
 import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
-import type { Container } from 'dockerode';
+import { healthOf } from './calls.ts';
 import { engineFailure, isStatus } from './engine-errors.ts';
 import { gatewayName, labels, RUN_LABEL } from './names.ts';
+import { removeContainer, runningSideCar, type SideCar } from './side-car.ts';
 import { GATEWAY_VOLUME_OPTIONS, type GatewayPlacement, gatewayContainer } from './spec.ts';
 import { openProgram } from './streams.ts';
 
 export interface GatewayLink {
   /** Mounted read-only where an agent may reach the gateway. */
   readonly volume: string;
-  /** A new control session: the standard input and output of a bridge into the gateway. */
-  open(): Promise<Duplex>;
+  /**
+   * A new control session: the standard input and output of a bridge into the gateway.
+   * @param anew the one that is there has hung: it is replaced
+   */
+  open(anew?: boolean): Promise<Duplex>;
   /** Removes container and volume; no sandbox may be using it any more. Idempotent. */
   remove(): Promise<void>;
 }
@@ -32,14 +36,17 @@ export async function startGateway(docker: Docker, request: GatewayRequest): Pro
   try {
     // The repository's outlives a run that is cut off, a guest's is swept with what else that left.
     const volumeLabels = labels(installation, 'gateway', guest === null ? {} : { [RUN_LABEL]: guest });
-    const ensure = () => runningGateway(docker, { ...placement, installation, name, volume: name }, volumeLabels);
-    await ensure();
+    const sideCar = gatewaySideCar(docker, { ...placement, installation, name, volume: name }, volumeLabels);
+    const engine = healthOf(docker);
+    await engine.steadily(() => runningSideCar(docker, sideCar));
     return {
       volume: name,
       remove,
-      async open() {
+      async open(anew) {
+        const program = { argv: ['node', '/orchestrate/gateway/bridge.js'] };
         // Somebody may have ended it: the next one finds the agents waiting at the same socket.
-        return openProgram(await ensure(), { argv: ['node', '/orchestrate/gateway/bridge.js'] }, onDiagnostic);
+        const open = async () => openProgram(await runningSideCar(docker, sideCar, anew), program, onDiagnostic);
+        return engine.steadily(open);
       },
     };
   } catch (cause) {
@@ -51,39 +58,24 @@ export async function startGateway(docker: Docker, request: GatewayRequest): Pro
 /** Removes what is there of an installation's gateway, or of a guest's. */
 export async function removeGateway(docker: Docker, installation: string, guest: string | null): Promise<void> {
   const name = gatewayName(installation, guest);
-  await docker.getContainer(name).remove({ force: true, v: true }).catch(ignore(404, 409));
+  await removeContainer(docker.getContainer(name));
   await docker.getVolume(name).remove().catch(ignore(404, 409));
 }
 
-async function runningGateway(
-  docker: Docker,
-  placement: GatewayPlacement,
-  volumeLabels: Record<string, string>,
-): Promise<Container> {
+function gatewaySideCar(docker: Docker, placement: GatewayPlacement, volumeLabels: Record<string, string>): SideCar {
   const { name, volume, image, dials } = placement;
-  const found = await docker
-    .getContainer(name)
-    .inspect()
-    .catch((error) => {
-      if (isStatus(error, 404)) return null;
-      throw error;
-    });
-  if (found !== null) {
-    const network = found.HostConfig.NetworkMode;
-    const isSame = found.Config.Image === image && (network !== 'none' || !dials);
-    const container = docker.getContainer(found.Id);
-    if (isSame && found.State.Running && !found.State.Paused) return container;
-    await container.remove({ force: true, v: true });
-  }
-  await docker.createVolume({
-    Name: volume,
-    Driver: 'local',
-    DriverOpts: { ...GATEWAY_VOLUME_OPTIONS },
-    Labels: volumeLabels,
-  });
-  const container = await docker.createContainer(gatewayContainer(placement));
-  await container.start();
-  return container;
+  return {
+    name,
+    body: gatewayContainer(placement),
+    fits: ({ Config, HostConfig }) => Config.Image === image && (HostConfig.NetworkMode !== 'none' || !dials),
+    prepare: () =>
+      docker.createVolume({
+        Name: volume,
+        Driver: 'local',
+        DriverOpts: { ...GATEWAY_VOLUME_OPTIONS },
+        Labels: volumeLabels,
+      }),
+  };
 }
 
 function ignore(...statuses: readonly number[]): (error: unknown) => void {

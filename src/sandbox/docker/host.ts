@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import type { Container } from 'dockerode';
+import { environmentError, OrchestrateError } from '../../errors.ts';
 import type { ShallowHistory } from '../../git/history.ts';
 import { contextFolder, KeeperClient, setUpFolders } from '../../keeper/client.ts';
 import type { AttemptId, ObjectId, WorkspaceKind } from '../../types.ts';
@@ -13,8 +14,8 @@ import type {
   ContextFile,
   CreatedSandbox,
   CreatedSetUp,
-  DiskUse,
   GatewayTransport,
+  HostResources,
   IsolationLevel,
   LeftSandbox,
   OutboxNews,
@@ -22,16 +23,23 @@ import type {
   SandboxSpec,
   SetUpSpec,
 } from '../sandbox.ts';
+import { isEngineGone, TROUBLE } from '../trouble.ts';
 import type { AgentImage } from './agent-image.ts';
+import { healthOf } from './calls.ts';
+import { createdAfresh } from './create.ts';
 import { engineFailure, isStatus } from './engine-errors.ts';
 import { ImageFitting } from './fitting.ts';
 import { type GatewayLink, removeGateway, startGateway } from './gateway-link.ts';
-import { BUILT_IMAGES, ensureImages, type RunImages } from './images.ts';
+import type { EngineHealth } from './health.ts';
+import { BUILT_IMAGES, ensureImages, type RunImages, type WantedImage } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
 import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL, RUN_LABEL } from './names.ts';
 import { dropOldVersions } from './old-versions.ts';
 import { requirePrograms } from './programs.ts';
 import { canLimitRoots } from './root-quota.ts';
+import { saidOfRuntime } from './runtime-faults.ts';
+import { proveRuntime } from './runtime-probe.ts';
+import { chooseRuntime, engineRuntimes } from './runtimes.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { SetUps } from './set-ups.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
@@ -62,6 +70,8 @@ export interface DockerHostOptions {
   readonly objectFormat: 'sha1' | 'sha256';
   /** How the repository gets in; null: overlay where a probe shows that the engine can, else copy. */
   readonly workspace: WorkspaceKind | null;
+  /** The container runtime of sandboxes, by the engine's name for it; null or not given: the engine's default. */
+  readonly runtime?: string | null;
   /** The pack that lays out `tree`: everything, or what `without` lacks; and the commit in it that the agent sees. */
   packOf(tree: ObjectId, without: ObjectId | null): Promise<{ commit: ObjectId; pack: Readable }>;
   /** How many commits deep the history is that agents see; 1: none but one made up for the tree. */
@@ -78,11 +88,15 @@ export interface DockerHostOptions {
 /** Makes the engine ready: images, toolbox, store, keeper. What fails is an OrchestrateError of kind `environment`. */
 export async function openDockerHost(options: DockerHostOptions): Promise<SandboxHost> {
   const { docker, installation, run } = options;
+  const engine = healthOf(docker);
+  engine.watch();
+  let host: DockerHost | null = null;
   try {
-    const [images, store, isolation] = await Promise.all([
-      ensureImages(docker, { image: options.image, dockerfile: options.dockerfile ?? null }, options.onProgress),
+    const runtimes = await engineRuntimes(docker);
+    const runtime = chooseRuntime(options.runtime ?? null, runtimes);
+    const [images, store] = await Promise.all([
+      ensureImages(docker, wantedImage(options), options.onProgress),
       ensureStore(docker, options),
-      isolationOf(docker),
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
       sweepEarlierRuns(options),
     ]);
@@ -97,24 +111,51 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
         storeVolume: store.name,
         toolboxVolume: images.toolboxVolume,
       },
-      (line) => options.onWarning(`keeper: ${line}`),
+      {
+        onDiagnostic: (line) => options.onWarning(`keeper: ${line}`),
+        onRestart: async () => {
+          options.onWarning('the keeper is gone or hangs: it is started anew');
+          // Whatever nobody used meanwhile may have been removed.
+          host?.forgetTrees();
+          await Promise.all([
+            ensureImages(docker, wantedImage(options), options.onProgress),
+            ensureStore(docker, options),
+          ]);
+        },
+      },
     );
     try {
       const client = new KeeperClient(keeper.transport);
       await removeLeftAttempts(client, options.keep);
       const storeFolder = store.folder;
-      const workspace =
-        options.workspace ??
-        (await probeWorkspace(docker, { installation, run, keeper: client, image: images.sidecar, storeFolder }));
-      return new DockerHost(options, { images, keeper, client, storeFolder, isolation, workspace });
+      const place = { installation, run, keeper: client, storeFolder };
+      const basis = { images, keeper, client, storeFolder };
+      if (runtime === null) {
+        const workspace = options.workspace ?? (await probeWorkspace(docker, { ...place, image: images.sidecar }));
+        host = new DockerHost(options, { ...basis, isolation: runtimes.level, workspace, runtime: null });
+        return host;
+      }
+      const proven = await proveRuntime(docker, runtime, {
+        ...{ ...place, sidecar: images.sidecar, toolboxVolume: images.toolboxVolume, workspace: options.workspace },
+        onProgress: options.onProgress,
+      });
+      for (const line of saidOfRuntime(runtime, proven, runtimes)) options.onWarning(line);
+      const { level: isolation, workspace } = proven;
+      host = new DockerHost(options, { ...basis, isolation, workspace, runtime: runtime.name });
+      return host;
     } catch (cause) {
       await keeper.remove().catch(() => {});
       throw cause;
     }
   } catch (cause) {
     await leaveStore(docker, options).catch(() => {});
+    engine[Symbol.dispose]();
     throw engineFailure(`the Docker host ${options.name} could not be made ready`, cause);
   }
+}
+
+function wantedImage({ image, dockerfile = null }: DockerHostOptions): WantedImage {
+  return { image, dockerfile };
 }
 
 async function sweepEarlierRuns(options: DockerHostOptions): Promise<void> {
@@ -125,12 +166,6 @@ async function sweepEarlierRuns(options: DockerHostOptions): Promise<void> {
   await sweep(docker, installation, { kinds, dryRun: false, liveRun: run, guests, keepAttempts: keep });
 }
 
-async function isolationOf(docker: Docker): Promise<IsolationLevel> {
-  const info = (await docker.info()) as { SecurityOptions?: string[] };
-  const remapped = info.SecurityOptions?.some((option) => /name=(userns|rootless)/.test(option)) ?? false;
-  return remapped ? 'userns' : 'shared-kernel';
-}
-
 interface Prepared {
   readonly images: RunImages;
   readonly keeper: Keeper;
@@ -139,11 +174,27 @@ interface Prepared {
   readonly storeFolder: string;
   readonly isolation: IsolationLevel;
   readonly workspace: WorkspaceKind;
+  /** Null: the engine's default, about which nothing need be said. */
+  readonly runtime: string | null;
 }
 
 /** Id of the layer with a commit's past. */
 function pastLayer(commit: ObjectId, depth: number): ObjectId {
   return createHash('sha1').update(`history ${depth} ${commit}`).digest('hex') as ObjectId;
+}
+
+/** Again where the keeper was lost meanwhile. */
+async function twice(lay: () => Promise<void>): Promise<void> {
+  try {
+    await lay();
+  } catch (error) {
+    if (!(error instanceof OrchestrateError && error.code === 'KEEPER_LOST')) throw error;
+    await lay();
+  }
+}
+
+function isImageMissing(error: unknown): boolean {
+  return isStatus(error, 404) && error instanceof Error && /no such image/i.test(error.message);
 }
 
 /** Shares work under way and done; what failed may be tried again. */
@@ -172,6 +223,8 @@ class DockerHost implements SandboxHost {
   readonly #options: DockerHostOptions;
   readonly #prepared: Prepared;
   readonly #keeper: KeeperClient;
+  readonly #engine: EngineHealth;
+  #agentImage: AgentImage;
   /** By image; our own needs none. */
   readonly #fittings = new Map<string, ImageFitting>();
   readonly #setUps: SetUps;
@@ -193,7 +246,9 @@ class DockerHost implements SandboxHost {
     this.#prepared = prepared;
     const { agent } = prepared.images;
     this.#hasWritableRoots = !agent.isOurs;
+    this.#agentImage = agent;
     this.#keeper = prepared.client;
+    this.#engine = healthOf(options.docker);
     const { docker, installation, objectFormat, keep } = options;
     this.#setUps = new SetUps({
       ...{ docker, installation, objectFormat, image: agent, keeper: prepared.client },
@@ -203,8 +258,8 @@ class DockerHost implements SandboxHost {
   }
 
   async prepareTree(base: BaseTree): Promise<void> {
-    await once(this.#trees, base.tree, () => this.#layOut(base));
-    if (this.#options.history > 1) await once(this.#pasts, base.commit, () => this.#layPast(base));
+    await once(this.#trees, base.tree, () => twice(() => this.#layOut(base)));
+    if (this.#options.history > 1) await once(this.#pasts, base.commit, () => twice(() => this.#layPast(base)));
   }
 
   async #layPast({ tree, commit }: BaseTree): Promise<void> {
@@ -237,23 +292,59 @@ class DockerHost implements SandboxHost {
 
   async create(spec: SandboxSpec): Promise<CreatedSandbox> {
     const keeper = this.#keeper;
-    const placement = await this.#place(spec);
-    const body = agentContainer(spec, placement);
-    const { docker, objectFormat } = this.#options;
+    const engine = this.#engine;
+    const { objectFormat } = this.#options;
     try {
-      const container = await docker.createContainer(body).catch(async (error) => {
-        // A creation whose reply was lost, or the rest of a run that was killed: the name is ours alone, so it may go.
-        if (!isStatus(error, 409)) throw error;
-        await docker.getContainer(spec.containerName).remove({ force: true, v: true });
-        return docker.createContainer(body);
+      const container = await this.#container(spec).catch(async (error) => {
+        if (!isImageMissing(error)) throw error;
+        await this.#makeImagesAgain();
+        return this.#container(spec);
       });
-      await this.#fit(container, placement.image, spec.argv[0] ?? '');
       const { attempt, tree, limits } = spec;
-      return new DockerSandbox({ container, keeper, objectFormat, attempt, tree, diskBytes: limits.diskBytes });
+      return new DockerSandbox({ container, engine, keeper, objectFormat, attempt, tree, diskBytes: limits.diskBytes });
     } catch (cause) {
+      if (isEngineGone(cause)) throw cause;
       await keeper.removeAttempt(spec.attempt).catch(() => {});
       throw engineFailure(`the sandbox of ${spec.attempt} could not be created`, cause);
     }
+  }
+
+  async #container(spec: SandboxSpec): Promise<Container> {
+    const placement = await this.#place(spec);
+    const body = agentContainer(spec, placement);
+    return this.#engine.steadily(async () => {
+      const container = await createdAfresh(this.#options.docker, body);
+      await this.#fit(container, placement.image, spec.argv[0] ?? '');
+      return container;
+    });
+  }
+
+  /** Somebody deleted one of them. */
+  async #makeImagesAgain(): Promise<void> {
+    const { docker, onProgress, onWarning } = this.#options;
+    if (this.#setUps.inUse !== null && this.#setUps.inUse.image.id === this.#image.id) {
+      throw environmentError(TROUBLE.image, 'the image that the set-up made was deleted', {
+        hint: 'the next run sets up again: orchestrate run',
+      });
+    }
+    onWarning('the agents’ image was deleted: it is made again');
+    const { agent } = await ensureImages(docker, wantedImage(this.#options), onProgress);
+    this.#agentImage = agent;
+  }
+
+  /** What was laid out is looked for again before it is used. */
+  forgetTrees(): void {
+    this.#trees.clear();
+    this.#pasts.clear();
+  }
+
+  onTrouble(listener: (trouble: string | null) => void): void {
+    this.#engine.mayWait();
+    this.#engine.listen((isAway) => listener(isAway ? 'the Docker engine does not answer' : null));
+  }
+
+  giveUp(): void {
+    this.#engine.giveUp();
   }
 
   reuseSetUp(spec: Pick<SetUpSpec, 'command' | 'inputs'>): Promise<boolean> {
@@ -266,7 +357,7 @@ class DockerHost implements SandboxHost {
 
   /** What agents run in. */
   get #image(): AgentImage {
-    return this.#setUps.inUse?.image ?? this.#prepared.images.agent;
+    return this.#setUps.inUse?.image ?? this.#agentImage;
   }
 
   async adopt(left: LeftSandbox): Promise<AdoptedSandbox | null> {
@@ -274,12 +365,14 @@ class DockerHost implements SandboxHost {
     const container = docker.getContainer(left.containerName);
     const { attempt, tree, diskBytes } = left;
     try {
-      const { State, HostConfig } = await container.inspect();
+      const engine = this.#engine;
+      const { State, HostConfig } = await engine.steadily(() => container.inspect());
       if (State.Status !== 'created') {
         // Paused by a coordinator that was killed while it read: nobody else would let it go on.
         if (State.Paused) await container.unpause();
         if (HostConfig.ReadonlyRootfs !== true) this.#hasWritableRoots = true;
-        const sandbox = new DockerSandbox({ container, keeper: this.#keeper, objectFormat, attempt, tree, diskBytes });
+        const parts = { container, engine, keeper: this.#keeper, objectFormat, attempt, tree, diskBytes };
+        const sandbox = new DockerSandbox(parts);
         return { sandbox, startedAt: new Date(State.StartedAt) };
       }
       await container.remove({ force: true, v: true });
@@ -293,13 +386,14 @@ class DockerHost implements SandboxHost {
   async #place(spec: SandboxSpec): Promise<AgentPlacement> {
     const folders = this.workspace === 'copy' ? await this.#copy(spec) : await this.#overlay(spec);
     const { installation, run } = this.#options;
-    const { toolboxVolume } = this.#prepared.images;
+    const { images, runtime } = this.#prepared;
+    const { toolboxVolume } = images;
     const gatewayVolume = spec.hasGateway ? this.#gatewayVolume() : null;
     const image = this.#image;
     this.#limitsRoots ??= canLimitRoots(this.#options.docker, { image: image.id, installation, run });
     const limitsRoot = await this.#limitsRoots;
     const context = spec.contextFiles === undefined ? null : { folder: this.#inStore(contextFolder(spec.attempt)) };
-    return { installation, run, image, toolboxVolume, gatewayVolume, limitsRoot, context, ...folders };
+    return { installation, run, image, toolboxVolume, gatewayVolume, limitsRoot, context, runtime, ...folders };
   }
 
   async #overlay(spec: SandboxSpec): Promise<Folders> {
@@ -365,8 +459,8 @@ class DockerHost implements SandboxHost {
     return (await this.#keeper.takeNotes(outboxes, final)) as Map<AttemptId, OutboxNews>;
   }
 
-  async diskUse(): Promise<DiskUse> {
-    const [{ bytes, inodes, freeBytes, freeInodes }, written, roots, setUp] = await Promise.all([
+  async resources(): Promise<HostResources> {
+    const [{ bytes, inodes, freeBytes, freeInodes, memory }, written, roots, setUp] = await Promise.all([
       this.#keeper.usage(),
       this.#keeper.written(),
       this.#rootSizes(),
@@ -377,10 +471,9 @@ class DockerHost implements SandboxHost {
     for (const [id, size] of written) attempts.set(id as AttemptId, size + (roots.get(id as AttemptId) ?? 0));
     return {
       attempts,
-      freeBytes,
-      totalBytes: bytes + freeBytes,
-      freeInodes,
-      totalInodes: inodes + freeInodes,
+      disk: { free: freeBytes, total: bytes + freeBytes },
+      inodes: { free: freeInodes, total: inodes + freeInodes },
+      memory,
     };
   }
 
@@ -417,6 +510,15 @@ class DockerHost implements SandboxHost {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.#close();
+    } finally {
+      this.#engine[Symbol.dispose]();
+    }
+  }
+
+  /** Where the engine is gone nothing is waited for: the next run finds what is left by its labels. */
+  async #close(): Promise<void> {
     const { docker, installation, isGuest, storeLimits = STORE_LIMITS, onWarning } = this.#options;
     const warn = (error: Error): void => onWarning(error.message);
     if (isGuest !== true) await trimStore(this.#keeper, [...this.#used], storeLimits).catch(warn);

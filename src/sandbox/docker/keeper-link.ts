@@ -2,8 +2,11 @@
 
 import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
+import type { Container } from 'dockerode';
 import type { KeeperTransport } from '../../keeper/client.ts';
-import { engineFailure, isStatus } from './engine-errors.ts';
+import { healthOf } from './calls.ts';
+import { engineFailure } from './engine-errors.ts';
+import { removeContainer, runningSideCar } from './side-car.ts';
 import { AGENT_USER, type KeeperPlacement, keeperContainer, STORE_MOUNT } from './spec.ts';
 import { openProgram } from './streams.ts';
 
@@ -13,24 +16,30 @@ export interface Keeper {
   remove(): Promise<void>;
 }
 
-/** @param onDiagnostic what the keeper's program writes to stderr, for the log */
-export async function startKeeper(
-  docker: Docker,
-  at: KeeperPlacement,
-  onDiagnostic: (line: string) => void,
-): Promise<Keeper> {
-  const container = await docker.createContainer(keeperContainer(at)).catch((cause) => {
-    throw engineFailure('the keeper could not be created', cause);
-  });
-  const remove = async (): Promise<void> => {
-    await container.remove({ force: true, v: true }).catch((error) => {
-      if (!isStatus(error, 404) && !isStatus(error, 409)) throw error;
+export interface KeeperHooks {
+  /** What the keeper's program writes to stderr, for the log. */
+  onDiagnostic(line: string): void;
+  /** The keeper is gone, or hangs, and is to be started anew. */
+  onRestart(): Promise<void>;
+}
+
+/** One that goes later is started anew when it is needed: what it keeps is in the store. */
+export async function startKeeper(docker: Docker, at: KeeperPlacement, hooks: KeeperHooks): Promise<Keeper> {
+  const engine = healthOf(docker);
+  const remove = () => removeContainer(docker.getContainer(at.name));
+  const sideCar = { name: at.name, body: keeperContainer(at) };
+  let ensuring: Promise<Container> | null = null;
+  // One at a time: two sessions may miss it at once.
+  const ensure = () => {
+    ensuring ??= runningSideCar(docker, { ...sideCar, prepare: hooks.onRestart }).finally(() => {
+      ensuring = null;
     });
+    return ensuring;
   };
   try {
-    await container.start();
+    await engine.steadily(() => runningSideCar(docker, sideCar));
   } catch (cause) {
-    await remove();
+    await remove().catch(() => {});
     throw engineFailure('the keeper could not be started', cause);
   }
   return {
@@ -38,7 +47,12 @@ export async function startKeeper(
     transport: {
       async open(user): Promise<Duplex> {
         const argv = ['node', '/orchestrate/keeper/main.js', 'serve', STORE_MOUNT];
-        return openProgram(container, { argv, user: user === 'agent' ? AGENT_USER : '0:0' }, onDiagnostic);
+        const program = { argv, user: user === 'agent' ? AGENT_USER : '0:0' };
+        try {
+          return await engine.steadily(async () => openProgram(await ensure(), program, hooks.onDiagnostic));
+        } catch (cause) {
+          throw engineFailure('the keeper could not be started anew', cause);
+        }
       },
     },
   };

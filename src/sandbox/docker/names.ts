@@ -11,6 +11,8 @@ const SCHEMA_LABEL = 'orchestrate.schema';
 
 /** What the probe of an engine's workspaces found out: `overlay` or `copy`. */
 export const PROBED_LABEL = 'orchestrate.workspace';
+/** What the probe of a runtime found out, as JSON. */
+export const RUNTIME_LABEL = 'orchestrate.runtime';
 
 /** Owner of what all repositories of an engine share (toolbox volume, images). */
 export const SHARED = 'shared';

@@ -10,6 +10,8 @@ import type { OutputChunk } from '../sandbox.ts';
 /** The container's log; read from the oldest entry that is there, to its end or on until the container ends. */
 export interface ContainerLog {
   read(follow: boolean): AsyncIterable<OutputChunk>;
+  /** Waits for what broke the reading to pass; false: it does not. */
+  mended(error: unknown): Promise<boolean>;
   isRunning(): Promise<boolean>;
   /** Lets an engine in trouble get its breath back before it is asked again. */
   pause(): Promise<void>;
@@ -21,16 +23,21 @@ const NEWLINE = 10;
 export async function* agentOutput(log: ContainerLog): AsyncGenerator<OutputChunk> {
   const splice = new Splice();
   for (;;) {
-    for await (const entry of entriesOf(log.read(true))) {
-      // Of what was before the first entry nothing is there: it was read from the oldest.
-      if (splice.isBehind(entry)) for await (const kept of entriesOf(log.read(false))) yield* splice.take(kept);
-      yield* splice.take(entry);
+    try {
+      for await (const entry of entriesOf(log.read(true))) {
+        // Of what was before the first entry nothing is there: it was read from the oldest.
+        if (splice.isBehind(entry)) for await (const kept of entriesOf(log.read(false))) yield* splice.take(kept);
+        yield* splice.take(entry);
+      }
+      if (splice.isWhole) return;
+      const goesOn = await log.isRunning();
+      for await (const kept of entriesOf(log.read(false))) yield* splice.take(kept);
+      if (splice.isWhole) return;
+      if (!goesOn) break;
+    } catch (error) {
+      // Read from the beginning again, nothing of it is told twice.
+      if (!(await log.mended(error))) throw error;
     }
-    if (splice.isWhole) return;
-    const goesOn = await log.isRunning();
-    for await (const kept of entriesOf(log.read(false))) yield* splice.take(kept);
-    if (splice.isWhole) return;
-    if (!goesOn) break;
     await log.pause();
   }
   yield note('the sandbox was killed; what it printed last may be missing');

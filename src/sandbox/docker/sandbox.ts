@@ -1,25 +1,27 @@
 /** One attempt's container from creation to removal. */
 
 import { constants } from 'node:os';
-import type { Readable } from 'node:stream';
-import { setTimeout as wait } from 'node:timers/promises';
 import type { Container, ContainerInspectInfo } from 'dockerode';
-import { environmentError } from '../../errors.ts';
+import { environmentError, type OrchestrateError } from '../../errors.ts';
 import type { KeeperClient } from '../../keeper/client.ts';
 import type { AttemptId, ObjectId } from '../../types.ts';
 import type { Collection, CreatedSandbox, EndedSandbox, OutputChunk, RunningSandbox } from '../sandbox.ts';
-import { engineFailure, isStatus } from './engine-errors.ts';
+import { TROUBLE } from '../trouble.ts';
+import { containerLog, lastFrame } from './container-log.ts';
+import { engineFailure, isStatus, isUnanswered } from './engine-errors.ts';
+import type { EngineHealth } from './health.ts';
 import { agentOutput } from './output.ts';
 import { STOP_GRACE_MS } from './spec.ts';
-import { demultiplex } from './streams.ts';
 
 /** More changed entries than this are not a patch that anybody reviews. */
 const MAX_ENTRIES = 1_000_000;
 const MAX_BYTES = 2 * 1024 ** 3;
+/** How long until a signal is sent again: one that comes before PID 1 listens is dropped by the kernel, and later ones do no harm. */
+const TERM_AGAIN_MS = 1000;
 /** The toolbox ends everything after its grace period and passes on the last output; the engine kills these seconds later. */
 const KILL_AFTER_GRACE_S = 4;
-/** From one end of a log that was followed to the next look at it, while the agent still runs. */
-const LOG_AGAIN_MS = 1000;
+/** Whoever waits for an agent looks after it so often, too: the connection may carry nothing any more. */
+const LOOK_EVERY_MS = 20_000;
 
 const NANOSECONDS_PER_MS = 1e6;
 /** Exit code of a main process that SIGKILL ended. */
@@ -27,6 +29,7 @@ const KILLED = 128 + constants.signals.SIGKILL;
 
 interface Parts {
   readonly container: Container;
+  readonly engine: EngineHealth;
   readonly keeper: KeeperClient;
   readonly objectFormat: 'sha1' | 'sha256';
   readonly attempt: AttemptId;
@@ -40,37 +43,36 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   #holds = 0;
   #isHeld = false;
   #turn: Promise<void> = Promise.resolve();
+  /** We wanted it to end. */
+  #isEnding = false;
   exitCode = -1;
   outOfMemory = false;
+  outputLost: OrchestrateError | null = null;
+  #endedBy: 'us or itself' | 'removal' | { readonly outages: number } = 'us or itself';
 
   constructor(parts: Parts) {
     this.#parts = parts;
   }
 
   async start(): Promise<RunningSandbox> {
+    const { container, engine, attempt } = this.#parts;
+    let isFirst = true;
     try {
-      await this.#parts.container.start();
+      await engine.steadily(async () => {
+        // Started again, one that has ended meanwhile would run a second time.
+        const isThere = !isFirst && (await container.inspect()).State.Status !== 'created';
+        isFirst = false;
+        if (!isThere) await container.start().catch(ignore(304));
+      });
     } catch (cause) {
-      throw engineFailure(`the sandbox of ${this.#parts.attempt} could not be started`, cause);
+      if (isStatus(cause, 404)) throw removed(attempt);
+      throw engineFailure(`the sandbox of ${attempt} could not be started`, cause);
     }
     return this;
   }
 
   output(): AsyncIterable<OutputChunk> {
-    const { container } = this.#parts;
-    return agentOutput({
-      read: (follow) => this.#log(follow),
-      isRunning: async () => (await container.inspect()).State.Running,
-      pause: () => wait(LOG_AGAIN_MS),
-    });
-  }
-
-  async *#log(follow: boolean): AsyncGenerator<OutputChunk> {
-    const { container, attempt } = this.#parts;
-    const log = await openLog(container, follow).catch((cause) => {
-      throw engineFailure(`the output of ${attempt} could not be read`, cause);
-    });
-    yield* demultiplex(log);
+    return agentOutput(containerLog(this.#parts.container, this.#parts.engine));
   }
 
   async cpuMs(): Promise<number> {
@@ -78,30 +80,103 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     return cpu.cpu_usage.total_usage / NANOSECONDS_PER_MS;
   }
 
+  async memoryBytes(): Promise<number> {
+    const { memory_stats: memory } = await this.#parts.container.stats({ stream: false, 'one-shot': true });
+    // The figure counts the page cache as well; cgroup v1 and v2 name the part that can go differently.
+    const { total_inactive_file: v1, inactive_file: v2 } = memory.stats ?? {};
+    return Math.max(0, (memory.usage ?? 0) - (v1 ?? v2 ?? 0));
+  }
+
   async ended(): Promise<EndedSandbox> {
-    const { container, attempt } = this.#parts;
+    const { attempt, engine } = this.#parts;
     try {
-      await container.wait({ condition: 'not-running' });
-      const { State: state } = await container.inspect();
-      if (isGoing(state))
-        throw environmentError('SANDBOX_REMOVED', `the sandbox of ${attempt} was removed by somebody else`);
-      this.exitCode = state.ExitCode;
-      // The engine's flag says that something inside ran out of memory, perhaps a child that the agent got over.
-      this.outOfMemory = state.OOMKilled && state.ExitCode === KILLED;
-      return this;
+      for (;;) {
+        const { outages } = engine;
+        await this.#wait();
+        const state = await engine.steadily(() => this.#state());
+        if (state?.Running === true) continue;
+        await this.#ended(state, outages);
+        return this;
+      }
     } catch (cause) {
       throw engineFailure(`the sandbox of ${attempt} vanished`, cause);
     }
   }
 
+  /** Until it is worth looking whether it has ended. */
+  async #wait(): Promise<void> {
+    const { container, engine } = this.#parts;
+    const look = new AbortController();
+    const { signal: abortSignal } = look;
+    const timer = setTimeout(() => look.abort(), LOOK_EVERY_MS);
+    try {
+      await engine.here();
+      await container.wait({ condition: 'not-running', abortSignal });
+    } catch (error) {
+      if (abortSignal.aborted || isStatus(error, 404)) return;
+      if (!isUnanswered(error)) throw error;
+      await engine.look();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Null: it is not there, or on its way out. */
+  async #state(): Promise<ContainerInspectInfo['State'] | null> {
+    try {
+      const { State: state } = await this.#parts.container.inspect();
+      return isGoing(state) ? null : state;
+    } catch (error) {
+      if (isStatus(error, 404)) return null;
+      throw error;
+    }
+  }
+
+  /** @param outages how often the engine had been gone when the agent was known to run */
+  async #ended(state: ContainerInspectInfo['State'] | null, outages: number): Promise<void> {
+    const { container, engine } = this.#parts;
+    this.exitCode = state?.ExitCode ?? KILLED;
+    // The engine's flag says that something inside ran out of memory, perhaps a child that the agent got over.
+    this.outOfMemory = state?.OOMKilled === true && state.ExitCode === KILLED;
+    if (this.#isEnding || this.outOfMemory) return;
+    if (state === null) {
+      this.#endedBy = 'removal';
+      return;
+    }
+    const last = await engine.steadily(() => lastFrame(container));
+    if (last === null) this.outputLost = outputLost(this.#parts.attempt);
+    // Nothing inside can end PID 1, and what it ends by itself it writes down.
+    if (last === null ? state.ExitCode !== KILLED : !last.wasTold) return;
+    this.#endedBy = { outages };
+    await engine.look();
+    await engine.here();
+  }
+
+  /** An engine that is being stopped ends what runs before it is gone: by whom a sandbox was stopped shows later. */
+  get cutOff(): OrchestrateError | null {
+    const { attempt, engine } = this.#parts;
+    if (this.#endedBy === 'us or itself') return null;
+    if (this.#endedBy === 'removal') return removed(attempt);
+    return engine.outages > this.#endedBy.outages ? restarted(attempt) : stopped(attempt);
+  }
+
+  onTrouble(listener: (isAway: boolean) => void): () => void {
+    return this.#parts.engine.listen(listener);
+  }
+
   stop(): Promise<void> {
+    this.#isEnding = true;
     return this.#stop(STOP_GRACE_MS / 1000 + KILL_AFTER_GRACE_S);
   }
 
   async #stop(seconds: number): Promise<void> {
-    await this.#parts.container.stop({ t: seconds }).catch((error) => {
-      if (!isStatus(error, 304) && !isStatus(error, 404)) throw error;
-    });
+    const { container, engine } = this.#parts;
+    const again = setInterval(() => container.kill({ signal: 'SIGTERM' }).catch(() => {}), TERM_AGAIN_MS);
+    try {
+      await engine.steadily(() => container.stop({ t: seconds }).catch(ignore(304, 404)));
+    } finally {
+      clearInterval(again);
+    }
   }
 
   async snapshot<Result>(take: (collection: Collection) => Promise<Result>): Promise<Result> {
@@ -129,7 +204,8 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   /** Holds are counted: the last one to let go does. One after the other, as the engine wants it. */
   #pause(): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#holds === 0) await this.#parts.container.pause();
+      const { container, engine } = this.#parts;
+      if (this.#holds === 0) await engine.steadily(() => container.pause().catch(ignorePaused));
       this.#holds += 1;
     });
   }
@@ -138,8 +214,9 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     return this.#inTurn(async () => {
       if (this.#holds === 0) return;
       this.#holds -= 1;
+      const { container, engine } = this.#parts;
       // Not running any more, or not there: nothing is held still then.
-      if (this.#holds === 0) await this.#parts.container.unpause().catch(() => {});
+      if (this.#holds === 0) await engine.steadily(() => container.unpause()).catch(() => {});
     });
   }
 
@@ -150,12 +227,10 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   }
 
   async kill(): Promise<void> {
-    const { container } = this.#parts;
-    // The toolbox kills everything else then, passes on the last output and ends.
-    await container.kill({ signal: 'SIGINT' }).catch((error) => {
-      // 409: it does not run any more.
-      if (!isStatus(error, 409) && !isStatus(error, 404)) throw error;
-    });
+    const { container, engine } = this.#parts;
+    this.#isEnding = true;
+    // The toolbox kills everything else then, passes on the last output and ends. 409: it does not run any more.
+    await engine.steadily(() => container.kill({ signal: 'SIGINT' }).catch(ignore(404, 409)));
     await this.#stop(KILL_AFTER_GRACE_S);
   }
 
@@ -166,28 +241,33 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   }
 
   async discard(): Promise<void> {
-    const { container, keeper, attempt } = this.#parts;
-    await container.remove({ force: true, v: true }).catch(async (error) => {
-      // 409: somebody else removes it at this moment; its workspace must not be touched before it is gone.
-      if (isStatus(error, 409)) await container.wait({ condition: 'removed' }).catch(ignoreMissing);
-      else ignoreMissing(error);
-    });
+    const { container, engine, keeper, attempt } = this.#parts;
+    this.#isEnding = true;
+    await engine.steadily(() =>
+      container.remove({ force: true, v: true }).catch(async (error) => {
+        // 409: somebody else removes it at this moment; its workspace must not be touched before it is gone.
+        if (isStatus(error, 409)) await container.wait({ condition: 'removed' }).catch(ignore(404));
+        else ignore(404)(error);
+      }),
+    );
     await keeper.removeAttempt(attempt);
   }
 }
 
-/** As a stream in both cases: dockerode holds the whole of a log that is not followed in memory. */
-function openLog(container: Container, follow: boolean): Promise<Readable> {
-  return new Promise((resolve, reject) => {
-    const request = {
-      path: `/containers/${container.id}/logs?`,
-      method: 'GET',
-      isStream: true,
-      statusCodes: { 200: true, 404: 'no such container', 500: 'server error' },
-      options: { follow, stdout: true, stderr: true },
-    };
-    container.modem.dial(request, (error: unknown, log: Readable) => (error ? reject(error) : resolve(log)));
-  });
+function removed(attempt: AttemptId): OrchestrateError {
+  return environmentError(TROUBLE.removed, `the sandbox of ${attempt} was removed by somebody else`);
+}
+
+function stopped(attempt: AttemptId): OrchestrateError {
+  return environmentError(TROUBLE.stopped, `the sandbox of ${attempt} was stopped by somebody else`);
+}
+
+function outputLost(attempt: AttemptId): OrchestrateError {
+  return environmentError(TROUBLE.output, `the Docker engine lost what ${attempt} printed last`);
+}
+
+function restarted(attempt: AttemptId): OrchestrateError {
+  return environmentError(TROUBLE.restarted, `the Docker engine was stopped and ended the sandbox of ${attempt}`);
 }
 
 /** A forced removal kills first: what looks like the agent's death is the container's. */
@@ -195,6 +275,13 @@ function isGoing(state: ContainerInspectInfo['State']): boolean {
   return state.Dead || state.Status === 'removing' || state.Status === 'dead';
 }
 
-function ignoreMissing(error: unknown): void {
-  if (!isStatus(error, 404)) throw error;
+function ignore(...statuses: readonly number[]): (error: unknown) => void {
+  return (error) => {
+    if (!statuses.some((status) => isStatus(error, status))) throw error;
+  };
+}
+
+/** By a call whose answer was lost. */
+function ignorePaused(error: unknown): void {
+  if (!(isStatus(error, 409) && error instanceof Error && error.message.includes('already paused'))) throw error;
 }

@@ -8,6 +8,8 @@ import type { AttemptId, TaskId } from '../../types.ts';
 import { registryFiles } from '../registries.ts';
 import type { CreatedSetUp, KeptSetUp, SandboxSpec, SetUpSpec } from '../sandbox.ts';
 import { type AgentImage, readAgentImage } from './agent-image.ts';
+import { healthOf } from './calls.ts';
+import { createdAfresh } from './create.ts';
 import { engineFailure, isStatus } from './engine-errors.ts';
 import { LABEL, labels } from './names.ts';
 import { DockerSandbox } from './sandbox.ts';
@@ -102,9 +104,10 @@ export class SetUps {
         ...sandbox,
         homeFiles: [...sandbox.homeFiles, setUpConfig(sandbox, image)],
       });
-      const container = await docker.createContainer(setUpContainer(sandbox, placement));
+      const engine = healthOf(docker);
+      const container = await engine.steadily(() => createdAfresh(docker, setUpContainer(sandbox, placement)));
       this.#underWay = { attempt, container };
-      const parts = { container, keeper, objectFormat, attempt, tree, diskBytes: limits.diskBytes };
+      const parts = { container, engine, keeper, objectFormat, attempt, tree, diskBytes: limits.diskBytes };
       const running = new DockerSandbox(parts);
       return {
         attempt,

@@ -33,7 +33,7 @@ export const OUR_MOUNTS: readonly string[] = [WORKSPACE, AGENT_HOME, CONTEXT_MOU
 /** Time between SIGTERM and SIGKILL, milliseconds. */
 export const STOP_GRACE_MS = 10_000;
 /** How long after the coordinator's own deadline the toolbox ends an attempt without us, milliseconds. */
-const BACKSTOP_MS = 15_000;
+export const BACKSTOP_MS = 15_000;
 
 /** The typings lack this field. */
 type HostConfig = NonNullable<ContainerCreateOptions['HostConfig']> & { readonly CgroupnsMode: 'private' };
@@ -72,6 +72,8 @@ export interface AgentPlacement {
   readonly home: OverlayFolders | PlainFolder;
   /** Null where nobody is to find a context. */
   readonly context: PlainFolder | null;
+  /** One of the engine's; null: its default. */
+  readonly runtime: string | null;
 }
 
 /**
@@ -157,6 +159,7 @@ export function agentContainer(spec: SandboxSpec, at: AgentPlacement): Container
   const tmpBytes = Math.min(spec.limits.memoryBytes / 2, 2048 * MIB);
   const owner = `uid=${AGENT_UID},gid=${AGENT_UID}`;
   const hostConfig: HostConfig = {
+    ...(at.runtime === null ? {} : { Runtime: at.runtime }),
     NetworkMode: 'none',
     // Without a network a container cannot resolve its own name otherwise; Java and Erlang break then.
     ExtraHosts: ['sandbox:127.0.0.1'],

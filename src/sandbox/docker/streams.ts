@@ -3,7 +3,7 @@
  * docker-modem's own `demuxStream` recurses once per frame and overflows the stack on thousands of tiny ones.
  */
 
-import { Duplex, type Readable } from 'node:stream';
+import { Duplex } from 'node:stream';
 import type { Container } from 'dockerode';
 import type { OutputChunk } from '../sandbox.ts';
 
@@ -45,7 +45,7 @@ export class FrameSplitter {
 }
 
 /** Reads a followed log with back-pressure: the engine's socket is read only as fast as the consumer takes chunks. */
-export async function* demultiplex(source: Readable): AsyncGenerator<OutputChunk> {
+export async function* demultiplex(source: AsyncIterable<unknown>): AsyncGenerator<OutputChunk> {
   const splitter = new FrameSplitter();
   for await (const bytes of source) yield* splitter.feed(bytes as Buffer);
 }

@@ -1,0 +1,188 @@
+/**
+ * Whether a Docker engine answers. It is asked every few seconds while somebody watches; what waits for its answer is let
+ * go when it does not answer any more, and goes on when it does again.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises';
+import { isEngineGone } from '../trouble.ts';
+import { engineGone, isUnanswered } from './engine-errors.ts';
+
+export interface HealthTimes {
+  /** From one ping to the next, milliseconds, while all is well … */
+  readonly everyMs: number;
+  /** … and when the last one failed. */
+  readonly againMs: number;
+  /** For the answer to one ping. */
+  readonly pingMs: number;
+  /** So many failures in a row, and it is gone. Counted, not timed: a process that was stopped itself has seen nothing. */
+  readonly failures: number;
+}
+
+/** Gone at most 4 + 6 + 1 + 6 s after its last answer. */
+const HEALTH_TIMES: HealthTimes = { everyMs: 4_000, againMs: 1_000, pingMs: 6_000, failures: 2 };
+
+/** For the answer to a ping, milliseconds, once nobody waits any more. */
+const LAST_PING_MS = 3_000;
+/** What was not answered is asked again at most so often while the engine answers others. */
+const MOST_TRIES = 4;
+
+export class EngineHealth implements Disposable {
+  readonly #ping: (limitMs: number) => Promise<void>;
+  readonly #times: HealthTimes;
+  #failures = 0;
+  #gone = new AbortController();
+  /** Of those who wait for its return. */
+  #back: Waiting | null = null;
+  #outages = 0;
+  #mayWait = false;
+  readonly #listeners = new Set<(isGone: boolean) => void>();
+  #isGivenUp = false;
+  #isWatched = false;
+  #timer: NodeJS.Timeout | undefined;
+  #asking: Promise<void> | null = null;
+
+  /** @param ping asks the engine over a connection of its own; rejects when there is no answer in time */
+  constructor(ping: (limitMs: number) => Promise<void>, times: HealthTimes = HEALTH_TIMES) {
+    this.#ping = ping;
+    this.#times = times;
+  }
+
+  /** Aborted, with ENGINE_GONE as the reason, when the engine is gone; another one after each return. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  /** How often it was gone so far. */
+  get outages(): number {
+    return this.#outages;
+  }
+
+  /** Asks from now on, until disposed of; keeps no process alive but for those who wait. */
+  watch(): void {
+    this.#isWatched = true;
+    this.#plan(this.#times.everyMs);
+  }
+
+  /** From now on whatever needs the engine waits for its return. */
+  mayWait(): void {
+    this.#mayWait = true;
+  }
+
+  /** Tells when it is gone (at once where it is) and when it is back. Returns how to end that. */
+  listen(listener: (isGone: boolean) => void): () => void {
+    this.#listeners.add(listener);
+    if (this.gone.aborted) listener(true);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Nobody waits for an engine that is gone any more; whether it is shows within seconds. */
+  giveUp(): void {
+    this.#isGivenUp = true;
+    if (this.gone.aborted) this.#letGo();
+    else void this.look();
+  }
+
+  /** Any call was answered. */
+  answered(): void {
+    this.#failures = 0;
+    if (!this.gone.aborted) return;
+    this.#gone = new AbortController();
+    this.#back?.resolve();
+    this.#back = null;
+    for (const listener of this.#listeners) listener(false);
+  }
+
+  /** Asks until it is known whether the engine answers. Never rejects. */
+  async look(): Promise<void> {
+    do {
+      this.#asking ??= this.#ask().finally(() => {
+        this.#asking = null;
+      });
+      await this.#asking;
+      if (this.#failures > 0 && !this.gone.aborted) await pause(this.#times.againMs);
+    } while (this.#failures > 0 && !this.gone.aborted);
+  }
+
+  /** Resolves when the engine is not gone (any more); rejects with ENGINE_GONE where nobody waits for it. */
+  async here(): Promise<void> {
+    while (this.gone.aborted) {
+      if (this.#isGivenUp || !this.#mayWait) throw engineGone();
+      this.#back ??= waiting();
+      this.#timer?.ref();
+      await this.#back.promise;
+    }
+  }
+
+  /**
+   * Does something that may be done twice: again, after the engine's return, where its answer was lost.
+   * Rejects as `act`, and with ENGINE_GONE where nobody waits for the engine.
+   */
+  async steadily<Result>(act: () => Promise<Result>): Promise<Result> {
+    for (let tries = 1; ; tries += 1) {
+      await this.here();
+      const { outages } = this;
+      try {
+        return await act();
+      } catch (error) {
+        if (!isUnanswered(error)) throw error;
+        await this.look();
+        if (this.#outages > outages || isEngineGone(error)) tries = 0;
+        else if (tries >= MOST_TRIES) throw error;
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#isWatched = false;
+    this.#mayWait = false;
+    this.#listeners.clear();
+    clearTimeout(this.#timer);
+    this.#letGo();
+  }
+
+  async #ask(): Promise<void> {
+    clearTimeout(this.#timer);
+    try {
+      await this.#ping(this.#isGivenUp ? LAST_PING_MS : this.#times.pingMs);
+      this.answered();
+    } catch {
+      this.#failures += 1;
+      if (this.#failures >= this.#times.failures) this.#isGone();
+    }
+    if (this.#isWatched) this.#plan(this.#failures > 0 ? this.#times.againMs : this.#times.everyMs);
+  }
+
+  #isGone(): void {
+    if (!this.gone.aborted) {
+      this.#outages += 1;
+      this.#gone.abort(engineGone());
+      for (const listener of this.#listeners) listener(true);
+    }
+    if (this.#isGivenUp) this.#letGo();
+  }
+
+  #letGo(): void {
+    this.#back?.reject(engineGone());
+    this.#back = null;
+  }
+
+  #plan(afterMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => void this.look(), afterMs);
+    if (this.#back === null) this.#timer.unref();
+  }
+}
+
+interface Waiting {
+  readonly promise: Promise<void>;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+function waiting(): Waiting {
+  let settle: Pick<Waiting, 'resolve' | 'reject'> = { resolve: () => {}, reject: () => {} };
+  const promise = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  return { promise, ...settle };
+}
