@@ -42,6 +42,8 @@ export interface Context extends Terminal {
   state(): Promise<State>;
   /** The state for reading; null where nothing was ever queued. Much faster to get than `repository()`. */
   readState(): Promise<State | null>;
+  /** The same, for a command that then changes something: one that an older version made is brought up to date. */
+  knownState(): Promise<State | null>;
   /** `<git common dir>/orchestrate`, which need not exist yet. */
   stateDirectory(): Promise<string>;
   /**

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Trust } from '../src/config/trust.ts';
+import { OrchestrateError } from '../src/errors.ts';
 import type { Repository } from '../src/git/repository.ts';
 import type { Roles } from '../src/roles/catalogue.ts';
 import { revealLine, safeJson, sanitise } from '../src/sanitise.ts';
@@ -71,6 +72,15 @@ class Wired implements Context {
     ]);
     const state = openStateForReading(directory);
     return state === null ? null : this.#keep(state);
+  }
+
+  async knownState(): Promise<State | null> {
+    try {
+      return await this.readState();
+    } catch (error) {
+      if (error instanceof OrchestrateError && error.code === 'STATE_OLDER') return this.state();
+      throw error;
+    }
   }
 
   async settings(

@@ -18,7 +18,7 @@ interface Removal {
 
 export async function cleanup(context: Context, options: CleanupOptions): Promise<number> {
   const repository = await context.repository();
-  if ((await context.readState()) === null) {
+  if ((await context.knownState()) === null) {
     if (context.json) context.printJson({ dryRun: options.dryRun, removed: [] });
     else context.print('Nothing was ever queued here, so there is nothing to remove.\n');
     return 0;

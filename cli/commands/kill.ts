@@ -24,7 +24,7 @@ export async function kill(context: Context, typed: readonly string[], options: 
       hint: 'orchestrate kill <task>, or orchestrate kill --all',
     });
   }
-  const known = await context.readState();
+  const known = await context.knownState();
   const wanted = options.all ? unfinished(known) : resolved(someState(known, typed[0] ?? ''), typed);
   const results = wanted.length === 0 ? new Map<TaskId, KillResult>() : await killAll(await context.state(), wanted);
   const state = known ?? (await context.state());

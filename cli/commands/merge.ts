@@ -15,7 +15,7 @@ export async function merge(context: Context, options: MergeOptions): Promise<nu
   const commands = [...new Set(settings.checks)];
   const repository = await context.repository();
   // Nothing is made where nothing was ever queued.
-  if ((await context.readState()) === null) return nothing(context, repository, options.into);
+  if ((await context.knownState()) === null) return nothing(context, repository, options.into);
   const state = await context.state();
   if (options.dryRun) {
     const { planMerge } = await import('../../src/merge/merge.ts');

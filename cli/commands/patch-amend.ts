@@ -16,7 +16,7 @@ export async function amend(context: Context, typed: string, { file, original }:
   if ((file === null) === !original) {
     throw usageError('BAD_USAGE', 'either --file or --original says what the patch becomes');
   }
-  const patch = patchOf(someState(await context.readState(), typed), typed);
+  const patch = patchOf(someState(await context.knownState(), typed), typed);
   // Before the state is opened for writing: standard input may take its time.
   const bytes = file === null ? null : await readBytes(context, file, OUTSIDE_PATCH.maxBytes);
   const [{ decideTree }, bench] = await Promise.all([import('../../src/review/decide.ts'), open(context)]);

@@ -52,7 +52,7 @@ export async function applyAll(
   if (!options.commit && options.branch !== null) {
     throw usageError('BAD_USAGE', '--no-commit changes the work tree here, so it does not go with --branch');
   }
-  const known = someState(await context.readState(), typed[0] ?? '');
+  const known = someState(await context.knownState(), typed[0] ?? '');
   const first = await select(context, known, typed, options);
   if (first.patches.length === 0) return { applied: [], alreadyMerged: first.alreadyMerged, stopped: null };
   const [repository, state] = await Promise.all([context.repository(), context.state()]);

@@ -39,7 +39,7 @@ export async function approve(
 
 /** The rest becomes the rejected part: the patch is what was approved, to be checked anew. */
 async function approveParts(context: Context, typed: string, { only, except }: PatchApproveOptions): Promise<number> {
-  const patch = patchOf(someState(await context.readState(), typed), typed);
+  const patch = patchOf(someState(await context.knownState(), typed), typed);
   const [{ listParts, treeOfChoice }, { decideTree }, { chosenParts, partsWithout }, bench] = await Promise.all([
     import('../../src/review/parts.ts'),
     import('../../src/review/decide.ts'),
@@ -61,7 +61,7 @@ interface Left {
 }
 
 async function approvePassing(context: Context): Promise<number> {
-  const pending = ((await context.readState())?.patches() ?? []).filter((patch) => patch.state === 'pending');
+  const pending = ((await context.knownState())?.patches() ?? []).filter((patch) => patch.state === 'pending');
   // What is configured counts; without that, whatever was run.
   const { checks } = (await context.settings({}, { trust: false })).settings;
   const left: Left[] = [];

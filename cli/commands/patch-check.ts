@@ -18,7 +18,7 @@ export async function checkPatches(
   typed: readonly string[],
   options: PatchCheckOptions,
 ): Promise<number> {
-  const known = someState(await context.readState(), typed[0] ?? '');
+  const known = someState(await context.knownState(), typed[0] ?? '');
   const patches = [...new Map(typed.map((id) => patchOf(known, id)).map((patch) => [patch.id, patch])).values()];
   const { settings } = await context.settings(options.settings, { trust: options.trust });
   const commands = [...new Set(settings.checks)];

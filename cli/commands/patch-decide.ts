@@ -7,7 +7,7 @@ import { patchOf, someState } from '../find.ts';
 import { tellDecided } from '../render/decided.ts';
 
 export async function approvePatches(context: Context, typed: readonly string[]): Promise<number> {
-  const ids = idsOf(someState(await context.readState(), typed[0] ?? ''), typed);
+  const ids = idsOf(someState(await context.knownState(), typed[0] ?? ''), typed);
   const [{ approvePatches: approve }, bench] = await Promise.all([import('../../src/review/decide.ts'), open(context)]);
   const decided = await approve(bench, ids, 'person');
   await tellDecided(context, decided, 'approved');
@@ -20,7 +20,7 @@ export async function rejectPatches(
   typed: readonly string[],
   reason: string | null,
 ): Promise<number> {
-  const ids = idsOf(someState(await context.readState(), typed[0] ?? ''), typed);
+  const ids = idsOf(someState(await context.knownState(), typed[0] ?? ''), typed);
   const [{ rejectPatches: reject }, bench] = await Promise.all([import('../../src/review/decide.ts'), open(context)]);
   await tellDecided(context, await reject(bench, ids, 'person', reason), 'rejected');
   return 0;

@@ -16,7 +16,7 @@ export async function requestPatchChanges(
   typed: string,
   options: RequestChangesOptions,
 ): Promise<number> {
-  const known = someState(await context.readState(), typed);
+  const known = someState(await context.knownState(), typed);
   const { id } = patchOf(known, typed);
   const message = await messageOf(context, options);
   const state = await context.state();

@@ -13,7 +13,7 @@ import { taskJsonOf } from '../render/json.ts';
 import { sizeOf } from '../render/text.ts';
 
 export async function retry(context: Context, typed: string, options: RetryOptions): Promise<number> {
-  const known = someState(await context.readState(), typed);
+  const known = someState(await context.knownState(), typed);
   const id = known.resolveTask(typed);
   const from = options.fromSalvage ? salvageOf(known, id) : null;
   const state = await context.state();

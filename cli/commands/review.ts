@@ -14,7 +14,7 @@ import { summaryOf, Walk } from '../review/walk.ts';
 /** Resolves to the exit code: 130 where the person or a signal broke it off; what was decided before stays so. */
 export async function review(context: Context, typed: readonly string[]): Promise<number> {
   if (!context.json && !(context.in.isTTY && context.out.isTTY)) throw noTerminal();
-  const known = await context.readState();
+  const known = await context.knownState();
   const named = [...new Set(typed.map((id) => patchOf(someState(known, id), id).id))];
   if (known === null || (named.length === 0 && known.patches().every(({ state }) => state !== 'pending'))) {
     if (context.json) context.printJson({ patches: [] });
@@ -51,7 +51,7 @@ async function walk(ground: Ground, ids: readonly AttemptId[], isNamed: boolean)
 }
 
 /** Those that wait for something else than a first look. */
-function othersIn(state: Awaited<ReturnType<Context['readState']>>): string {
+function othersIn(state: Awaited<ReturnType<Context['knownState']>>): string {
   const set = (state?.patches() ?? []).filter((patch) => patch.state === 'conflict' || patch.state === 'set-aside');
   if (set.length === 0) return '';
   return ` ${set.length} could not be merged: orchestrate review ${set.map(({ id }) => id).join(' ')}`;

@@ -36,7 +36,7 @@ export async function submit(context: Context, options: SubmitOptions): Promise<
 async function decomposed(context: Context, options: SubmitOptions): Promise<number> {
   if (options.batch !== null) throw usageError('BAD_USAGE', '--batch holds tasks already: leave out --decompose');
   const goal = await descriptionOf(context, options);
-  const resolve = resolverOf(await context.readState());
+  const resolve = resolverOf(await context.knownState());
   const dependsOn = options.dependsOn.map(resolve);
   const { decompose } = await import('./submit-decompose.ts');
   return decompose(context, goal, options, dependsOn);
@@ -53,7 +53,7 @@ async function descriptionOf(context: Context, options: SubmitOptions): Promise<
 async function single(context: Context, options: SubmitOptions): Promise<NewTask[]> {
   const description = await descriptionOf(context, options);
   const task = await taskFrom({ ...options, description }, roleChooser(context));
-  const resolve = resolverOf(await context.readState());
+  const resolve = resolverOf(await context.knownState());
   return [{ ...task, dependsOn: options.dependsOn.map(resolve) }];
 }
 
@@ -85,7 +85,7 @@ async function batch(context: Context, options: SubmitOptions, file: string): Pr
   const { drafts, problems } = await parseBatch(text, options.priority, roleChooser(context));
   const name = file === '-' ? 'standard input' : file;
   // With problems at hand a missing repository is not the news; without, it is.
-  const state = await context.readState().catch((error) => {
+  const state = await context.knownState().catch((error) => {
     refuseProblems(name, problems);
     throw error;
   });

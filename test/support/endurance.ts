@@ -61,33 +61,71 @@ export interface CutRun {
 
 /** `orchestrate run`, killed (-9) at that moment unless it ends before. */
 export async function runUntil(scratch: Scratch, command: string, moment: Moment | null): Promise<CutRun> {
-  const child = execa(process.execPath, [CLI, 'run', '--json', '--engine-command', command], {
-    cwd: scratch.repository,
-    env: scratch.env,
-    extendEnv: false,
-    reject: false,
-    stdin: 'ignore',
-  });
   let timer: NodeJS.Timeout | undefined;
   const killLater = (): void => {
-    timer ??= setTimeout(() => child.kill('SIGKILL'), moment?.delayMs);
+    timer ??= setTimeout(() => run.signal('SIGKILL'), moment?.delayMs);
   };
-  if (moment !== null && moment.event === null) killLater();
-  const events: RunEvent[] = [];
   let left = moment?.occurrence ?? 0;
+  const run = startRun(scratch, command, {
+    onEvent: ({ type }) => {
+      if (type !== moment?.event) return;
+      left -= 1;
+      if (left === 0) killLater();
+    },
+  });
+  if (moment !== null && moment.event === null) killLater();
+  const ended = await run.ended;
+  clearTimeout(timer);
+  return ended;
+}
+
+export interface StartedRun {
+  readonly ended: Promise<CutRun>;
+  /** @param to `group`: its children too, as when a machine goes down */
+  signal(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT', to?: 'group'): void;
+}
+
+/** Starts `orchestrate run` in a process group of its own. */
+export function startRun(
+  scratch: Scratch,
+  command: string,
+  options: {
+    readonly args?: readonly string[];
+    readonly env?: Readonly<Record<string, string>>;
+    onEvent?(event: RunEvent): void;
+  } = {},
+): StartedRun {
+  const child = execa(process.execPath, [CLI, 'run', '--json', '--engine-command', command, ...(options.args ?? [])], {
+    cwd: scratch.repository,
+    env: { ...scratch.env, ...options.env },
+    ...{ extendEnv: false, reject: false, stdin: 'ignore', detached: true },
+  });
+  const events: RunEvent[] = [];
   const lines = createInterface({ input: child.stdout });
   lines.on('line', (line) => {
     const event = parsed(line);
     // The last line of a killed process may be cut off.
     if (event === null) return;
     events.push(event);
-    if (event.type !== moment?.event) return;
-    left -= 1;
-    if (left === 0) killLater();
+    options.onEvent?.(event);
   });
-  const [ended] = await Promise.all([child, once(lines, 'close')]);
-  clearTimeout(timer);
-  return { exitCode: ended.exitCode ?? null, events, stderr: ended.stderr };
+  const end = async (): Promise<CutRun> => {
+    const [ended] = await Promise.all([child, once(lines, 'close')]);
+    return { exitCode: ended.exitCode ?? null, events, stderr: ended.stderr };
+  };
+  return {
+    ended: end(),
+    signal(signal, to) {
+      const { pid } = child;
+      if (pid === undefined) return;
+      try {
+        process.kill(to === 'group' ? -pid : pid, signal);
+      } catch (error) {
+        // It has ended meanwhile.
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    },
+  };
 }
 
 function parsed(line: string): RunEvent | null {

@@ -2,18 +2,7 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -26,6 +15,7 @@ import { openState, openStateForReading } from '../../src/state/state.ts';
 import { addTasks, allTasks } from '../../src/state/tasks.ts';
 import { acquireLock } from '../../src/tasks/lock.ts';
 import { type AttemptId, NO_USAGE, type ObjectId, type RunId, type TaskId } from '../../src/types.ts';
+import { firstMigrations, journalOf } from '../support/first-migrations.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const TASK = { description: '', agent: 'general', priority: 'normal', dependsOn: [] } as const;
@@ -69,26 +59,6 @@ async function inProcess(source: string): Promise<string> {
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'close')]);
   expect(code).toBe(0);
   return output;
-}
-
-interface Journal {
-  entries: { idx: number; when: number; tag: string; version: string; breakpoints: boolean }[];
-}
-
-function journalOf(folder: string): Journal {
-  return JSON.parse(readFileSync(join(folder, 'meta/_journal.json'), 'utf8')) as Journal;
-}
-
-/** A copy of the first `count` migrations. */
-function firstMigrations(count: number): string {
-  const folder = mkdtempSync(join(temporary, 'migrations-'));
-  cpSync(MIGRATIONS, folder, { recursive: true });
-  const journal = journalOf(folder);
-  writeFileSync(
-    join(folder, 'meta/_journal.json'),
-    JSON.stringify({ ...journal, entries: journal.entries.slice(0, count) }),
-  );
-  return folder;
 }
 
 function addMigration(folder: string, sql: string, when?: number): void {
@@ -200,7 +170,7 @@ describe('the files', () => {
 
 describe('migrations', () => {
   it('are what drizzle-kit makes of the schema', { timeout: 60_000 }, () => {
-    const folder = firstMigrations(99);
+    const folder = firstMigrations(temporary, 99);
     // It takes the folder relative to where it runs, and ends with 0 also when it fails.
     const where = ['--schema', './src/state/schema.ts', '--out', relative(ROOT, folder)];
     const kit = join(ROOT, 'node_modules/.bin/drizzle-kit');
@@ -218,7 +188,7 @@ describe('migrations', () => {
   });
 
   it('bring an older state up to date and keep what it holds', () => {
-    const older = databaseWith(firstMigrations(1));
+    const older = databaseWith(firstMigrations(temporary, 1));
     const what = { title: 'kept', description: 'kept', agent: 'general', priority: 1, state: 'queued', phase: 1 };
     older.insert('tasks', { seq: 1, id: 'kept', ...what, createdAt: '2026-01-01T00:00:00.000Z' });
     expect(versionOf(older)).toBe('older');
@@ -231,7 +201,7 @@ describe('migrations', () => {
   });
 
   it('find out how much work waits for each task, up to a bound', () => {
-    const older = databaseWith(firstMigrations(2));
+    const older = databaseWith(firstMigrations(temporary, 2));
     const add = (seq: number, id: string, dependsOn: readonly string[]) => {
       const what = { title: id, description: id, agent: 'general', priority: 1, state: 'queued', phase: 1 };
       older.insert('tasks', { seq, id, ...what, createdAt: '2026-01-01T00:00:00.000Z' });
@@ -254,7 +224,7 @@ describe('migrations', () => {
   });
 
   it('find out what earlier attempts stand on', () => {
-    const older = databaseWith(firstMigrations(2));
+    const older = databaseWith(firstMigrations(temporary, 2));
     const at = (second: number) => `2026-01-01T00:00:0${second}.000Z`;
     older.insert('runs', { id: 'r', fence: 1, pid: 1, startedAt: at(0), base: 'c' });
     const work = (task: string, n: number, second: number) => {
@@ -281,7 +251,7 @@ describe('migrations', () => {
   });
 
   it('that rebuild a table leave the rows that refer to it', () => {
-    const folder = firstMigrations(2);
+    const folder = firstMigrations(temporary, 2);
     addMigration(
       folder,
       `CREATE TABLE parent (id integer PRIMARY KEY);--> statement-breakpoint
@@ -304,20 +274,20 @@ describe('migrations', () => {
   });
 
   it('that leave rows without what they refer to are refused', () => {
-    const folder = firstMigrations(2);
+    const folder = firstMigrations(temporary, 2);
     addMigration(folder, "INSERT INTO dependencies VALUES ('no', 'body');");
     expect(errorOf(() => databaseWith(folder))).toMatchObject({ code: 'STATE_UNREADABLE' });
   });
 
   it('that were skipped are noticed', () => {
-    const folder = firstMigrations(2);
+    const folder = firstMigrations(temporary, 2);
     databaseWith(folder).close();
     addMigration(folder, 'CREATE TABLE late (id integer);', (journalOf(folder).entries[0]?.when ?? 0) + 1);
     expect(errorOf(() => databaseWith(folder))).toMatchObject({ code: 'STATE_UNREADABLE' });
   });
 
   it('of a newer version are refused', () => {
-    const folder = firstMigrations(99);
+    const folder = firstMigrations(temporary, 99);
     addMigration(folder, 'CREATE TABLE future (id integer);');
     databaseWith(folder).close();
     for (const open of [openState, openStateForReading]) {
@@ -326,7 +296,7 @@ describe('migrations', () => {
   });
 
   it('wait for no coordinator: not under one of an older version, but once it is gone', async () => {
-    databaseWith(firstMigrations(1)).close();
+    databaseWith(firstMigrations(temporary, 1)).close();
     const holder = spawn(
       process.execPath,
       [
