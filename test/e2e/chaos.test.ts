@@ -11,7 +11,7 @@ import { EngineProxy } from '../support/engine-proxy.ts';
 import { GitGate } from '../support/git-gate.ts';
 import { Scratch } from '../support/scratch.ts';
 
-/** Every point with every fault that happens there, so often; the short form takes one fault for each point. */
+/** Every point with every fault that happens there, so often; the short form takes one fault at half of the points. */
 const ROUNDS = times({ short: 0, long: 6 });
 const IS_LONG = ROUNDS > 0;
 /** Somebody waits for its end, or tries a seed again. */
@@ -54,7 +54,7 @@ interface Strike {
 
 it('a run hit anywhere loses nothing, doubles nothing and leaves nothing behind', { timeout: TIMEOUT_MS }, () =>
   seeded(async (random) => {
-    const strikes = shuffled(IS_LONG ? allOften() : oneForEach(random), random);
+    const strikes = shuffled(IS_LONG ? allOften() : someOnce(random), random);
     const struck = new Map<string, number>();
     let isDone = true;
     for (const strike of strikes) {
@@ -78,10 +78,11 @@ function counted(struck: ReadonlyMap<string, number>): string {
   return [...struck].map(([fault, times]) => `${fault} ${times}`).join(', ');
 }
 
-/** At each point one of the faults that happen there. */
-function oneForEach(random: () => number): Strike[] {
+/** At every second point one of the faults that happen there. */
+function someOnce(random: () => number): Strike[] {
   const offset = Math.floor(random() * FAULTS.length);
-  return POINTS.flatMap((point, at) => {
+  const points = POINTS.filter((_, at) => at % 2 === offset % 2);
+  return points.flatMap((point, at) => {
     const faults = FAULTS.filter((fault) => fault.happensAt(point));
     const fault = faults[(at + offset) % faults.length];
     return fault === undefined ? [] : [{ point, fault, stopMs: STOP_MS }];
