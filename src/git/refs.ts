@@ -83,11 +83,18 @@ export async function listRefs(repo: Repository, prefix: string): Promise<{ name
   });
 }
 
+/**
+ * Milliseconds that git waits for another one to let go of a ref, and of all of them together: whoever packs refs or collects
+ * garbage in a large repository takes longer than git itself would wait (0.1 s and 1 s).
+ */
+const LOCK_TIMEOUTS = ['core.filesRefLockTimeout=5000', 'core.packedRefsTimeout=5000'];
+
 async function updateRefs(repo: Repository, commands: string, message = 'orchestrate') {
   if (/[\n]/.test(commands)) throw failure('GIT_FAILED', 'A ref name holds a newline.');
   return git(userGit(repo, 'write'), ['update-ref', '-m', message, '--stdin', '-z'], {
     input: commands,
     accept: [1, 128],
     shielded: true,
+    config: LOCK_TIMEOUTS,
   });
 }

@@ -1,6 +1,6 @@
 /** From what an agent left in its sandbox to a patch in the user's object store: exact, or not at all. */
 
-import { failure } from '../errors.ts';
+import { failure, OrchestrateError } from '../errors.ts';
 import { commitTree, treeOf } from '../git/commits.ts';
 import { importChanges } from '../git/quarantine.ts';
 import { createRef, deleteRefs, moveRef, readRef, resultRef, wipRef } from '../git/refs.ts';
@@ -48,7 +48,7 @@ export async function collectPatch(
   const kept = await keep(repository, collection, origin);
   const ref = resultRef(origin.attempt);
   const created = kept !== null && (await createRef(repository, ref, kept.commit));
-  await deleteRefs(repository, [wipRef(origin.attempt)]);
+  await dropSnapshot(repository, wipRef(origin.attempt));
   if (kept === null) return { patch: null, tooLarge };
   // A coordinator that was killed right here has kept the same tree before.
   const commit = created ? kept.commit : ((await readRef(repository, ref)) ?? kept.commit);
@@ -77,9 +77,16 @@ export async function salvageSnapshot(repository: Repository, origin: PatchOrigi
   // Where there was a result already it is newer than any snapshot.
   const commit = await readRef(repository, result);
   if (commit === null) return null;
-  await deleteRefs(repository, [wip]);
+  await dropSnapshot(repository, wip);
   const tree = await treeOf(repository, commit);
   return { ...(await patchOf(repository, origin, { tree, commit, flags: [] })), state: 'salvaged' };
+}
+
+/** Where another git holds the refs: it goes at the end of the run, and no result is lost for it. */
+async function dropSnapshot(repository: Repository, name: string): Promise<void> {
+  await deleteRefs(repository, [name]).catch((error: unknown) => {
+    if (!(error instanceof OrchestrateError) || error.code !== 'REPOSITORY_LOCKED') throw error;
+  });
 }
 
 async function keep(repository: Repository, collection: Collection, origin: PatchOrigin): Promise<KeptTree | null> {

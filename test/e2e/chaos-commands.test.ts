@@ -17,7 +17,7 @@ import { finishTask } from '../support/queue.ts';
 import { CLI, Scratch } from '../support/scratch.ts';
 
 /** Kills of each kind. */
-const KILLS = times({ short: 3, long: 40 });
+const KILLS = times({ short: 2, long: 40 });
 const TIMEOUT_MS = times({ short: 3, long: 60 }) * 60_000;
 /** From the start of a command to its end, on a machine that has other things to do. */
 const COMMAND_MS = 900;

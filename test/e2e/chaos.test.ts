@@ -11,17 +11,19 @@ import { EngineProxy } from '../support/engine-proxy.ts';
 import { GitGate } from '../support/git-gate.ts';
 import { Scratch } from '../support/scratch.ts';
 
-/** Every point with every fault that happens there, so often; the short form takes one fault for each point. */
+/** Every point with every fault that happens there, so often; the short form takes one fault at half of the points. */
 const ROUNDS = times({ short: 0, long: 6 });
 const IS_LONG = ROUNDS > 0;
+/** Somebody waits for its end, or tries a seed again. */
+const IS_WATCHED = IS_LONG || process.env.ORCHESTRATE_TEST_SEED !== undefined;
 const STOP_MS = times({ short: 1_500, long: 5_000 });
 /** Once for each point, in the long form. */
 const LONG_STOP_MS = 90_000;
 const TIMEOUT_MS = times({ short: 5, long: 300 }) * 60_000;
 /** What recovery may take, as promised. */
 const RECOVERED_WITHIN_MS = 30_000;
-/** A round of work takes seconds; what takes longer hangs. */
-const ENDED_WITHIN_MS = 60_000;
+/** A round of work takes seconds, with what is tried again later; what takes longer hangs. */
+const ENDED_WITHIN_MS = 120_000;
 const MOST_TRIES = 5;
 
 let scratch: Scratch;
@@ -52,20 +54,20 @@ interface Strike {
 
 it('a run hit anywhere loses nothing, doubles nothing and leaves nothing behind', { timeout: TIMEOUT_MS }, () =>
   seeded(async (random) => {
-    const strikes = shuffled(IS_LONG ? allOften() : oneForEach(random), random);
+    const strikes = shuffled(IS_LONG ? allOften() : someOnce(random), random);
     const struck = new Map<string, number>();
     let isDone = true;
     for (const strike of strikes) {
       const name = `${strike.fault.name}: ${strike.point.name}`;
       try {
         isDone = await strikeAt(strike, isDone, random);
-        // What the next one hits may be the recovery.
-        if (!isDone && random() < 0.5) isDone = await finish();
+        // What the next one hits may be the recovery; what was lost in part is tried again later and later.
+        if (!isDone && (strike.fault.leaves === 'some' || random() < 0.5)) isDone = await finish();
       } catch (cause) {
         throw new Error(`${name}, after ${counted(struck)}`, { cause });
       }
       struck.set(strike.fault.name, (struck.get(strike.fault.name) ?? 0) + 1);
-      if (IS_LONG) process.stdout.write(`${name} (${counted(struck)})\n`);
+      if (IS_WATCHED) process.stdout.write(`${name} (${counted(struck)})\n`);
     }
     if (!isDone) await finish();
   }),
@@ -76,10 +78,11 @@ function counted(struck: ReadonlyMap<string, number>): string {
   return [...struck].map(([fault, times]) => `${fault} ${times}`).join(', ');
 }
 
-/** At each point one of the faults that happen there. */
-function oneForEach(random: () => number): Strike[] {
+/** At every second point one of the faults that happen there. */
+function someOnce(random: () => number): Strike[] {
   const offset = Math.floor(random() * FAULTS.length);
-  return POINTS.flatMap((point, at) => {
+  const points = POINTS.filter((_, at) => at % 2 === offset % 2);
+  return points.flatMap((point, at) => {
     const faults = FAULTS.filter((fault) => fault.happensAt(point));
     const fault = faults[(at + offset) % faults.length];
     return fault === undefined ? [] : [{ point, fault, stopMs: STOP_MS }];

@@ -222,12 +222,17 @@ describe('refs', () => {
     expect(tries.filter((each) => each.status === 'fulfilled' && each.value)).toHaveLength(1);
   });
 
-  it('names a lock that is in the way', async () => {
+  it('waits for a lock that somebody lets go, and names one that stays in the way', async () => {
     const work = await scratch();
     const repo = await findRepository(work.root, work.env);
-    await mkdir(join(repo.gitDir, 'refs', 'orchestrate'), { recursive: true });
-    await writeFile(join(repo.gitDir, 'refs', 'orchestrate', 'x.lock'), '');
-    const creating = createRef(repo, 'refs/orchestrate/x', (await work.id('HEAD')) as ObjectId);
-    await expect(creating).rejects.toMatchObject({ code: 'REPOSITORY_LOCKED' });
+    const commit = (await work.id('HEAD')) as ObjectId;
+    const locks = join(repo.gitDir, 'refs', 'orchestrate');
+    await mkdir(locks, { recursive: true });
+    for (const name of ['x', 'y']) await writeFile(join(locks, `${name}.lock`), '');
+    const [kept, freed] = ['x', 'y'].map((name) => createRef(repo, `refs/orchestrate/${name}`, commit));
+    // Git itself would wait for a tenth of a second.
+    setTimeout(() => void rm(join(locks, 'y.lock')), 500);
+    await expect(kept).rejects.toMatchObject({ code: 'REPOSITORY_LOCKED' });
+    expect(await freed).toBe(true);
   });
 });

@@ -532,7 +532,14 @@ class DockerHost implements SandboxHost {
     if (isGuest === true) return;
     // What a coordinator asked for right before it was killed may have come to be after the first look.
     await sweepEarlierRuns(this.#options);
+    await this.#sweepVolumes();
     await this.#dropOldVersions().catch(warn);
+  }
+
+  /** Whoever removes an agent's container leaves its volumes; what a container still has stays. */
+  async #sweepVolumes(): Promise<void> {
+    const { docker, installation, guests } = this.#options;
+    await sweep(docker, installation, { kinds: ['agent', 'check', 'setup'], types: ['volume'], dryRun: false, guests });
   }
 
   async #dropOldVersions(): Promise<void> {

@@ -21,6 +21,8 @@ export interface SweepOptions {
   readonly guests?: (() => readonly string[]) | undefined;
   /** Objects of these attempts stay: their work is still to be collected. */
   readonly keepAttempts?: readonly string[];
+  /** Only objects of these types; not given: of all. */
+  readonly types?: readonly Swept['type'][];
   /** Only what was created before; not given: whatever its age. */
   readonly createdBefore?: Date | null;
 }
@@ -45,9 +47,10 @@ export async function sweep(docker: Docker, installation: string, options: Sweep
     const swept: Swept[] = [];
     const takesShared = options.kinds.includes('cache') && !(await isSharedInUse(docker, installation));
     const owners = takesShared ? [installation, SHARED] : [installation];
-    for (const find of [findContainers, findVolumes, findImages]) {
+    const searches = { container: findContainers, volume: findVolumes, image: findImages } as const;
+    for (const type of options.types ?? (['container', 'volume', 'image'] as const)) {
       for (const owner of owners) {
-        const found = await find(docker, { ...options, owner });
+        const found = await searches[type](docker, { ...options, owner });
         const guests = options.guests?.() ?? [];
         for (const object of found) {
           if (guests.includes(object.run ?? '')) continue;
