@@ -44,7 +44,7 @@ import { DockerSandbox } from './sandbox.ts';
 import { SetUps } from './set-ups.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
 import { ensureStore, leaveStore, removeLeftAttempts, STORE_LIMITS, type StoreLimits, trimStore } from './store.ts';
-import { isSharedInUse, RUN_KINDS, removeUnusedVolumes, sweep } from './sweep.ts';
+import { isSharedInUse, RUN_KINDS, sweep } from './sweep.ts';
 import { probeWorkspace } from './workspace-probe.ts';
 
 /** Layers stacked at most; a tree beyond that is laid out whole again. */
@@ -524,7 +524,6 @@ class DockerHost implements SandboxHost {
     if (isGuest !== true) await trimStore(this.#keeper, [...this.#used], storeLimits).catch(warn);
     await this.#keeper[Symbol.asyncDispose]().catch(() => {});
     await this.#prepared.keeper.remove();
-    await removeUnusedVolumes(docker, this.#options);
     // Its layers go with a guest's store, and without them nobody can use the image.
     if (isGuest === true) await this.#setUps.removeImages();
     await leaveStore(docker, this.#options);

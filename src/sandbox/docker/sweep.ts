@@ -64,18 +64,6 @@ export async function sweep(docker: Docker, installation: string, options: Sweep
   }
 }
 
-/**
- * Removes what a run's sandboxes were mounted on and nothing uses any more: somebody who removes a container leaves its
- * volumes. Those of attempts that are left to the next run stay with their containers.
- */
-export async function removeUnusedVolumes(docker: Docker, owner: { installation: string; run: string }): Promise<void> {
-  const { installation, run } = owner;
-  const filters = { label: [`${LABEL}=${installation}`, `${RUN_LABEL}=${run}`, ATTEMPT_LABEL] };
-  for (const { Name: name } of (await docker.listVolumes({ filters })).Volumes ?? []) {
-    await unlessInUse(docker.getVolume(name).remove());
-  }
-}
-
 /** Runs of other repositories count on the shared images and volumes between two of their containers, too. */
 export async function isSharedInUse(docker: Docker, installation: string): Promise<boolean> {
   const running = await docker.listContainers({ filters: { label: [LABEL] } });
@@ -143,13 +131,9 @@ function createdOf(volume: object): number {
 }
 
 /** False where somebody uses it (409); gone already (404) is as good as removed. */
-function removed(object: Found): Promise<boolean> {
-  return unlessInUse(object.remove());
-}
-
-async function unlessInUse(removing: Promise<unknown>): Promise<boolean> {
+async function removed(object: Found): Promise<boolean> {
   try {
-    await removing;
+    await object.remove();
     return true;
   } catch (error) {
     if (isStatus(error, 404)) return true;
