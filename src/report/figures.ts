@@ -276,8 +276,13 @@ function conflictsOf(conflicts: readonly Conflict[]): Listed<ForecastConflict> {
 
 /** Each text once, the newest first. */
 function warningsOf(events: readonly OrchestrateEvent[]): Listed<string> {
-  const texts = events.flatMap((event) => (event.type === 'warning' ? [oneLine(event.message)] : []));
+  const texts = events.flatMap((event) => (event.type === 'warning' ? [warningText(event)] : []));
   return listed([...new Set(texts.reverse())], MOST_WARNINGS);
+}
+
+function warningText({ attempt, task, message }: OrchestrateEvent & { readonly type: 'warning' }): string {
+  const about = attempt ?? task;
+  return oneLine(about === undefined ? message : `${about}: ${message}`);
 }
 
 function countStates(tasks: readonly TaskSummary[]): Record<TaskState, number> {

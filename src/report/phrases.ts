@@ -171,7 +171,7 @@ export function failureText(failure: Failure): string {
   const open = failure.open.items.length + failure.open.leftOut;
   const tasks = [
     open === 0 ? [] : [`${count(open, 'task')} still open`],
-    failure.settled === 0 ? [] : [`${count(failure.settled, 'task')} done since, or tried again`],
+    failure.settled === 0 ? [] : [`${count(failure.settled, 'task')} done since, or queued again`],
   ].flat();
   return [count(failure.attempts, 'attempt'), ...tasks].join(', ');
 }

@@ -193,8 +193,9 @@ export class Run {
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
     the.gateway?.listen({
       onRunBudget: (reason) => {
+        // Each agent that it stops says so.
+        if (this.#limit !== reason) this.#emit({ type: 'run.stopping', cause: 'budget', reason });
         this.#limit = reason;
-        this.#emit({ type: 'run.stopping', cause: 'budget', reason });
         this.#control.stop({ now: false });
       },
       onUnusable: (error) => {

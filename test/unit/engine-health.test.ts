@@ -48,6 +48,23 @@ describe('an engine', () => {
     expect(health.outages).toBe(1);
   });
 
+  it('lets any number of calls wait for it without a word about leaks, before and after', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', onWarning);
+    for (let times = 0; times < 2; times += 1) {
+      engine.hang();
+      const calls = Array.from({ length: 12 }, () => engine.docker.info().catch(() => {}));
+      await told(true);
+      await Promise.all(calls);
+      const back = told(false);
+      await engine.up();
+      await back;
+    }
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
+  });
+
   it('that accepts and answers nothing is gone as well', async () => {
     engine.hang();
     await told(true);

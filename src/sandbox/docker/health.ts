@@ -3,6 +3,7 @@
  * go when it does not answer any more, and goes on when it does again.
  */
 
+import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isEngineGone } from '../trouble.ts';
 import { engineGone, isUnanswered } from './engine-errors.ts';
@@ -30,7 +31,7 @@ export class EngineHealth implements Disposable {
   readonly #ping: (limitMs: number) => Promise<void>;
   readonly #times: HealthTimes;
   #failures = 0;
-  #gone = new AbortController();
+  #gone = notGone();
   /** Of those who wait for its return. */
   #back: Waiting | null = null;
   #outages = 0;
@@ -86,7 +87,7 @@ export class EngineHealth implements Disposable {
   answered(): void {
     this.#failures = 0;
     if (!this.gone.aborted) return;
-    this.#gone = new AbortController();
+    this.#gone = notGone();
     this.#back?.resolve();
     this.#back = null;
     for (const listener of this.#listeners) listener(false);
@@ -185,4 +186,11 @@ function waiting(): Waiting {
     settle = { resolve, reject };
   });
   return { promise, ...settle };
+}
+
+/** Every call that is under way listens to it: many of them are no leak. */
+function notGone(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }

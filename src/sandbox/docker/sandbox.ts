@@ -259,7 +259,10 @@ function removed(attempt: AttemptId): OrchestrateError {
 }
 
 function stopped(attempt: AttemptId): OrchestrateError {
-  return environmentError(TROUBLE.stopped, `the sandbox of ${attempt} was stopped by somebody else`);
+  return environmentError(
+    TROUBLE.stopped,
+    `the sandbox of ${attempt} was stopped by somebody else, or with an engine that was back at once`,
+  );
 }
 
 function outputLost(attempt: AttemptId): OrchestrateError {
