@@ -150,7 +150,7 @@ describe('a whole tree', () => {
   it('survives the loss of a session', async () => {
     await keeper.client.trees();
     keeper.sessions[0]?.kill('SIGKILL');
-    await expect(keeper.client.trees()).rejects.toMatchObject({ code: 'KEEPER_LOST', kind: 'environment' });
+    expect(await keeper.client.trees()).toEqual([]);
     await lay(keeper.client, repository, 'HEAD');
     expect(await keeper.client.trees()).toHaveLength(1);
   });
