@@ -10,7 +10,7 @@ import { Database as StateDatabase } from '../../src/state/database.ts';
 import { createPrivate } from '../../src/state/exclusive.ts';
 import { MIGRATIONS, migrate } from '../../src/state/migrate.ts';
 import { expectSound, withState } from '../support/chaos-queue.ts';
-import { leftInDocker, seeded, times } from '../support/endurance.ts';
+import { leftInDocker, seeded, signalTo, times } from '../support/endurance.ts';
 import { firstMigrations } from '../support/first-migrations.ts';
 import { GitGate } from '../support/git-gate.ts';
 import { finishTask } from '../support/queue.ts';
@@ -163,10 +163,7 @@ async function killed(args: readonly string[], random: () => number, upToMs = CO
     ...{ cwd: scratch.repository, env: { ...scratch.env, ...placed?.env } },
     ...{ extendEnv: false, reject: false, stdin: 'ignore', detached: true },
   });
-  const kill = (): void => {
-    if (child.pid !== undefined && child.exitCode === null)
-      process.kill(wholeGroup ? -child.pid : child.pid, 'SIGKILL');
-  };
+  const kill = (): void => signalTo(child, 'SIGKILL', wholeGroup ? 'group' : undefined);
   const timer = placed === null ? setTimeout(kill, afterMs) : undefined;
   void placed?.reached.then((held) => {
     kill();

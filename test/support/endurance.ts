@@ -1,5 +1,6 @@
 /** What the tests of endurance share: how long they are, seeded chance, and what a repository has left. */
 
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -116,16 +117,19 @@ export function startRun(
   return {
     ended: end(),
     signal(signal, to) {
-      const { pid } = child;
-      if (pid === undefined) return;
-      try {
-        process.kill(to === 'group' ? -pid : pid, signal);
-      } catch (error) {
-        // It has ended meanwhile.
-        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-      }
+      signalTo(child, signal, to);
     },
   };
+}
+
+/** Nothing where it has ended: its number may be somebody else's by now. @param to `group`: its children too */
+export function signalTo(
+  { pid, exitCode, signalCode }: Pick<ChildProcess, 'pid' | 'exitCode' | 'signalCode'>,
+  signal: NodeJS.Signals,
+  to?: 'group',
+): void {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return;
+  process.kill(to === 'group' ? -pid : pid, signal);
 }
 
 function parsed(line: string): RunEvent | null {
