@@ -103,6 +103,8 @@ function call(request: Request, answered: Answered, { dial, health }: Line): voi
   }
   dial({ ...request, abortSignal: own.signal }, (error, answer) => {
     if (error === null || hasStatus(error)) health.answered();
+    // docker-modem never ends a request whose input was to go on; refused, its connection would keep the process alive.
+    if (error !== null && request.openStdin === true) own.abort();
     if (error === null && (request.isStream === true || request.hijack === true)) {
       stream = answer as Duplex;
       // Nobody may be reading it.
