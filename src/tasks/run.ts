@@ -173,16 +173,10 @@ export class Run {
       this.#emit(reason === null || cause === null ? { type: 'run.resumed' } : { type: 'run.paused', cause, reason }),
     );
     this.#deadline = this.#watchOver(the.deadline);
-    const onUnusable = (error: OrchestrateError): void => {
-      this.#unusable ??= error;
-      this.#control.stop({ now: true });
-    };
-    const { stopNow } = this.#control;
-    const onTooLong = (error: OrchestrateError): void => {
-      this.#unusable ??= error;
-      this.#control.stop({ now: false });
-    };
-    outliveOutages({ host: the.host, holds: this.#holds, stopNow, onTooLong });
+    outliveOutages({
+      ...{ host: the.host, holds: this.#holds, stopNow: this.#control.stopNow },
+      onTooLong: (error) => this.#cannotGoOn(error, { now: false }),
+    });
     this.#watermarks = new Watermarks(() => the.host.resources(), this.#holds);
     this.#room = new StateRoom({
       ...{ directory: the.parts.state.directory, holds: this.#holds },
@@ -200,7 +194,7 @@ export class Run {
       },
       onUnusable: (error) => {
         if (this.#unusable === null) this.#emit({ type: 'run.stopping', cause: 'key', reason: error.message });
-        onUnusable(error);
+        this.#cannotGoOn(error, { now: true });
       },
       onWarning: (message) => this.#emit({ type: 'warning', message }),
     });
@@ -311,6 +305,12 @@ export class Run {
       .finally(() => Promise.all([...this.#leaving, this.#patches.done()]));
     if (this.#unusable !== null) throw this.#unusable;
     return this.#summary();
+  }
+
+  /** @param how `now`: agents at work are ended */
+  #cannotGoOn(error: OrchestrateError, how: { readonly now: boolean }): void {
+    this.#unusable ??= error;
+    this.#control.stop(how);
   }
 
   #summary(): RunSummary {

@@ -1,9 +1,8 @@
 // However often and whenever the coordinator is killed: each task is done once, and what was acknowledged stays.
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import Database from 'better-sqlite3';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { openStateForReading, type State } from '../../src/state/state.ts';
+import { doneOnce, expectSound, withState } from '../support/chaos-queue.ts';
 import { leftInDocker, type Moment, runUntil, seeded, times } from '../support/endurance.ts';
 import { Scratch } from '../support/scratch.ts';
 
@@ -45,9 +44,7 @@ it(
         await expectDoneOnce(round);
         expect(await leftInDocker(scratch)).toEqual(['volume store']);
       }
-      const database = new Database(path.join(scratch.repository, '.git/orchestrate/state.db'), { readonly: true });
-      expect(database.pragma('integrity_check', { simple: true })).toBe('ok');
-      database.close();
+      expectSound(scratch);
       await scratch.git('fsck', '--strict');
       expect(await scratch.git('status', '--porcelain')).toBe('');
     }),
@@ -76,7 +73,7 @@ async function workQueue(nextMoment: () => Moment | null, most: number): Promise
     for (const { type, task = '', attempt = '', status } of run.events) {
       if (type === 'task.ended' && status === 'succeeded') acknowledged.set(task, attempt);
     }
-    const isOver = withState((state) => {
+    const isOver = withState(scratch, (state) => {
       for (const [task, attempt] of acknowledged) {
         const { state: is } = state.task(state.resolveTask(task));
         expect({ task, is, patch: state.patchOf(state.resolveTask(task))?.id }).toEqual({
@@ -110,19 +107,10 @@ function momentOf(random: () => number): Moment {
 }
 
 async function expectDoneOnce(round: number): Promise<void> {
-  const patches = new Map<string, string>();
-  withState((state) => {
-    for (const letter of Object.keys(QUEUE)) {
-      const id = state.resolveTask(`${letter}${round}`);
-      const attempts = state.attemptsOf(id);
-      const done = attempts.filter((attempt) => attempt.outcome === 'succeeded');
-      expect(done.map((attempt) => attempt.id)).toEqual([attempts.at(-1)?.id]);
-      expect(attempts.filter((attempt) => !['succeeded', 'lost'].includes(attempt.outcome ?? ''))).toEqual([]);
-      const pending = state.patches().filter((patch) => patch.task === id && patch.state === 'pending');
-      expect(pending.map((patch) => patch.id)).toEqual([done[0]?.id]);
-      patches.set(letter, done[0]?.id ?? '');
-    }
-  });
+  const patches = withState(
+    scratch,
+    (state) => new Map(Object.keys(QUEUE).map((letter) => [letter, doneOnce(state, `${letter}${round}`)])),
+  );
   const refs = (await scratch.git('for-each-ref', '--format=%(refname)', 'refs/orchestrate')).split('\n');
   expect(refs.filter((ref) => ref.endsWith('/wip'))).toEqual([]);
   for (const [letter, patch] of patches) {
@@ -142,14 +130,4 @@ async function expectDoneOnce(round: number): Promise<void> {
 function below(letter: string): string[] {
   const direct = QUEUE[letter] ?? [];
   return [...new Set(direct.flatMap((one) => [one, ...below(one)]))];
-}
-
-function withState<Result>(look: (state: State) => Result): Result {
-  const state = openStateForReading(path.join(scratch.repository, '.git/orchestrate'));
-  if (state === null) throw new Error('there is no state');
-  try {
-    return look(state);
-  } finally {
-    state.close();
-  }
 }

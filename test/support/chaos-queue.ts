@@ -101,16 +101,7 @@ export class ChaosQueue {
   }
 
   #doneOnce(letter: string): string {
-    return withState(this.scratch, (state) => {
-      const id = state.resolveTask(this.#named(letter));
-      const attempts = state.attemptsOf(id);
-      const done = attempts.filter((attempt) => attempt.outcome === 'succeeded');
-      expect(done.map((attempt) => attempt.id)).toEqual([attempts.at(-1)?.id]);
-      expect(attempts.filter((attempt) => !['succeeded', 'lost'].includes(attempt.outcome ?? ''))).toEqual([]);
-      const pending = state.patches().filter((patch) => patch.task === id && patch.state === 'pending');
-      expect(pending.map((patch) => patch.id)).toEqual([done[0]?.id]);
-      return done[0]?.id ?? '';
-    });
+    return withState(this.scratch, (state) => doneOnce(state, this.#named(letter)));
   }
 
   async #expectTree(letter: string, patch: string, patches: ReadonlyMap<string, string>): Promise<void> {
@@ -129,6 +120,18 @@ export class ChaosQueue {
     const big = await scratch.git('show', `${ref}:big/${task}`);
     expect(`${big}\n`.slice(0, 100_000)).toBe(`${patch}\n`.repeat(100_000).slice(0, 100_000));
   }
+}
+
+/** The one attempt at a task that succeeded, after others that were lost alone; its patch is the only one that waits. */
+export function doneOnce(state: State, task: string): string {
+  const id = state.resolveTask(task);
+  const attempts = state.attemptsOf(id);
+  const done = attempts.filter((attempt) => attempt.outcome === 'succeeded');
+  expect(done.map((attempt) => attempt.id)).toEqual([attempts.at(-1)?.id]);
+  expect(attempts.filter((attempt) => !['succeeded', 'lost'].includes(attempt.outcome ?? ''))).toEqual([]);
+  const pending = state.patches().filter((patch) => patch.task === id && patch.state === 'pending');
+  expect(pending.map((patch) => patch.id)).toEqual([done[0]?.id]);
+  return done[0]?.id ?? '';
 }
 
 export function expectSound(scratch: Scratch): void {

@@ -8,6 +8,13 @@ export function isStatus(error: unknown, status: number): boolean {
   return typeof error === 'object' && error !== null && 'statusCode' in error && error.statusCode === status;
 }
 
+/** For a failure that is harmless where it was answered with one of these HTTP statuses; any other is thrown on. */
+export function ignoreStatus(...statuses: readonly number[]): (error: unknown) => void {
+  return (error) => {
+    if (!statuses.some((status) => isStatus(error, status))) throw error;
+  };
+}
+
 /** An engine failure as our error, with the engine's own words. */
 export function engineFailure(what: string, cause: unknown): OrchestrateError {
   if (cause instanceof OrchestrateError) return cause;

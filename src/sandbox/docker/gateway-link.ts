@@ -3,7 +3,7 @@
 import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
 import { healthOf } from './calls.ts';
-import { engineFailure, isStatus } from './engine-errors.ts';
+import { engineFailure, ignoreStatus } from './engine-errors.ts';
 import { gatewayName, labels, RUN_LABEL } from './names.ts';
 import { removeContainer, runningSideCar, type SideCar } from './side-car.ts';
 import { GATEWAY_VOLUME_OPTIONS, type GatewayPlacement, gatewayContainer } from './spec.ts';
@@ -59,7 +59,7 @@ export async function startGateway(docker: Docker, request: GatewayRequest): Pro
 export async function removeGateway(docker: Docker, installation: string, guest: string | null): Promise<void> {
   const name = gatewayName(installation, guest);
   await removeContainer(docker.getContainer(name));
-  await docker.getVolume(name).remove().catch(ignore(404, 409));
+  await docker.getVolume(name).remove().catch(ignoreStatus(404, 409));
 }
 
 function gatewaySideCar(docker: Docker, placement: GatewayPlacement, volumeLabels: Record<string, string>): SideCar {
@@ -75,11 +75,5 @@ function gatewaySideCar(docker: Docker, placement: GatewayPlacement, volumeLabel
         DriverOpts: { ...GATEWAY_VOLUME_OPTIONS },
         Labels: volumeLabels,
       }),
-  };
-}
-
-function ignore(...statuses: readonly number[]): (error: unknown) => void {
-  return (error) => {
-    if (!statuses.some((status) => isStatus(error, status))) throw error;
   };
 }

@@ -12,7 +12,7 @@ import type { AttemptId, ObjectId, TaskId, WorkspaceKind } from '../../types.ts'
 import type { OutputChunk, SandboxSpec } from '../sandbox.ts';
 import { readAgentImage } from './agent-image.ts';
 import { healthOf } from './calls.ts';
-import { isStatus } from './engine-errors.ts';
+import { ignoreStatus, isStatus } from './engine-errors.ts';
 import { exists } from './fitting.ts';
 import { labels, RUN_LABEL, RUNTIME_LABEL, SHARED } from './names.ts';
 import { fault, type ProvenRuntime, type RuntimeFault, TOLD, type Trial, unfitRuntime } from './runtime-faults.ts';
@@ -324,10 +324,4 @@ async function memoryName(docker: Docker, runtime: Runtime): Promise<string> {
   const info = (await docker.info()) as Partial<Record<'ID' | 'KernelVersion' | 'ServerVersion' | 'Driver', string>>;
   const engine = [info.ID, info.KernelVersion, info.ServerVersion, info.Driver, JSON.stringify(runtime)].join('\0');
   return `orchestrate-runtime-${createHash('sha256').update(engine).digest('hex').slice(0, 12)}`;
-}
-
-function ignoreStatus(status: number): (error: unknown) => void {
-  return (error) => {
-    if (!isStatus(error, status)) throw error;
-  };
 }

@@ -8,7 +8,7 @@ import type { AttemptId, ObjectId } from '../../types.ts';
 import type { Collection, CreatedSandbox, EndedSandbox, OutputChunk, RunningSandbox } from '../sandbox.ts';
 import { TROUBLE } from '../trouble.ts';
 import { containerLog, lastFrame } from './container-log.ts';
-import { engineFailure, isStatus, isUnanswered } from './engine-errors.ts';
+import { engineFailure, ignoreStatus, isStatus, isUnanswered } from './engine-errors.ts';
 import type { EngineHealth } from './health.ts';
 import { agentOutput } from './output.ts';
 import { STOP_GRACE_MS } from './spec.ts';
@@ -62,7 +62,7 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
         // Started again, one that has ended meanwhile would run a second time.
         const isThere = !isFirst && (await container.inspect()).State.Status !== 'created';
         isFirst = false;
-        if (!isThere) await container.start().catch(ignore(304));
+        if (!isThere) await container.start().catch(ignoreStatus(304));
       });
     } catch (cause) {
       if (isStatus(cause, 404)) throw removed(attempt);
@@ -173,7 +173,7 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     const { container, engine } = this.#parts;
     const again = setInterval(() => container.kill({ signal: 'SIGTERM' }).catch(() => {}), TERM_AGAIN_MS);
     try {
-      await engine.steadily(() => container.stop({ t: seconds }).catch(ignore(304, 404)));
+      await engine.steadily(() => container.stop({ t: seconds }).catch(ignoreStatus(304, 404)));
     } finally {
       clearInterval(again);
     }
@@ -230,7 +230,7 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     const { container, engine } = this.#parts;
     this.#isEnding = true;
     // The toolbox kills everything else then, passes on the last output and ends. 409: it does not run any more.
-    await engine.steadily(() => container.kill({ signal: 'SIGINT' }).catch(ignore(404, 409)));
+    await engine.steadily(() => container.kill({ signal: 'SIGINT' }).catch(ignoreStatus(404, 409)));
     await this.#stop(KILL_AFTER_GRACE_S);
   }
 
@@ -246,8 +246,8 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     await engine.steadily(() =>
       container.remove({ force: true, v: true }).catch(async (error) => {
         // 409: somebody else removes it at this moment; its workspace must not be touched before it is gone.
-        if (isStatus(error, 409)) await container.wait({ condition: 'removed' }).catch(ignore(404));
-        else ignore(404)(error);
+        if (isStatus(error, 409)) await container.wait({ condition: 'removed' }).catch(ignoreStatus(404));
+        else ignoreStatus(404)(error);
       }),
     );
     await keeper.removeAttempt(attempt);
@@ -276,12 +276,6 @@ function restarted(attempt: AttemptId): OrchestrateError {
 /** A forced removal kills first: what looks like the agent's death is the container's. */
 function isGoing(state: ContainerInspectInfo['State']): boolean {
   return state.Dead || state.Status === 'removing' || state.Status === 'dead';
-}
-
-function ignore(...statuses: readonly number[]): (error: unknown) => void {
-  return (error) => {
-    if (!statuses.some((status) => isStatus(error, status))) throw error;
-  };
 }
 
 /** By a call whose answer was lost. */
