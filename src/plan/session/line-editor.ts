@@ -84,11 +84,13 @@ function after({ text, caret }: Line): number {
 }
 
 function wordBefore({ text, caret }: Line): number {
-  return text.slice(0, caret).search(/\S*\s*$/);
+  const at = text.slice(0, caret).search(/\S*\s*$/);
+  // A space may be one character with the accent after it.
+  return at >= text.length ? at : characterAt(text, at).from;
 }
 
 function wordAfter({ text, caret }: Line): number {
-  return caret + (/^\s*\S*/.exec(text.slice(caret))?.[0].length ?? 0);
+  return boundary(text, caret + (/^\s*\S*/.exec(text.slice(caret))?.[0].length ?? 0));
 }
 
 /** As many characters from the start of the line above or below, or its end; without one, the start or end of this one. */
