@@ -1,5 +1,6 @@
 /** Trouble with what sandboxes need: nobody's work, so another try is right. Codes of environment errors. */
 
+import { setTimeout as pause } from 'node:timers/promises';
 import { OrchestrateError } from '../errors.ts';
 
 export const TROUBLE = {
@@ -35,15 +36,18 @@ function isTrouble(error: unknown): error is OrchestrateError {
 
 const CODES: ReadonlySet<string> = new Set(Object.values(TROUBLE));
 
-const MOST_TRIES = 3;
+/** Before each further try, milliseconds: an engine that is being stopped refuses for a while before it is known to be gone. */
+const PAUSES_MS: readonly number[] = [1_000, 5_000];
 
-/** Again where trouble kept it from being done; not where the engine is gone and nobody waits for it. */
+/** Again, a while later, where trouble kept it from being done; not where the engine is gone and nobody waits for it. */
 export async function insist<Result>(act: () => Promise<Result>): Promise<Result> {
-  for (let tries = 1; ; tries += 1) {
+  for (const pauseMs of PAUSES_MS) {
     try {
       return await act();
     } catch (error) {
-      if (!isTrouble(error) || isEngineGone(error) || tries === MOST_TRIES) throw error;
+      if (!isTrouble(error) || isEngineGone(error)) throw error;
     }
+    await pause(pauseMs);
   }
+  return act();
 }
