@@ -100,7 +100,8 @@ describe('an engine of its own', () => {
     await engine.down();
     await engine.up();
     expect(await run.ended).toBe(0);
-    expect(await outcomes('one')).toEqual(['lost', 'succeeded']);
+    // More than once where the next one began before its engine went away.
+    expect((await outcomes('one')).join(' ')).toMatch(/^(lost )+succeeded$/);
     expect(await scratch.must(['patch', 'show', 'one.1'])).toContain('+3');
     expect(await written('one')).toEqual(LINES);
     expect(await ownContainers()).toEqual([]);

@@ -122,6 +122,6 @@ it('keeps the cursor between characters, whatever is typed', () => {
         expect([...borders, line.text.length]).toContain(line.caret);
       }
     }),
-    { numRuns: 500 },
+    { numRuns: 500, seed: 7 },
   );
 });
