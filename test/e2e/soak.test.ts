@@ -7,6 +7,7 @@ import Database from 'better-sqlite3';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { State } from '../../src/state/state.ts';
+import type { TaskId } from '../../src/types.ts';
 import { leftInDocker, seeded, times } from '../support/endurance.ts';
 import { stateOf } from '../support/queue.ts';
 import { CLI, Scratch } from '../support/scratch.ts';
@@ -15,8 +16,9 @@ import { type Vitals, vitalsOf } from '../support/vitals.ts';
 
 const TASKS = times({ short: 24, long: 200 });
 const AGENTS = times({ short: 4, long: 8 });
-const LIMITS = ['--memory', '128m', '--disk', '32m', '--pids', '64', '--cpus', '0.5'];
-const TIMES = ['--timeout', '12s', '--idle-timeout', '4s'];
+const LIMITS = ['--memory', '128m', '--disk', '32m', '--pids', '48', '--cpus', '0.25'];
+// Of a busy engine the looks that tell idleness from work are late.
+const TIMES = ['--timeout', `${times({ short: 15, long: 20 })}s`, '--idle-timeout', '4s'];
 const TIMEOUT_MS = times({ short: 5, long: 60 }) * 60_000;
 const MAX_RSS = 300_000_000;
 const MAX_LAG_MS = 100;
@@ -24,12 +26,19 @@ const MAX_LAG_MS = 100;
 const MOST_GROWTH = TASKS / 4;
 const PROBE = path.resolve(import.meta.dirname, '../support/event-loop-probe.mjs');
 
+/** Milliseconds. */
+interface Lag {
+  readonly p50: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
 describe(`${TASKS} tasks of all kinds, ${AGENTS} at once`, () => {
   let scratch: Scratch;
   let kinds: ReadonlyMap<string, Kind>;
   let exitCode: number | undefined;
   let vitals: Vitals;
-  let lag: { readonly p50: number; readonly p99: number; readonly max: number; readonly samples: number };
+  let lag: { readonly late: Lag; readonly lateByItself: Lag; readonly ticks: number };
   let state: State;
 
   beforeAll(async () => {
@@ -79,8 +88,16 @@ describe(`${TASKS} tasks of all kinds, ${AGENTS} at once`, () => {
   }
 
   it('each ends once and as it has to', () => {
-    const ends = state.tasks().map(({ id }) => [id, state.attemptsOf(id).map(({ outcome }) => outcome)]);
-    expect(Object.fromEntries(ends)).toEqual(wanted((kind) => [BEHAVIOURS[kind].outcome]));
+    const ends = [...kinds].map(([task, kind]) => {
+      const attempts = state.attemptsOf(task as TaskId);
+      const isAsItHasTo = attempts.length === 1 && attempts[0]?.outcome === BEHAVIOURS[kind].outcome;
+      return [
+        task,
+        isAsItHasTo ? kind : attempts.map(({ outcome, exitCode: code, reason }) => ({ outcome, code, reason })),
+      ];
+    });
+    expect(Object.fromEntries(ends)).toEqual(Object.fromEntries(kinds));
+    expect(state.tasks()).toHaveLength(TASKS);
     expect(exitCode).toBe(1);
   });
 
@@ -112,8 +129,9 @@ describe(`${TASKS} tasks of all kinds, ${AGENTS} at once`, () => {
   });
 
   it('its event loop is late by less than 100 ms', () => {
-    expect(lag.p99).toBeLessThan(MAX_LAG_MS);
-    expect(lag.samples).toBeGreaterThan(100);
+    // Without the time that the machine gave to others: there are more agents than CPUs.
+    expect(lag.lateByItself.p99).toBeLessThan(MAX_LAG_MS);
+    expect(lag.ticks).toBeGreaterThan(100);
   });
 
   it('nothing of it is left, and its state is whole', async () => {

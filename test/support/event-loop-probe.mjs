@@ -1,17 +1,38 @@
-// Loaded into a process by NODE_OPTIONS=--import=…: measures how late its event loop is and writes that down when it exits.
-import { writeFileSync } from 'node:fs';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+// Loaded into a process by NODE_OPTIONS=--import=…: measures how late its event loop is, and writes that down when it exits.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createHistogram, performance } from 'node:perf_hooks';
 import { isMainThread } from 'node:worker_threads';
 
-const RESOLUTION_MS = 10;
+const EVERY_MS = 10;
 const file = process.env.ORCHESTRATE_TEST_LAG_FILE;
 
+/** Milliseconds that the main thread was ready and had no CPU: how busy the machine is, not what the process does. */
+function waitedMs() {
+  return Number(readFileSync('/proc/self/schedstat', 'utf8').split(' ')[1]) / 1e6;
+}
+
 if (isMainThread && file !== undefined) {
-  const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  delay.enable();
+  const late = createHistogram();
+  const lateByItself = createHistogram();
+  let waited = waitedMs();
+  let due = performance.now() + EVERY_MS;
+  const tick = () => {
+    const waitedNow = waitedMs();
+    const lateMs = Math.max(0, performance.now() - due);
+    const microseconds = (ms) => Math.max(1, Math.round(ms * 1000));
+    late.record(microseconds(lateMs));
+    lateByItself.record(microseconds(lateMs - (waitedNow - waited)));
+    waited = waitedNow;
+    due = performance.now() + EVERY_MS;
+    setTimeout(tick, EVERY_MS).unref();
+  };
+  setTimeout(tick, EVERY_MS).unref();
   process.on('exit', () => {
-    const ms = (nanoseconds) => nanoseconds / 1e6;
-    const lag = { p50: ms(delay.percentile(50)), p99: ms(delay.percentile(99)), max: ms(delay.max) };
-    writeFileSync(file, JSON.stringify({ ...lag, samples: delay.count }));
+    const ms = (histogram) => ({
+      p50: histogram.percentile(50) / 1000,
+      p99: histogram.percentile(99) / 1000,
+      max: histogram.max / 1000,
+    });
+    writeFileSync(file, JSON.stringify({ late: ms(late), lateByItself: ms(lateByItself), ticks: late.count }));
   });
 }

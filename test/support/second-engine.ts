@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readFile, rm, statfs, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -16,6 +16,8 @@ import { until } from './killed-run.ts';
 
 export class SecondEngine implements AsyncDisposable {
   readonly docker: Docker;
+  /** The machine's. */
+  readonly #first = new Docker();
   #daemon: ChildProcess | null = null;
 
   private constructor(
@@ -25,25 +27,36 @@ export class SecondEngine implements AsyncDisposable {
     this.docker = new Docker({ socketPath: this.socket });
   }
 
-  /** @param configuration its `daemon.json`: `{ 'live-restore': true }` keeps containers running while it is away */
-  static async start(configuration: Readonly<Record<string, unknown>> = {}): Promise<SecondEngine> {
+  /**
+   * @param configuration its `daemon.json`: `{ 'live-restore': true }` keeps containers running while it is away
+   * @param diskBytes it has a disk of its own, of that size, for tests that fill it; null: its folder is on the machine's
+   */
+  static async start(
+    configuration: Readonly<Record<string, unknown>> = {},
+    diskBytes: number | null = null,
+  ): Promise<SecondEngine> {
     const folder = await mkdtemp(path.join(tmpdir(), 'orchestrate-engine-'));
     await writeFile(path.join(folder, 'daemon.json'), JSON.stringify(configuration));
     // At most 15 letters. Without one of its own (`none` is worse) it would take down the bridge of the machine's engine.
-    const bridge = `ote-${randomBytes(4).toString('hex')}`;
-    await new Docker().createNetwork({
-      ...{ Name: bridge, Driver: 'bridge', Labels: { 'orchestrate.test': '' } },
-      Options: { 'com.docker.network.bridge.name': bridge },
-    });
-    const engine = new SecondEngine(folder, bridge);
+    const engine = new SecondEngine(folder, `ote-${randomBytes(4).toString('hex')}`);
     try {
+      await engine.#first.createNetwork({
+        ...{ Name: engine.bridge, Driver: 'bridge', Labels: { 'orchestrate.test': '' } },
+        Options: { 'com.docker.network.bridge.name': engine.bridge },
+      });
+      await mkdir(engine.data);
+      if (diskBytes !== null) await engine.#mountDisk(diskBytes);
       await engine.up();
       return engine;
     } catch (error) {
-      await rm(folder, { recursive: true, force: true });
-      await new Docker().getNetwork(bridge).remove();
+      await engine.#remove();
       throw error;
     }
+  }
+
+  /** Its folder, on the disk that it may have. */
+  get data(): string {
+    return path.join(this.folder, 'data');
   }
 
   get socket(): string {
@@ -64,13 +77,13 @@ export class SecondEngine implements AsyncDisposable {
 
   /** Starts it and waits until it answers. */
   async up(): Promise<void> {
-    const { folder, bridge, socket } = this;
+    const { folder, data, bridge, socket } = this;
     const at = (name: string): string => path.join(folder, name);
     const log = await open(at('log'), 'a');
     const daemon = spawn(
       'dockerd',
       [
-        ...['--config-file', at('daemon.json'), '--data-root', at('data'), '--exec-root', at('exec')],
+        ...['--config-file', at('daemon.json'), '--data-root', data, '--exec-root', at('exec')],
         ...['--pidfile', at('pid'), '--host', `unix://${socket}`, '--bridge', bridge],
         ...['--iptables=false', '--ip-masq=false'],
       ],
@@ -103,12 +116,36 @@ export class SecondEngine implements AsyncDisposable {
     // One that was told to keep its containers has them running still.
     if (this.#daemon === null) await this.up();
     for (const { Id } of await this.docker.listContainers({ all: true })) {
-      await this.docker.getContainer(Id).remove({ force: true, v: true });
+      // Whoever uses it may be removing the same.
+      await this.docker
+        .getContainer(Id)
+        .remove({ force: true, v: true })
+        .catch(() => {});
     }
     await this.down();
-    // One with live-restore leaves its folder mounted on itself.
-    await execa('umount', ['--lazy', path.join(this.folder, 'data')], { reject: false });
+    await this.#remove();
+  }
+
+  /** Leaves of its own disk that part free. Returns how to give the rest back. */
+  async fill(part: number): Promise<() => Promise<void>> {
+    const { blocks, bavail, bsize } = await statfs(this.data);
+    const file = path.join(this.data, 'full');
+    await execa('fallocate', ['--length', `${Math.floor((bavail - part * blocks) * bsize)}`, file]);
+    return () => rm(file);
+  }
+
+  async #mountDisk(bytes: number): Promise<void> {
+    const image = path.join(this.folder, 'disk');
+    await (await open(image, 'w')).close();
+    await truncate(image, bytes);
+    await execa('mkfs.ext4', ['-q', '-F', '-E', 'lazy_itable_init=1,lazy_journal_init=1', image]);
+    await execa('mount', ['-o', 'loop', image, this.data]);
+  }
+
+  async #remove(): Promise<void> {
+    // Once for its disk; one with live-restore leaves its folder mounted on itself.
+    for (let times = 0; times < 2; times += 1) await execa('umount', ['--lazy', this.data], { reject: false });
     await rm(this.folder, { recursive: true, force: true });
-    await new Docker().getNetwork(this.bridge).remove();
+    await this.#first.getNetwork(this.bridge).remove();
   }
 }
