@@ -59,7 +59,13 @@ export async function openChecker(context: Context, settings: Settings, options:
   signal.throwIfAborted();
   const { installation, directory: stateDir } = state;
   const checker = createChecker({
-    ...{ host, watermarks, stateDir, run: guest.id, limits: settings.limits, timeoutMs: settings.timeoutMs },
+    ...{
+      place: () => ({ host, watermarks }),
+      stateDir,
+      run: guest.id,
+      limits: settings.limits,
+      timeoutMs: settings.timeoutMs,
+    },
     containerName: (id) => checkName(installation, guest.id, id),
   });
   const kept = opened.move();

@@ -189,20 +189,27 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
         id: work.run,
         onProgress: work.say ?? ((line) => context.note(line)),
         containerName: (task, n) => agentName(installation, task, n),
-        openHost: (services) =>
-          openDockerHost({
+        hosts: [
+          {
             name: 'local',
-            docker,
-            installation,
-            image: settings.image,
-            dockerfile: settings.dockerfile,
-            programs: work.engine.programs ?? [],
-            workspace: settings.workspace,
-            runtime: settings.runtime,
-            objectFormat: repository.objectFormat,
-            guests: () => liveGuests(state.directory),
-            ...services,
-          }),
+            slots: null,
+            isRemote: false,
+            open: (services) =>
+              openDockerHost({
+                name: 'local',
+                docker,
+                installation,
+                image: settings.image,
+                dockerfile: settings.dockerfile,
+                programs: work.engine.programs ?? [],
+                workspace: settings.workspace,
+                runtime: settings.runtime,
+                objectFormat: repository.objectFormat,
+                guests: () => liveGuests(state.directory),
+                ...services,
+              }),
+          },
+        ],
       },
       {
         maxAgents: settings.maxAgents,

@@ -55,6 +55,21 @@ export async function collectPatch(
   return { patch: await patchOf(repository, origin, { tree: kept.tree, commit, flags: collection.flags }), tooLarge };
 }
 
+/** The salvaged patch of an attempt that was given up, in place of what was kept of it before; null where it changed nothing. */
+export async function collectAgain(
+  repository: Repository,
+  sandbox: { collect(): Promise<Collection> },
+  origin: PatchOrigin,
+): Promise<CollectedPatch | null> {
+  const collection = await sandbox.collect();
+  const kept = await keep(repository, collection, origin);
+  if (kept === null) return null;
+  const ref = resultRef(origin.attempt);
+  const from = await readRef(repository, ref);
+  await moveRef(repository, ref, { from, to: kept.commit, message: 'orchestrate: fetched later' });
+  return { ...(await patchOf(repository, origin, { ...kept, flags: collection.flags })), state: 'salvaged' };
+}
+
 /** Keeps what an agent has so far as `refs/orchestrate/<task>/<n>/wip`; its tree, null when that is nothing. */
 export async function keepSnapshot(
   repository: Repository,

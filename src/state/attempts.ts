@@ -176,6 +176,15 @@ export function unendedAttempts(database: Database): AttemptRecord[] {
   return database.all<AttemptRow>("SELECT * FROM attempts WHERE state <> 'ended' ORDER BY rowid").map(recordOf);
 }
 
+export function lostWith(
+  database: Database,
+  fault: string,
+  on: { readonly host: string; readonly since: Date },
+): AttemptRecord[] {
+  const sql = `SELECT * FROM attempts WHERE outcome = 'lost' AND fault = ? AND host = ? AND endedAt > ? ORDER BY rowid`;
+  return database.all<AttemptRow>(sql, fault, on.host, on.since.toISOString()).map(recordOf);
+}
+
 export function newestAttempts(database: Database): Map<TaskId, AttemptRecord> {
   const sql = 'SELECT attempts.* FROM tasks JOIN attempts ON task = tasks.id AND n = tasks.attempts';
   return new Map(database.all<AttemptRow>(sql).map((row) => [row.task, recordOf(row)]));

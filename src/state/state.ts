@@ -361,6 +361,16 @@ export class State {
     return attempts.lossesOf(this.#database, task);
   }
 
+  /** Attempts on a host that ended since then with this fault. */
+  lostWith(fault: string, on: { readonly host: string; readonly since: Date }): AttemptRecord[] {
+    return attempts.lostWith(this.#database, fault, on);
+  }
+
+  /** What such an attempt had done after all. False where that is known already. */
+  salvageLate(patch: NonNullable<AttemptEnd['patch']>): boolean {
+    return patches.salvageLate(this.#database, patch);
+  }
+
   /** In the order of claiming. */
   unendedAttempts(): AttemptRecord[] {
     return attempts.unendedAttempts(this.#database);

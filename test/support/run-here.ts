@@ -22,16 +22,23 @@ export async function runHere(scratch: Scratch, state: State, choices: Choices):
       bus: new EventBus(),
       onProgress: () => {},
       containerName: (task, n) => agentName(installation, task, n),
-      openHost: (services) =>
-        openDockerHost({
+      hosts: [
+        {
           name: 'local',
-          docker: new Docker(),
-          installation,
-          image: null,
-          workspace: null,
-          objectFormat: repository.objectFormat,
-          ...services,
-        }),
+          slots: null,
+          isRemote: false,
+          open: (services) =>
+            openDockerHost({
+              name: 'local',
+              docker: new Docker(),
+              installation,
+              image: null,
+              workspace: null,
+              objectFormat: repository.objectFormat,
+              ...services,
+            }),
+        },
+      ],
     },
     {
       maxAgents: 1,

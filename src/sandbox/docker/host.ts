@@ -11,6 +11,7 @@ import type { AttemptId, ObjectId, WorkspaceKind } from '../../types.ts';
 import type {
   AdoptedSandbox,
   BaseTree,
+  Capacity,
   ContextFile,
   CreatedSandbox,
   CreatedSetUp,
@@ -39,7 +40,7 @@ import { requirePrograms } from './programs.ts';
 import { canLimitRoots } from './root-quota.ts';
 import { saidOfRuntime } from './runtime-faults.ts';
 import { proveRuntime } from './runtime-probe.ts';
-import { chooseRuntime, engineRuntimes } from './runtimes.ts';
+import { chooseRuntime, type RuntimeInfo, readRuntimes } from './runtimes.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { SetUps } from './set-ups.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
@@ -92,7 +93,9 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
   engine.watch();
   let host: DockerHost | null = null;
   try {
-    const runtimes = await engineRuntimes(docker);
+    const info = (await docker.info()) as RuntimeInfo & { readonly NCPU: number; readonly MemTotal: number };
+    const runtimes = readRuntimes(info);
+    const capacity = { cpus: info.NCPU, memoryBytes: info.MemTotal };
     const runtime = chooseRuntime(options.runtime ?? null, runtimes);
     const [images, store] = await Promise.all([
       ensureImages(docker, wantedImage(options), options.onProgress),
@@ -129,7 +132,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
       await removeLeftAttempts(client, options.keep);
       const storeFolder = store.folder;
       const place = { installation, run, keeper: client, storeFolder };
-      const basis = { images, keeper, client, storeFolder };
+      const basis = { images, keeper, client, storeFolder, capacity };
       if (runtime === null) {
         const workspace = options.workspace ?? (await probeWorkspace(docker, { ...place, image: images.sidecar }));
         host = new DockerHost(options, { ...basis, isolation: runtimes.level, workspace, runtime: null });
@@ -172,6 +175,7 @@ interface Prepared {
   readonly client: KeeperClient;
   /** Where the store volume lies on the engine's host. */
   readonly storeFolder: string;
+  readonly capacity: Capacity;
   readonly isolation: IsolationLevel;
   readonly workspace: WorkspaceKind;
   /** Null: the engine's default, about which nothing need be said. */
@@ -220,6 +224,7 @@ class DockerHost implements SandboxHost {
   readonly name: string;
   readonly isolation: IsolationLevel;
   readonly workspace: WorkspaceKind;
+  readonly capacity: Capacity;
   readonly #options: DockerHostOptions;
   readonly #prepared: Prepared;
   readonly #keeper: KeeperClient;
@@ -242,6 +247,7 @@ class DockerHost implements SandboxHost {
     this.name = options.name;
     this.isolation = prepared.isolation;
     this.workspace = prepared.workspace;
+    this.capacity = prepared.capacity;
     this.#options = options;
     this.#prepared = prepared;
     const { agent } = prepared.images;
