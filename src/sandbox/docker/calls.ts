@@ -119,7 +119,7 @@ function call(request: Request, answered: Answered, { dial, health }: Line): voi
 
 /** Over a connection of its own: one that is kept open is served for a while by an engine that is being stopped. */
 function pingOf(modem: Modem): (limitMs: number) => Promise<void> {
-  const agent = modem.protocol === 'https' ? new HttpsAgent() : new HttpAgent();
+  const agent = modem.protocol === 'https' ? new HttpsAgent({ rejectUnauthorized: true }) : new HttpAgent();
   const own: Modem = Object.assign(Object.create(modem) as Modem, { agent });
   const dial = modem.dial;
   return (limitMs) =>
