@@ -6,12 +6,13 @@ import type { EventBus } from './events.ts';
 import { resolveBase } from './git/base.ts';
 import { type Outgoing, outgoing } from './git/outgoing.ts';
 import { removeQuarantines } from './git/private-dir.ts';
+import { slotsOf } from './sandbox/docker/hosts.ts';
 import type { SandboxHost } from './sandbox/sandbox.ts';
 import { capReached, carriedOver, NOTHING_SPENT } from './tasks/carry-over.ts';
 import { CLOCK, deadlineOf } from './tasks/deadline.ts';
 import { exitCodeOf, exitCodeOfFault } from './tasks/exit-code.ts';
 import { openRunGateway, type RunGateway } from './tasks/gateway.ts';
-import { type HostSource, Hosts, slotsOf } from './tasks/hosts.ts';
+import { type HostSource, Hosts } from './tasks/hosts.ts';
 import { leftBehind } from './tasks/left-behind.ts';
 import { dropOld } from './tasks/retention.ts';
 import { Run, type RunEnvironment, type RunOptions, type RunSummary } from './tasks/run.ts';
@@ -123,7 +124,7 @@ async function beginHosts(parts: CoordinatorParts, options: RunOptions, start: R
     async open(source) {
       const host = await source.open(hostServices(parts, source.name, { run: start.id, history: options.history }));
       try {
-        const gateway = await gatewayOn(host, source, { options, spent: start.spent });
+        const gateway = await gatewayOn(host, options, start.spent);
         const room = isAlone ? Number.POSITIVE_INFINITY : slotsOf(host.capacity, options.bounds.limits);
         return { host, gateway, slots: source.slots ?? room };
       } catch (error) {
@@ -148,14 +149,10 @@ async function beginHosts(parts: CoordinatorParts, options: RunOptions, start: R
 }
 
 /** A gateway on another machine has this one make the connections that need a key. */
-async function gatewayOn(
-  host: SandboxHost,
-  { isRemote }: HostSource,
-  { options: { gateway }, spent }: { readonly options: RunOptions; readonly spent: Spent },
-): Promise<RunGateway | null> {
+async function gatewayOn(host: SandboxHost, { gateway }: RunOptions, spent: Spent): Promise<RunGateway | null> {
   if (gateway === null) return null;
   const { configuration } = gateway;
-  const upstreams = isRemote
+  const upstreams = host.isRemote
     ? configuration.upstreams.map((upstream) => ({ ...upstream, via: 'coordinator' as const }))
     : configuration.upstreams;
   return openRunGateway(host, { ...gateway, configuration: { ...configuration, upstreams, spent } });

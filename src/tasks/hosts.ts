@@ -4,16 +4,14 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import type { ContextFile, IsolationLevel, OutboxNews, SandboxHost } from '../sandbox/sandbox.ts';
-import type { AttemptId, Limits } from '../types.ts';
+import type { ContextFile, IsolationLevel, OutboxNews } from '../sandbox/sandbox.ts';
+import type { AttemptId } from '../types.ts';
 import type { HostAtWork, OpenedHost } from './host-at-work.ts';
 
 /** A host that could not be reached, or was lost, is tried again so often, milliseconds. */
 const TRY_AGAIN_MS = 10_000;
 /** At the end a host that is just being made ready is waited for so long, milliseconds. */
 const COMING_MS = 10_000;
-/** Of a machine's memory, what sandboxes may be promised. */
-const MEMORY_FOR_SANDBOXES = 0.8;
 /** From the weakest wall. */
 const LEVELS: readonly IsolationLevel[] = ['shared-kernel', 'userns', 'gvisor', 'vm'];
 
@@ -22,14 +20,6 @@ export interface HostSource {
   readonly name: string;
   /** Agents at once at most; null: as many as its machine has room for. */
   readonly slots: number | null;
-  /** On another machine: keys stay on this one. */
-  readonly isRemote: boolean;
-}
-
-/** How many sandboxes with these limits a machine has room for, at least one. */
-export function slotsOf({ cpus, memoryBytes }: SandboxHost['capacity'], limits: Limits): number {
-  const byMemory = (memoryBytes * MEMORY_FOR_SANDBOXES) / limits.memoryBytes;
-  return Math.max(1, Math.floor(Math.min(cpus / limits.cpus, byMemory)));
 }
 
 export interface HostsParts<Source extends HostSource> {

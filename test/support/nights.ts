@@ -43,7 +43,6 @@ export async function workNight(scratch: Scratch, night: Night): Promise<string[
           {
             name: 'local',
             slots: null,
-            isRemote: false,
             open: (services) =>
               openDockerHost({
                 ...{ name: 'local', docker: new Docker(), installation, image: null, workspace: null },

@@ -26,7 +26,6 @@ export async function runHere(scratch: Scratch, state: State, choices: Choices):
         {
           name: 'local',
           slots: null,
-          isRemote: false,
           open: (services) =>
             openDockerHost({
               name: 'local',

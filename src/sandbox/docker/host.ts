@@ -54,6 +54,10 @@ const MAX_LAYERS = 8;
 export interface DockerHostOptions {
   readonly name: string;
   readonly docker: Docker;
+  /** What leads to the engine, where that ends with the host. */
+  readonly connection?: AsyncDisposable;
+  /** On another machine; not given: it is not. */
+  readonly isRemote?: boolean;
   readonly installation: string;
   readonly run: string;
   /** The agent image the user asked for; null for ours. */
@@ -153,6 +157,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
   } catch (cause) {
     await leaveStore(docker, options).catch(() => {});
     engine[Symbol.dispose]();
+    await options.connection?.[Symbol.asyncDispose]();
     throw engineFailure(`the Docker host ${options.name} could not be made ready`, cause);
   }
 }
@@ -225,6 +230,7 @@ class DockerHost implements SandboxHost {
   readonly isolation: IsolationLevel;
   readonly workspace: WorkspaceKind;
   readonly capacity: Capacity;
+  readonly isRemote: boolean;
   readonly #options: DockerHostOptions;
   readonly #prepared: Prepared;
   readonly #keeper: KeeperClient;
@@ -248,6 +254,7 @@ class DockerHost implements SandboxHost {
     this.isolation = prepared.isolation;
     this.workspace = prepared.workspace;
     this.capacity = prepared.capacity;
+    this.isRemote = options.isRemote ?? false;
     this.#options = options;
     this.#prepared = prepared;
     const { agent } = prepared.images;
@@ -520,6 +527,7 @@ class DockerHost implements SandboxHost {
       await this.#close();
     } finally {
       this.#engine[Symbol.dispose]();
+      await this.#options.connection?.[Symbol.asyncDispose]();
     }
   }
 
