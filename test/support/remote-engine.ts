@@ -33,6 +33,7 @@ export interface RemoteOptions {
 export class RemoteNetwork implements AsyncDisposable {
   readonly #hosts: RemoteEngine[] = [];
   readonly #knownHosts: string[] = [];
+  #count = 0;
 
   private constructor(
     readonly name: string,
@@ -65,7 +66,8 @@ export class RemoteNetwork implements AsyncDisposable {
 
   /** Starts one more host and waits until its engine answers. */
   async add(options: RemoteOptions = {}): Promise<RemoteEngine> {
-    const number = this.#hosts.length + 1;
+    this.#count += 1;
+    const number = this.#count;
     const host = await RemoteEngine.start(this, number, options);
     this.#hosts.push(host);
     await this.trust(host);
