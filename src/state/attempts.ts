@@ -72,6 +72,11 @@ export function attemptStarted(
   });
 }
 
+export function attemptPlaced(database: Database, id: AttemptId, fence: number, host: string): boolean {
+  const sql = `UPDATE attempts SET host = ? WHERE id = ? AND state <> 'ended' AND ? = (SELECT max(fence) FROM runs)`;
+  return database.transaction(() => database.run(sql, host, id, fence) === 1);
+}
+
 export function attemptStopping(database: Database, id: AttemptId, fence: number, cause: StopCause): boolean {
   const sql = `UPDATE attempts SET stopping = ?
     WHERE id = ? AND state <> 'ended' AND stopping IS NULL AND ? = (SELECT max(fence) FROM runs)`;

@@ -310,6 +310,11 @@ export class State {
     return attempts.attemptStarted(this.#database, id, fence, base);
   }
 
+  /** It was given its place there. False when the fence is stale or it has ended. */
+  attemptPlaced(id: AttemptId, fence: number, host: string): boolean {
+    return attempts.attemptPlaced(this.#database, id, fence, host);
+  }
+
   /** The agent is told to end. False when the fence is stale, or it has ended or was told before. */
   attemptStopping(id: AttemptId, fence: number, cause: StopCause): boolean {
     return attempts.attemptStopping(this.#database, id, fence, cause);

@@ -12,7 +12,7 @@ import type { AttemptContext } from './attempt.ts';
 import type { StartTree } from './start-tree.ts';
 import { KILLED_BY_USER, type Stopped, type Supervised } from './supervise.ts';
 
-const RUN_STOPPED = 'the run was stopped';
+export const RUN_STOPPED = 'the run was stopped';
 /** To take the work in, where the disk is said to be full and does not look it. */
 const MOST_TRIES = 5;
 

@@ -4,14 +4,19 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
+import { environmentError } from '../errors.ts';
 import type { ContextFile, IsolationLevel, OutboxNews } from '../sandbox/sandbox.ts';
+import type { AttemptRecord } from '../state/records.ts';
 import type { AttemptId } from '../types.ts';
 import type { HostAtWork, OpenedHost } from './host-at-work.ts';
+import type { Placement } from './placement.ts';
 
-/** A host that could not be reached, or was lost, is tried again so often, milliseconds. */
 const TRY_AGAIN_MS = 10_000;
 /** At the end a host that is just being made ready is waited for so long, milliseconds. */
 const COMING_MS = 10_000;
+/** A host on which somebody else gave an attempt a place is waited for so long, and looked at so often, milliseconds. */
+const READY_MS = 10 * 60_000;
+const READY_LOOK_MS = 200;
 /** From the weakest wall. */
 const LEVELS: readonly IsolationLevel[] = ['shared-kernel', 'userns', 'gvisor', 'vm'];
 
@@ -29,6 +34,10 @@ export interface HostsParts<Source extends HostSource> {
   open(source: Source): Promise<OpenedHost>;
   /** Removes what the run has there. */
   close(opened: OpenedHost): Promise<void>;
+  /** Who decides instead where attempts run, by names of `sources`; null or not given: nobody does. */
+  readonly placement?: Placement | null;
+  /** A host that could not be reached, or was lost, is tried again so often, milliseconds; not given: TRY_AGAIN_MS. */
+  readonly tryAgainMs?: number;
   onWarning(line: string): void;
   onProgress(line: string): void;
 }
@@ -39,6 +48,11 @@ export interface Joining {
   attach(opened: OpenedHost): HostAtWork;
   /** Does what has to be done on it before its first task. */
   prepare(at: HostAtWork): Promise<void>;
+}
+
+export interface PlaceWanted {
+  readonly signal: AbortSignal;
+  onWaiting(why: string): void;
 }
 
 interface Member<Source> {
@@ -54,12 +68,14 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
   readonly #parts: HostsParts<Source>;
   readonly #members: Member<Source>[];
   readonly #over = new AbortController();
+  readonly #tryAgainMs: number;
   readonly #placed = new Map<AttemptId, HostAtWork>();
   readonly #coming = new Set<Promise<void>>();
   #joining: Joining | null = null;
 
   constructor(parts: HostsParts<Source>) {
     this.#parts = parts;
+    this.#tryAgainMs = parts.tryAgainMs ?? TRY_AGAIN_MS;
     this.#members = parts.sources.map((source) => ({ source, opened: null, at: null, said: null }));
   }
 
@@ -131,8 +147,29 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
     return this.atWork.find((at) => at.name === name) ?? null;
   }
 
-  /** Where the next task goes: a free place on a host that has the base already, on the emptiest of these. Null: nowhere now. */
-  next(): HostAtWork | null {
+  /** Name of the host that the next task goes to, or of who decides that; null: nowhere now. */
+  next(): string | null {
+    return this.#parts.placement?.name ?? this.#freest()?.name ?? null;
+  }
+
+  /** Gives the attempt its place, until `leave`; as `Placement.place` where somebody else decides. */
+  async place(attempt: Pick<AttemptRecord, 'id' | 'host'>, to: PlaceWanted): Promise<HostAtWork> {
+    const { placement } = this.#parts;
+    const at =
+      placement == null
+        ? (this.named(attempt.host) ?? this.first)
+        : await this.#ready(await placement.place(attempt.id, to.signal, to.onWaiting), to.signal);
+    this.enter(attempt.id, at);
+    return at;
+  }
+
+  /** Tells when a place was taken away: the attempt is to end there. */
+  onTaken(listener: (attempt: AttemptId, why: string) => void): void {
+    this.#parts.placement?.onTaken(listener);
+  }
+
+  /** A free place on a host that has the base already, on the emptiest of these. */
+  #freest(): HostAtWork | null {
     const free = this.#usable.filter(({ busy, slots }) => busy < slots);
     const load = ({ busy, slots }: HostAtWork): number => busy / slots;
     const [best] = free.sort((a, b) => Number(b.hasBase) - Number(a.hasBase) || load(a) - load(b));
@@ -153,6 +190,7 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
   }
 
   leave(attempt: AttemptId): void {
+    this.#parts.placement?.release(attempt).catch((error: Error) => this.#parts.onWarning(error.message));
     const at = this.#placed.get(attempt);
     if (at === undefined) return;
     at.busy -= 1;
@@ -176,7 +214,7 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
     if (opened !== null) void this.#parts.close(opened).catch(() => {});
     this.#comes(
       member,
-      pause(TRY_AGAIN_MS, undefined, { signal: this.#over.signal }).then(() => this.#open(member)),
+      pause(this.#tryAgainMs, undefined, { signal: this.#over.signal }).then(() => this.#open(member)),
     );
   }
 
@@ -210,8 +248,23 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
     for (const at of this.atWork) at[Symbol.dispose]();
     const opened = this.#members.flatMap((member) => member.opened ?? []);
     const closed = await Promise.allSettled(opened.map((one) => this.#parts.close(one)));
+    await this.#parts.placement?.[Symbol.asyncDispose]();
     const failed = closed.find((one) => one.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
+  }
+
+  async #ready(name: string, signal: AbortSignal): Promise<HostAtWork> {
+    const until = performance.now() + READY_MS;
+    for (;;) {
+      const at = this.named(name);
+      if (at?.isReady === true) return at;
+      signal.throwIfAborted();
+      const said = this.#members.find(({ source }) => source.name === name)?.said;
+      if (performance.now() > until) {
+        throw environmentError('HOST_UNREACHABLE', `the host ${name} is not ready: ${said ?? 'it takes too long'}`);
+      }
+      await pause(READY_LOOK_MS);
+    }
   }
 
   get #usable(): HostAtWork[] {
@@ -256,7 +309,7 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
       } catch (error) {
         if (signal.aborted) return;
         this.#say(member, error);
-        await pause(TRY_AGAIN_MS, undefined, { signal }).catch(() => {});
+        await pause(this.#tryAgainMs, undefined, { signal }).catch(() => {});
         if (signal.aborted) return;
         next = this.#open(member);
       }

@@ -13,7 +13,7 @@ import type { Role } from '../roles/role.ts';
 import { isEngineGone } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
-import { type Caps, NO_USAGE, type RunId, type TaskId } from '../types.ts';
+import { type AttemptId, type Caps, NO_USAGE, type RunId, type TaskId } from '../types.ts';
 import {
   type AttemptBounds,
   type AttemptContext,
@@ -23,6 +23,7 @@ import {
   runAttempt,
   withoutSandbox,
 } from './attempt.ts';
+import { end, RUN_STOPPED } from './conclude.ts';
 import { Control } from './control.ts';
 import { CLOCK, type Deadline, DeadlineWatch, type WantedEnd } from './deadline.ts';
 import { earlierWork } from './earlier.ts';
@@ -40,7 +41,7 @@ import { RunForecast } from './run-forecast.ts';
 import { RunPatches, type WantedReviews } from './run-patches.ts';
 import { workQueue } from './scheduler.ts';
 import type { WantedSetUp } from './set-up.ts';
-import { NO_WAIT, StartLine, type StartTurn } from './start-line.ts';
+import { NO_WAIT, StartLine } from './start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './start-tree.ts';
 import { StateRoom } from './state-room.ts';
 import { KILLED_BY_USER } from './supervise.ts';
@@ -156,6 +157,8 @@ export class Run {
   #unusable: OrchestrateError | null = null;
   readonly #line = new StartLine();
   readonly #control: Control;
+  /** To end those whose place is taken away. */
+  readonly #taken = new Map<AttemptId, AbortController>();
   readonly #room: StateRoom;
   readonly #kept = new KeptEvents();
   readonly #notes: NoteExchange;
@@ -190,6 +193,7 @@ export class Run {
       this.#control.stop({ now: false });
     }
     const { options, parts, run, base, hosts } = the;
+    hosts.onTaken((attempt, why) => this.#taken.get(attempt)?.abort(why));
     this.#forHosts = {
       ...{ repository: parts.repository, base, bounds: options.bounds, setUp: options.setUp ?? null },
       ...{ stopStarting: this.#control.stopStarting, listener: this.#listener() },
@@ -335,7 +339,7 @@ export class Run {
       only: options.only,
       allowOverlap: options.allowOverlap,
       signal: control.stopStarting,
-      place: () => hosts.next()?.name ?? null,
+      place: () => hosts.next(),
       engine: options.engine.name,
       timeoutMs: options.bounds.timeoutMs,
       diskBytes: options.bounds.limits.diskBytes,
@@ -480,7 +484,10 @@ export class Run {
       attempt: attempt.id,
       message: 'taken over from a run that was cut off',
     });
-    const context = { ...this.#contextOf(attempt, at, NO_WAIT), ...(await this.#ownTerms(attempt)) };
+    const context = {
+      ...this.#contextOf(attempt, at, { turn: NO_WAIT, signal: this.#signalOf(attempt) }),
+      ...(await this.#ownTerms(attempt)),
+    };
     // Paused by a run that was cut off, and not by this one.
     context.onPaused(null);
     const task = this.#the.parts.state.task(attempt.task);
@@ -520,18 +527,25 @@ export class Run {
     const began = performance.now();
     this.#released();
     const { hosts } = this.#the;
-    const at = hosts.named(attempt.host) ?? hosts.first;
-    hosts.enter(attempt.id, at);
+    // Before anything is awaited: whoever wants it ended asks once.
+    const signal = this.#signalOf(attempt);
+    let at: HostAtWork;
+    try {
+      at = await hosts.place(attempt, { signal, onWaiting: (why) => this.#waitsForPlace(attempt, why) });
+    } catch (error) {
+      hosts.leave(attempt.id);
+      return this.#end(attempt, withoutSandbox(this.#notPlaced(attempt, signal, error)), began);
+    }
+    if (at.name !== attempt.host) parts.state.attemptPlaced(attempt.id, run.fence, at.name);
     at.watermarks.starting();
     const turn = this.#line.turn();
-    // Before anything is awaited: whoever wants it ended asks once.
-    const context = this.#contextOf(attempt, at, turn);
+    const context = this.#contextOf({ ...attempt, host: at.name }, at, { turn, signal });
     const { ended, conflict } = await this.#perform(task, attempt, context).finally(() => {
       turn.pass();
       hosts.leave(attempt.id);
     });
     if (ended === null) {
-      if (hosts.isLost(at)) await this.#endOnLostHost(attempt, began);
+      if (hosts.isLost(at)) await this.#endOnLostHost({ ...attempt, host: at.name }, began);
       return;
     }
     await this.#end(attempt, ended, began, conflict !== null);
@@ -544,6 +558,7 @@ export class Run {
   async #end(attempt: AttemptRecord, { end, discard }: EndedAttempt, began: number, silent = false): Promise<void> {
     const { parts, run } = this.#the;
     this.#control.ended(attempt.id);
+    this.#taken.delete(attempt.id);
     const note = await summaryOf(parts, attempt.task, end);
     const goesOn = this.#the.options.engine.goesOn === true;
     if (!parts.state.endAttempt(attempt.id, run.fence, { ...end, note, goesOn })) {
@@ -606,14 +621,39 @@ export class Run {
     return { ended: await runAttempt(context, task, attempt, start), conflict: null };
   }
 
-  #contextOf(attempt: AttemptRecord, at: HostAtWork, turn: StartTurn): AttemptContext {
-    const { parts, options, run } = this.#the;
-    const { repository, state } = parts;
-    const signal = this.#control.signalFor(attempt);
+  /** Aborted when the attempt is to end, which is written down then. */
+  #signalOf(attempt: AttemptRecord): AbortSignal {
+    const { parts, run } = this.#the;
+    const taken = new AbortController();
+    this.#taken.set(attempt.id, taken);
+    const signal = AbortSignal.any([this.#control.signalFor(attempt), taken.signal]);
     const onAbort = (): void => {
-      state.attemptStopping(attempt.id, run.fence, signal.reason === KILLED_BY_USER ? 'killed' : 'interrupted');
+      const cause = signal.reason === KILLED_BY_USER ? 'killed' : 'interrupted';
+      parts.state.attemptStopping(attempt.id, run.fence, cause);
     };
     signal.addEventListener('abort', onAbort, { once: true });
+    return signal;
+  }
+
+  #waitsForPlace({ task, id }: AttemptRecord, why: string): void {
+    this.#emit({ type: 'warning', task, attempt: id, message: `it waits for a place: ${why}` });
+  }
+
+  /** The end of an attempt that found no host. */
+  #notPlaced({ task }: AttemptRecord, signal: AbortSignal, error: unknown): AttemptEnd {
+    const losses = (): (string | null)[] => this.#the.parts.state.lossesOf(task);
+    if (!signal.aborted) return lostEnd({ losses }, error);
+    const reason = typeof signal.reason === 'string' ? signal.reason : RUN_STOPPED;
+    return end('killed', { reason, exitCode: null, patch: null, fault: null });
+  }
+
+  #contextOf(
+    attempt: AttemptRecord,
+    at: HostAtWork,
+    { turn, signal }: Pick<AttemptContext, 'turn' | 'signal'>,
+  ): AttemptContext {
+    const { parts, options, run } = this.#the;
+    const { repository, state } = parts;
     return {
       host: at.host,
       engine: options.engine,
