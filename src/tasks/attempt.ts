@@ -70,6 +70,8 @@ export interface AttemptContext {
   onSnapshot(trees: { readonly baseTree: ObjectId; readonly tree: ObjectId }): void;
   /** Its task is held still for this reason, or goes on (null). */
   onPaused(reason: string | null): void;
+  /** Its agent has shown no sign of work for so many minutes, or does again (null). */
+  onQuiet(minutes: number | null): void;
 }
 
 /** How an attempt ended. */
@@ -266,7 +268,8 @@ interface StartedAttempt {
 async function untilEnd(context: AttemptContext, started: StartedAttempt): Promise<EndedAttempt> {
   const { attempt, start, agent, running } = started;
   const talk = new Talk(context, attempt);
-  const idle = new IdleWatch(context.bounds.idleTimeoutMs, () => running.cpuMs());
+  const cpuMs = (): Promise<number> => running.cpuMs();
+  const idle = new IdleWatch(context.bounds.idleTimeoutMs, cpuMs, (minutes) => context.onQuiet(minutes));
   agent.ties.onActive = () => idle.active();
   const transcript = followAgent(context, started, { talk, idle });
   // Awaited below; a failure meanwhile must not count as unhandled.
