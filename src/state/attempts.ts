@@ -119,6 +119,11 @@ export function pauseTask(database: Database, id: TaskId, fence: number, reason:
   });
 }
 
+export function remarkTask(database: Database, id: TaskId, fence: number, reason: string | null): boolean {
+  const sql = `UPDATE tasks SET reason = ? WHERE id = ? AND state = 'running' AND ? = (SELECT max(fence) FROM runs)`;
+  return database.run(sql, reason, id, fence) === 1;
+}
+
 export function endAttempt(database: Database, id: AttemptId, fence: number, end: AttemptEnd): boolean {
   const { patch } = end;
   if (patch !== null && (patch.id !== id || (patch.state === 'pending') !== (end.outcome === 'succeeded'))) {

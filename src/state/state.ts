@@ -340,6 +340,11 @@ export class State {
     return attempts.pauseTask(this.#database, id, fence, reason);
   }
 
+  /** What there is to say of a task whose agent works; null: nothing. False when the fence is stale or it is not running. */
+  remarkTask(id: TaskId, fence: number, reason: string | null): boolean {
+    return attempts.remarkTask(this.#database, id, fence, reason);
+  }
+
   /**
    * Ends an attempt, stores its patch, moves its task and queues the tasks that waited for it alone, all at once.
    * False when the fence is stale or the attempt has ended. `end.patch` is `pending` if and only if it succeeded.

@@ -675,6 +675,9 @@ export class Run {
       onUnsettled: (spent) => void state.attemptUnsettled(attempt.id, run.fence, spent),
       onSnapshot: (trees) => this.#forecast.snapshotKept({ id: attempt.id, task: attempt.task, ...trees }),
       onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
+      onQuiet: (minutes) => {
+        state.remarkTask(attempt.task, run.fence, minutes === null ? null : `quiet for ${minutes} min`);
+      },
     };
   }
 

@@ -26,6 +26,7 @@ export class FakeEngine implements AsyncDisposable {
   static async start(): Promise<FakeEngine> {
     const engine = new FakeEngine(await mkdtemp(path.join(tmpdir(), 'fake-engine-')));
     engine.answer('GET /_ping', (response) => response.end('OK'));
+    engine.answer('GET /events', (response) => response.flushHeaders());
     await engine.up();
     return engine;
   }
@@ -53,6 +54,11 @@ export class FakeEngine implements AsyncDisposable {
     this.#server?.close();
     this.#server?.closeAllConnections();
     this.#server = null;
+  }
+
+  /** Cuts off what is connected and accepts at once, as where a service manager keeps the socket of one started anew. */
+  restart(): void {
+    this.#server?.closeAllConnections();
   }
 
   /** Accepts, and answers nothing. */

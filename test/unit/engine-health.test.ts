@@ -1,6 +1,6 @@
 // Whether the engine answers, what waits for it, and what does not wait any more.
 import { once } from 'node:events';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { limitCalls } from '../../src/sandbox/docker/calls.ts';
 import type { EngineHealth } from '../../src/sandbox/docker/health.ts';
 import { DockerSandbox } from '../../src/sandbox/docker/sandbox.ts';
@@ -168,6 +168,20 @@ describe('a sandbox', () => {
     engine.down();
     await told(true);
     expect(ended.cutOff).toMatchObject({ code: 'ENGINE_RESTARTED' });
+  });
+
+  it('that ended with an engine which was back before any ping was refused was ended by that', async () => {
+    health.mayWait();
+    await vi.waitUntil(() => engine.asked.includes('GET /events'));
+    await health.look();
+    engine.answer('GET /containers/x/logs', (response) => response.end());
+    const waits = new Promise<void>((resolve) => engine.answer('POST /containers/x/wait', () => resolve()));
+    const ended = sandbox().ended();
+    await waits;
+    engine.answer('GET /containers/x/json', json({ State: { Status: 'exited', Running: false, ExitCode: 137 } }));
+    engine.restart();
+    expect(await ended).toMatchObject({ cutOff: { code: 'ENGINE_RESTARTED' } });
+    expect(health.outages).toBe(0);
   });
 
   it('that is not there any more was removed by others', async () => {

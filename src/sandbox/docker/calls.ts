@@ -5,7 +5,7 @@
 
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import { engineTimeout } from './engine-errors.ts';
 import { EngineHealth, HEALTH_TIMES } from './health.ts';
@@ -52,7 +52,7 @@ export function healthOf(docker: Docker): EngineHealth {
 /** To be called once. */
 export function limitCalls(docker: Docker, times = HEALTH_TIMES): EngineHealth {
   const modem = docker.modem as Modem;
-  const health = new EngineHealth(pingOf(modem), times);
+  const health = new EngineHealth({ ping: pingOf(modem), hold: (signal) => openEvents(modem, signal) }, times);
   const dial = modem.dial.bind(modem);
   modem.dial = (request, answered) => call(request, answered, { dial, health });
   KNOWN.set(modem, health);
@@ -133,6 +133,21 @@ function pingOf(modem: Modem): (limitMs: number) => Promise<void> {
         else reject(error);
       });
     });
+}
+
+/** The engine's events about itself: next to none. */
+function openEvents(modem: Modem, abortSignal: AbortSignal): Promise<Readable> {
+  return new Promise((resolve, reject) => {
+    const request = {
+      ...{ path: '/events?', method: 'GET', isStream: true, abortSignal },
+      statusCodes: { 200: true, 400: 'bad parameter', 500: 'server error' },
+      options: { filters: JSON.stringify({ type: ['daemon'] }) },
+    };
+    modem.dial(request, (error, events) => {
+      if (error === null) resolve(events as Readable);
+      else reject(error);
+    });
+  });
 }
 
 function limitOf(request: Request): number | null {

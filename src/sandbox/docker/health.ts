@@ -4,6 +4,7 @@
  */
 
 import { setMaxListeners } from 'node:events';
+import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isEngineGone } from '../trouble.ts';
 import { engineGone, isUnanswered } from './engine-errors.ts';
@@ -19,6 +20,14 @@ export interface HealthTimes {
   readonly failures: number;
 }
 
+/** How the engine is asked. */
+export interface EngineLine {
+  /** Over a connection of its own; rejects when there is no answer in time. */
+  ping(limitMs: number): Promise<void>;
+  /** A stream of news that nobody reads: it stays open as long as the engine's process lives, and ends with it. */
+  hold(signal: AbortSignal): Promise<Readable>;
+}
+
 /** Gone at most 4 + 6 + 1 + 6 s after its last answer. */
 export const HEALTH_TIMES: HealthTimes = { everyMs: 4_000, againMs: 1_000, pingMs: 6_000, failures: 2 };
 
@@ -28,13 +37,15 @@ const LAST_PING_MS = 3_000;
 const MOST_TRIES = 4;
 
 export class EngineHealth implements Disposable {
-  readonly #ping: (limitMs: number) => Promise<void>;
+  readonly #line: EngineLine;
   readonly #times: HealthTimes;
   #failures = 0;
   #gone = notGone();
   /** Of those who wait for its return. */
   #back: Waiting | null = null;
   #outages = 0;
+  #breaks = 0;
+  #holding: AbortController | null = null;
   #mayWait = false;
   readonly #listeners = new Set<(isGone: boolean) => void>();
   #isGivenUp = false;
@@ -42,9 +53,8 @@ export class EngineHealth implements Disposable {
   #timer: NodeJS.Timeout | undefined;
   #asking: Promise<void> | null = null;
 
-  /** @param ping asks the engine over a connection of its own; rejects when there is no answer in time */
-  constructor(ping: (limitMs: number) => Promise<void>, times: HealthTimes = HEALTH_TIMES) {
-    this.#ping = ping;
+  constructor(line: EngineLine, times: HealthTimes = HEALTH_TIMES) {
+    this.#line = line;
     this.#times = times;
   }
 
@@ -58,9 +68,18 @@ export class EngineHealth implements Disposable {
     return this.#outages;
   }
 
+  /**
+   * How often it, or the way to it, went away so far, for however short a time: an engine that is started anew is back
+   * between two pings, and where a service manager keeps its socket none of them is refused.
+   */
+  get breaks(): number {
+    return this.#breaks + this.#outages;
+  }
+
   /** Asks from now on, until disposed of; keeps no process alive but for those who wait. */
   watch(): void {
     this.#isWatched = true;
+    this.#hold();
     this.#plan(this.#times.everyMs);
   }
 
@@ -138,19 +157,39 @@ export class EngineHealth implements Disposable {
     this.#mayWait = false;
     this.#listeners.clear();
     clearTimeout(this.#timer);
+    this.#holding?.abort();
     this.#letGo();
   }
 
   async #ask(): Promise<void> {
     clearTimeout(this.#timer);
     try {
-      await this.#ping(this.#isGivenUp ? LAST_PING_MS : this.#times.pingMs);
+      await this.#line.ping(this.#isGivenUp ? LAST_PING_MS : this.#times.pingMs);
       this.answered();
+      if (this.#isWatched) this.#hold();
     } catch {
       this.#failures += 1;
       if (this.#failures >= this.#times.failures) this.#isGone();
     }
     if (this.#isWatched) this.#plan(this.#failures > 0 ? this.#times.againMs : this.#times.everyMs);
+  }
+
+  /** Sees to it that the stream is open; where it cannot be, the next ping that is answered tries again. */
+  #hold(): void {
+    if (this.#holding !== null) return;
+    const holding = new AbortController();
+    this.#holding = holding;
+    const over = (): void => {
+      this.#holding = null;
+    };
+    this.#line.hold(holding.signal).then((news) => {
+      news.resume();
+      news.once('close', () => {
+        over();
+        this.#breaks += 1;
+        if (this.#isWatched) void this.look();
+      });
+    }, over);
   }
 
   #isGone(): void {

@@ -48,7 +48,7 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   exitCode = -1;
   outOfMemory = false;
   outputLost: OrchestrateError | null = null;
-  #endedBy: 'us or itself' | 'removal' | { readonly outages: number } = 'us or itself';
+  #endedBy: 'us or itself' | 'removal' | { readonly breaks: number } = 'us or itself';
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -91,11 +91,11 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     const { attempt, engine } = this.#parts;
     try {
       for (;;) {
-        const { outages } = engine;
+        const { breaks } = engine;
         await this.#wait();
         const state = await engine.steadily(() => this.#state());
         if (state?.Running === true) continue;
-        await this.#ended(state, outages);
+        await this.#ended(state, breaks);
         return this;
       }
     } catch (cause) {
@@ -132,8 +132,8 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     }
   }
 
-  /** @param outages how often the engine had been gone when the agent was known to run */
-  async #ended(state: ContainerInspectInfo['State'] | null, outages: number): Promise<void> {
+  /** @param breaks how often the engine had gone away when the agent was known to run */
+  async #ended(state: ContainerInspectInfo['State'] | null, breaks: number): Promise<void> {
     const { container, engine } = this.#parts;
     this.exitCode = state?.ExitCode ?? KILLED;
     // The engine's flag says that something inside ran out of memory, perhaps a child that the agent got over.
@@ -147,7 +147,7 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     if (last === null) this.outputLost = outputLost(this.#parts.attempt);
     // Nothing inside can end PID 1, and what it ends by itself it writes down.
     if (last === null ? state.ExitCode !== KILLED : !last.wasTold) return;
-    this.#endedBy = { outages };
+    this.#endedBy = { breaks };
     await engine.look();
     await engine.here();
   }
@@ -157,7 +157,7 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     const { attempt, engine } = this.#parts;
     if (this.#endedBy === 'us or itself') return null;
     if (this.#endedBy === 'removal') return removed(attempt);
-    return engine.outages > this.#endedBy.outages ? restarted(attempt) : stopped(attempt);
+    return engine.breaks > this.#endedBy.breaks ? restarted(attempt) : stopped(attempt);
   }
 
   onTrouble(listener: (isAway: boolean) => void): () => void {
@@ -259,10 +259,7 @@ function removed(attempt: AttemptId): OrchestrateError {
 }
 
 function stopped(attempt: AttemptId): OrchestrateError {
-  return environmentError(
-    TROUBLE.stopped,
-    `the sandbox of ${attempt} was stopped by somebody else, or with an engine that was back at once`,
-  );
+  return environmentError(TROUBLE.stopped, `the sandbox of ${attempt} was stopped by somebody else`);
 }
 
 function outputLost(attempt: AttemptId): OrchestrateError {
