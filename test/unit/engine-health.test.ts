@@ -129,6 +129,26 @@ describe('what needs the engine', () => {
     expect(asked).toBeLessThan(10);
   });
 
+  it('waits for its return where the engine refused because it was about to go', async () => {
+    health.mayWait();
+    const isAway = told(true);
+    engine.answer('GET /info', (response, request) => {
+      response.once('close', () => engine.down());
+      json({ message: 'get some-store: database not open' }, 500)(response, request);
+    });
+    const info = health.steadily(() => engine.docker.info());
+    await isAway;
+    engine.answer('GET /info', json({ Name: 'it' }));
+    await engine.up();
+    expect(await info).toMatchObject({ Name: 'it' });
+  });
+
+  it('fails where an engine that seemed about to go stays', async () => {
+    const message = 'failed to update store for object type *libnetwork.endpoint: open : no such file or directory';
+    engine.answer('GET /info', json({ message }, 500));
+    await expect(health.steadily(() => engine.docker.info())).rejects.toMatchObject({ statusCode: 500 });
+  });
+
   it('is asked for once where the engine refused', async () => {
     engine.answer('GET /info', json({ message: 'no' }, 500));
     await expect(health.steadily(() => engine.docker.info())).rejects.toMatchObject({ statusCode: 500 });

@@ -7,7 +7,7 @@ import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isEngineGone } from '../trouble.ts';
-import { engineGone, isUnanswered } from './engine-errors.ts';
+import { engineGone, isClosing, isUnanswered } from './engine-errors.ts';
 
 export interface HealthTimes {
   /** From one ping to the next, milliseconds, while all is well … */
@@ -134,7 +134,8 @@ export class EngineHealth implements Disposable {
   }
 
   /**
-   * Does something that may be done twice: again, after the engine's return, where its answer was lost.
+   * Does something that may be done twice: again, after the engine's return, where its answer was lost, or where it was
+   * about to go.
    * Rejects as `act`, and with ENGINE_GONE where nobody waits for the engine.
    */
   async steadily<Result>(act: () => Promise<Result>): Promise<Result> {
@@ -144,8 +145,11 @@ export class EngineHealth implements Disposable {
       try {
         return await act();
       } catch (error) {
-        if (!isUnanswered(error)) throw error;
+        const isGoing = isClosing(error);
+        if (!isGoing && !isUnanswered(error)) throw error;
         await this.look();
+        // It answers pings to the last.
+        if (isGoing && !this.gone.aborted) await pause(this.#times.againMs);
         if (this.#outages > outages || isEngineGone(error)) tries = 0;
         else if (tries >= MOST_TRIES) throw error;
       }
