@@ -15,7 +15,7 @@ export interface Endpoint {
   readonly name: string;
   /** Set where the engine listens on a socket of this machine. */
   readonly socketPath: string | null;
-  /** Set where it is reached by ssh: `options` are none then, whoever connects makes a tunnel. */
+  /** Set where it is reached by ssh: `options` lead nowhere then without an agent that goes through a tunnel. */
   readonly ssh: SshTarget | null;
   /** It may be on another machine. */
   readonly isRemote: boolean;
@@ -99,7 +99,9 @@ export function onSocket(socketPath: string): Endpoint {
 }
 
 function behindSsh(target: SshTarget): Endpoint {
-  return { name: sshUrl(target), socketPath: null, ssh: target, isRemote: true, options: {} };
+  const name = sshUrl(target);
+  const options = { ...NOTHING_INHERITED, socketPath: `/nowhere/${name}` };
+  return { name, socketPath: null, ssh: target, isRemote: true, options };
 }
 
 function overTcp(
