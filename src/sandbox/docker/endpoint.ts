@@ -91,7 +91,7 @@ const NOTHING_INHERITED = {
 } as const;
 
 /** A socket of this machine, whatever is behind it. */
-export function onSocket(socketPath: string): Endpoint {
+function onSocket(socketPath: string): Endpoint {
   return {
     ...{ name: `unix://${socketPath}`, socketPath, ssh: null, isRemote: false },
     options: { ...NOTHING_INHERITED, socketPath },

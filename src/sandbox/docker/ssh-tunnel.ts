@@ -8,49 +8,36 @@ import type { Environment } from './endpoint.ts';
 import { isLasting, socketFault, socketLook, sshFault, unreachable } from './ssh-faults.ts';
 import { askOverSsh, SshProcess } from './ssh-process.ts';
 
-export interface TunnelTimes {
-  /** Before the first try to make it again, milliseconds; twice as much before each further one … */
-  readonly firstPauseMs: number;
-  /** … up to this much, … */
-  readonly mostPauseMs: number;
-  /** … and this much where somebody has to do something first. */
-  readonly lastingPauseMs: number;
-  /** One that held for so long is made again without delay. */
-  readonly steadyMs: number;
-  /** So long a new connection to the engine waits for the tunnel to be back. */
-  readonly patienceMs: number;
-}
-
-export const TUNNEL_TIMES: TunnelTimes = {
-  firstPauseMs: 500,
-  mostPauseMs: 8_000,
-  lastingPauseMs: 30_000,
-  steadyMs: 10_000,
-  patienceMs: 20_000,
-};
+/** Before the first try to make it again, milliseconds; twice as much before each further one … */
+const FIRST_PAUSE_MS = 500;
+/** … up to this much, … */
+const MOST_PAUSE_MS = 8_000;
+/** … and this much where somebody has to do something first. */
+const LASTING_PAUSE_MS = 30_000;
+/** One that held for so long is made again without delay. */
+const STEADY_MS = 10_000;
+/** So long a new connection to the engine waits for the tunnel to be back. */
+const PATIENCE_MS = 20_000;
 
 export class SshTunnel implements AsyncDisposable {
   readonly #target: SshTarget;
   readonly #env: Environment;
-  readonly #times: TunnelTimes;
   /** Null while there is none. */
   #ssh: SshProcess | null = null;
   #fault: OrchestrateError | null = null;
   #isOver = false;
   #timer: NodeJS.Timeout | undefined;
-  #pauseMs: number;
+  #pauseMs = FIRST_PAUSE_MS;
   readonly #waiting = new Set<() => void>();
 
-  private constructor(target: SshTarget, env: Environment, times: TunnelTimes) {
+  private constructor(target: SshTarget, env: Environment) {
     this.#target = target;
     this.#env = env;
-    this.#times = times;
-    this.#pauseMs = times.firstPauseMs;
   }
 
   /** There is a connection. Rejects with the faults of `sshFault`; tries once only. */
-  static async open(target: SshTarget, env: Environment, times = TUNNEL_TIMES): Promise<SshTunnel> {
-    const tunnel = new SshTunnel(target, env, times);
+  static async open(target: SshTarget, env: Environment): Promise<SshTunnel> {
+    const tunnel = new SshTunnel(target, env);
     tunnel.#keep(await SshProcess.start(target, env, { holds: true }));
     return tunnel;
   }
@@ -67,7 +54,7 @@ export class SshTunnel implements AsyncDisposable {
 
   /** A new connection to the engine. Rejects with a connection error whose cause is the fault, if that is known. */
   async connect(): Promise<Socket> {
-    const late = performance.now() + this.#times.patienceMs;
+    const late = performance.now() + PATIENCE_MS;
     const isLate = (): boolean => this.#isOver || this.#isStuck || performance.now() > late;
     for (;;) {
       const ssh = this.#ssh;
@@ -103,15 +90,15 @@ export class SshTunnel implements AsyncDisposable {
       if (this.#isOver) return;
       this.#ssh = null;
       this.#fault = sshFault(this.#target, ssh.said);
-      if (performance.now() - since > this.#times.steadyMs) this.#pauseMs = this.#times.firstPauseMs;
+      if (performance.now() - since > STEADY_MS) this.#pauseMs = FIRST_PAUSE_MS;
       this.#planAgain();
     });
   }
 
   #planAgain(): void {
     this.#tell();
-    const pauseMs = (this.#isStuck ? this.#times.lastingPauseMs : this.#pauseMs) * (1 + Math.random() / 4);
-    this.#pauseMs = Math.min(this.#pauseMs * 2, this.#times.mostPauseMs);
+    const pauseMs = (this.#isStuck ? LASTING_PAUSE_MS : this.#pauseMs) * (1 + Math.random() / 4);
+    this.#pauseMs = Math.min(this.#pauseMs * 2, MOST_PAUSE_MS);
     this.#timer = setTimeout(() => void this.#again(), pauseMs);
     // Whoever waits for it keeps the process alive.
     this.#timer.unref();
