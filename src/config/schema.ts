@@ -1,7 +1,7 @@
 /** The written form of the settings (a YAML document, environment variables, flags) as a strict schema. */
 
 import { z } from 'zod';
-import { OrchestrateError } from '../errors.ts';
+import { OrchestrateError, usageError } from '../errors.ts';
 import { AUTO_APPROVALS, EFFORTS, NETWORKS, SANDBOX_KINDS, WORKSPACE_KINDS } from '../types.ts';
 import { HOST_LABEL, HOST_NAME, LOCAL_HOST, parseHostUrl } from './host-url.ts';
 import { BUILT_IN_ENGINES, type EngineDefinition, type HostDefinition, type Layer } from './settings.ts';
@@ -114,6 +114,14 @@ const hostDefinition = z
     message: 'counts for tcp:// alone',
   })
   .transform(({ url, ...rest }): HostDefinition => ({ url: url.written, ...rest }));
+
+/** A host as flags say it. Throws usage `BAD_HOST` that names everything that is wrong with it. */
+export function parseHost(name: string, host: Readonly<Record<string, unknown>>): HostDefinition {
+  const results = [hostName.safeParse(name), hostDefinition.safeParse(host)] as const;
+  const problems = results.flatMap(({ error }) => error?.issues.map(({ message }) => message) ?? []);
+  if (results[1].data === undefined || problems.length > 0) throw usageError('BAD_HOST', problems.join('; '));
+  return results[1].data;
+}
 
 /** One host, never all below a name: a token is for whom it was given. */
 const host = z.string().regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$/, 'expected a host');

@@ -15,7 +15,7 @@ export interface Endpoint {
   readonly name: string;
   /** Set where the engine listens on a socket of this machine. */
   readonly socketPath: string | null;
-  /** Set where it is reached by ssh: `options` are none then, whoever connects makes a tunnel. */
+  /** Set where it is reached by ssh: `options` lead nowhere then without an agent that goes through a tunnel. */
   readonly ssh: SshTarget | null;
   /** It may be on another machine. */
   readonly isRemote: boolean;
@@ -91,7 +91,7 @@ const NOTHING_INHERITED = {
 } as const;
 
 /** A socket of this machine, whatever is behind it. */
-export function onSocket(socketPath: string): Endpoint {
+function onSocket(socketPath: string): Endpoint {
   return {
     ...{ name: `unix://${socketPath}`, socketPath, ssh: null, isRemote: false },
     options: { ...NOTHING_INHERITED, socketPath },
@@ -99,7 +99,9 @@ export function onSocket(socketPath: string): Endpoint {
 }
 
 function behindSsh(target: SshTarget): Endpoint {
-  return { name: sshUrl(target), socketPath: null, ssh: target, isRemote: true, options: {} };
+  const name = sshUrl(target);
+  const options = { ...NOTHING_INHERITED, socketPath: `/nowhere/${name}` };
+  return { name, socketPath: null, ssh: target, isRemote: true, options };
 }
 
 function overTcp(

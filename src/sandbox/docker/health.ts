@@ -6,6 +6,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { OrchestrateError } from '../../errors.ts';
 import { isEngineGone } from '../trouble.ts';
 import { engineGone, isClosing, isUnanswered } from './engine-errors.ts';
 
@@ -26,10 +27,18 @@ export interface EngineLine {
   ping(limitMs: number): Promise<void>;
   /** A stream of news that nobody reads: it stays open as long as the engine's process lives, and ends with it. */
   hold(signal: AbortSignal): Promise<Readable>;
+  /** What a failed ping tells of the reason; null, or not given: nothing. */
+  whyGone?(cause: unknown): OrchestrateError | null;
 }
 
 /** Gone at most 4 + 6 + 1 + 6 s after its last answer. */
 export const HEALTH_TIMES: HealthTimes = { everyMs: 4_000, againMs: 1_000, pingMs: 6_000, failures: 2 };
+
+/**
+ * Over a network, which may be slow and have a lot to carry (an image) beside a ping. Gone at most 4 + 10 + 1 + 10 s after
+ * its last answer.
+ */
+export const REMOTE_HEALTH_TIMES: HealthTimes = { ...HEALTH_TIMES, pingMs: 10_000 };
 
 /** For the answer to a ping, milliseconds, once nobody waits any more. */
 const LAST_PING_MS = 3_000;
@@ -126,7 +135,7 @@ export class EngineHealth implements Disposable {
   /** Resolves when the engine is not gone (any more); rejects with ENGINE_GONE where nobody waits for it. */
   async here(): Promise<void> {
     while (this.gone.aborted) {
-      if (this.#isGivenUp || !this.#mayWait) throw engineGone();
+      if (this.#isGivenUp || !this.#mayWait) throw this.gone.reason;
       this.#back ??= waiting();
       this.#timer?.ref();
       await this.#back.promise;
@@ -171,9 +180,9 @@ export class EngineHealth implements Disposable {
       await this.#line.ping(this.#isGivenUp ? LAST_PING_MS : this.#times.pingMs);
       this.answered();
       if (this.#isWatched) this.#hold();
-    } catch {
+    } catch (error) {
       this.#failures += 1;
-      if (this.#failures >= this.#times.failures) this.#isGone();
+      if (this.#failures >= this.#times.failures) this.#isGone(error);
     }
     if (this.#isWatched) this.#plan(this.#failures > 0 ? this.#times.againMs : this.#times.everyMs);
   }
@@ -196,17 +205,17 @@ export class EngineHealth implements Disposable {
     }, over);
   }
 
-  #isGone(): void {
+  #isGone(cause: unknown): void {
     if (!this.gone.aborted) {
       this.#outages += 1;
-      this.#gone.abort(engineGone());
+      this.#gone.abort(engineGone(this.#line.whyGone?.(cause) ?? null));
       for (const listener of this.#listeners) listener(true);
     }
     if (this.#isGivenUp) this.#letGo();
   }
 
   #letGo(): void {
-    this.#back?.reject(engineGone());
+    this.#back?.reject(this.gone.aborted ? this.gone.reason : engineGone());
     this.#back = null;
   }
 

@@ -53,6 +53,11 @@ export function configuredHosts(hosts: Settings['hosts']): readonly WantedHost[]
   return Object.keys(hosts).map((word) => wantedHost(word, hosts));
 }
 
+/** It says where it is, and needs no settings for that. */
+export function isAddress(word: string): boolean {
+  return /^(?:context:|[a-z]+:\/\/)/i.test(word);
+}
+
 /** One word of `host`. @throws usage `HOST_UNKNOWN` */
 export function wantedHost(word: string, hosts: Settings['hosts']): WantedHost {
   const definition = Object.hasOwn(hosts, word) ? hosts[word] : undefined;
@@ -61,14 +66,13 @@ export function wantedHost(word: string, hosts: Settings['hosts']): WantedHost {
     return { name: word, url, tls, slots, labels };
   }
   if (word === LOCAL_HOST) return LOCAL_ENGINE;
-  const isAddress = /^(?:context:|[a-z]+:\/\/)/i.test(word);
   try {
-    const url = isAddress ? word : `context:${word}`;
+    const url = isAddress(word) ? word : `context:${word}`;
     parseHostUrl(url);
     return { ...LOCAL_ENGINE, name: word, url };
   } catch (cause) {
     const meant = suggest(word, Object.keys(hosts));
-    const why = isAddress && cause instanceof Error ? cause.message : `there is no host ${word}`;
+    const why = isAddress(word) && cause instanceof Error ? cause.message : `there is no host ${word}`;
     throw usageError('HOST_UNKNOWN', why, {
       hint: meant === null ? 'see which there are: orchestrate host list' : `did you mean ${meant}?`,
       cause,
