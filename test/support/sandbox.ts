@@ -126,13 +126,16 @@ export class SandboxBench implements AsyncDisposable {
       readonly files?: Readonly<Record<string, string>>;
       readonly programs?: readonly string[];
       readonly workspace?: WorkspaceKind;
+      /** Another engine than the machine's, which is sent what images it lacks. */
+      readonly engine?: Docker.DockerOptions;
+      readonly onProgress?: (line: string) => void;
     } = {},
   ): Promise<SandboxBench> {
     const scratch = await Scratch.create(options.files ?? { 'README.md': '# Sample\n' });
     try {
       const repository = await findRepository(scratch.repository, scratch.env);
       const { tree, commit } = await resolveBase(repository, { includeDirty: false });
-      const docker = new AlteringDocker();
+      const docker = new AlteringDocker(options.engine);
       const installation = randomBytes(6).toString('hex');
       const host = await openDockerHost({
         ...{
@@ -144,6 +147,7 @@ export class SandboxBench implements AsyncDisposable {
           programs: options.programs ?? [],
           keep: [],
           workspace: options.workspace ?? null,
+          imagesFrom: options.engine === undefined ? null : new Docker(),
           history: 1,
         },
         historyOf: () => Promise.reject(new Error('no history was asked for')),
@@ -153,7 +157,7 @@ export class SandboxBench implements AsyncDisposable {
           const pack = packOfTree(repository, wanted, { commit: root, ...(without === null ? {} : { without }) });
           return { commit: root, pack };
         },
-        onProgress: () => {},
+        onProgress: options.onProgress ?? (() => {}),
         onWarning: () => {},
       });
       await host.prepareTree({ tree, commit, near: null });

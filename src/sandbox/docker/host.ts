@@ -31,10 +31,11 @@ import { engineFailure, isStatus } from './engine-errors.ts';
 import { ImageFitting } from './fitting.ts';
 import { type GatewayLink, removeGateway, startGateway } from './gateway-link.ts';
 import type { EngineHealth } from './health.ts';
-import { BUILT_IMAGES, ensureImages, type RunImages, type WantedImage } from './images.ts';
+import { ensureImages, type RunImages } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
-import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL, RUN_LABEL } from './names.ts';
+import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL, RUN_LABEL, SENT_IMAGE } from './names.ts';
 import { dropOldVersions } from './old-versions.ts';
+import { BUILT_IMAGES } from './our-images.ts';
 import { requirePrograms } from './programs.ts';
 import { canLimitRoots } from './root-quota.ts';
 import { saidOfRuntime } from './runtime-faults.ts';
@@ -59,6 +60,8 @@ export interface DockerHostOptions {
   readonly image: string | null;
   /** Absolute path of a Dockerfile to build it from instead. */
   readonly dockerfile?: string | null | undefined;
+  /** The engine of this machine, for one elsewhere: what that lacks of images is sent. Not given: there is nothing to send. */
+  readonly imagesFrom?: Docker | null | undefined;
   /** What that image must hold, by name; not given: nothing. */
   readonly programs?: readonly string[];
   /** Somebody beside the run that may be at work: tidies nothing, and what it lays out goes with it. */
@@ -95,7 +98,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
     const runtimes = await engineRuntimes(docker);
     const runtime = chooseRuntime(options.runtime ?? null, runtimes);
     const [images, store] = await Promise.all([
-      ensureImages(docker, wantedImage(options), options.onProgress),
+      imagesOf(options),
       ensureStore(docker, options),
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
       sweepEarlierRuns(options),
@@ -117,10 +120,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
           options.onWarning('the keeper is gone or hangs: it is started anew');
           // Whatever nobody used meanwhile may have been removed.
           host?.forgetTrees();
-          await Promise.all([
-            ensureImages(docker, wantedImage(options), options.onProgress),
-            ensureStore(docker, options),
-          ]);
+          await Promise.all([imagesOf(options), ensureStore(docker, options)]);
         },
       },
     );
@@ -154,8 +154,9 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
   }
 }
 
-function wantedImage({ image, dockerfile = null }: DockerHostOptions): WantedImage {
-  return { image, dockerfile };
+function imagesOf(options: DockerHostOptions): Promise<RunImages> {
+  const { docker, image, dockerfile = null, imagesFrom = null, onProgress } = options;
+  return ensureImages(docker, { image, dockerfile }, onProgress, imagesFrom);
 }
 
 async function sweepEarlierRuns(options: DockerHostOptions): Promise<void> {
@@ -321,14 +322,14 @@ class DockerHost implements SandboxHost {
 
   /** Somebody deleted one of them. */
   async #makeImagesAgain(): Promise<void> {
-    const { docker, onProgress, onWarning } = this.#options;
+    const { onWarning } = this.#options;
     if (this.#setUps.inUse !== null && this.#setUps.inUse.image.id === this.#image.id) {
       throw environmentError(TROUBLE.image, 'the image that the set-up made was deleted', {
         hint: 'the next run sets up again: orchestrate run',
       });
     }
     onWarning('the agents’ image was deleted: it is made again');
-    const { agent } = await ensureImages(docker, wantedImage(this.#options), onProgress);
+    const { agent } = await imagesOf(this.#options);
     this.#agentImage = agent;
   }
 
@@ -542,10 +543,10 @@ class DockerHost implements SandboxHost {
   }
 
   async #dropOldVersions(): Promise<void> {
-    const { agent, sidecar, toolbox } = this.#prepared.images;
+    const { agent, sidecar, toolbox, theirs } = this.#prepared.images;
     const { docker, installation } = this.#options;
-    const used = [agent.name, sidecar, toolbox];
+    const used = [theirs ?? agent.name, sidecar, toolbox];
     if (await isSharedInUse(docker, installation)) return;
-    await dropOldVersions(docker, { images: BUILT_IMAGES, used, now: new Date() });
+    await dropOldVersions(docker, { images: [...BUILT_IMAGES, SENT_IMAGE], used, now: new Date() });
   }
 }
