@@ -9,8 +9,7 @@ import Docker, { type ContainerCreateOptions, type HostConfig } from 'dockerode'
 import { shellProgram } from '../../src/engine/command.ts';
 import type { AgentProgram } from '../../src/engine/engine.ts';
 import { resolveBase } from '../../src/git/base.ts';
-import { rootCommit } from '../../src/git/commits.ts';
-import { packOfTree } from '../../src/git/objects.ts';
+import { outgoing } from '../../src/git/outgoing.ts';
 import { findRepository } from '../../src/git/repository.ts';
 import { openDockerHost } from '../../src/sandbox/docker/host.ts';
 import type { BaseTree, OutputChunk, RunningSandbox, SandboxHost, SetUpEgress } from '../../src/sandbox/sandbox.ts';
@@ -148,15 +147,9 @@ export class SandboxBench implements AsyncDisposable {
           keep: [],
           workspace: options.workspace ?? null,
           imagesFrom: options.engine === undefined ? null : new Docker(),
-          history: 1,
         },
-        historyOf: () => Promise.reject(new Error('no history was asked for')),
+        ...outgoing(repository, 1),
         objectFormat: repository.objectFormat,
-        packOf: async (wanted, without) => {
-          const root = await rootCommit(repository, wanted);
-          const pack = packOfTree(repository, wanted, { commit: root, ...(without === null ? {} : { without }) });
-          return { commit: root, pack };
-        },
         onProgress: options.onProgress ?? (() => {}),
         onWarning: () => {},
       });

@@ -1,12 +1,11 @@
 /** The Docker driver: one engine made ready for a run, and the sandboxes on it. */
 
 import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import type { Container } from 'dockerode';
 import { environmentError, OrchestrateError } from '../../errors.ts';
-import type { ShallowHistory } from '../../git/history.ts';
-import { contextFolder, KeeperClient, setUpFolders } from '../../keeper/client.ts';
+import type { Outgoing } from '../../git/outgoing.ts';
+import { contextFolder, KeeperClient, setUpFolders, type TreeLayer } from '../../keeper/client.ts';
 import type { AttemptId, ObjectId, WorkspaceKind } from '../../types.ts';
 import type {
   AdoptedSandbox,
@@ -50,8 +49,10 @@ import { probeWorkspace } from './workspace-probe.ts';
 
 /** Layers stacked at most; a tree beyond that is laid out whole again. */
 const MAX_LAYERS = 8;
+/** Below what a run starts from; the rest is for what is stacked on it. */
+const MAX_BASE_LAYERS = 3;
 
-export interface DockerHostOptions {
+export interface DockerHostOptions extends Outgoing {
   readonly name: string;
   readonly docker: Docker;
   readonly installation: string;
@@ -75,12 +76,6 @@ export interface DockerHostOptions {
   readonly workspace: WorkspaceKind | null;
   /** The container runtime of sandboxes, by the engine's name for it; null or not given: the engine's default. */
   readonly runtime?: string | null;
-  /** The pack that lays out `tree`: everything, or what `without` lacks; and the commit in it that the agent sees. */
-  packOf(tree: ObjectId, without: ObjectId | null): Promise<{ commit: ObjectId; pack: Readable }>;
-  /** How many commits deep the history is that agents see; 1: none but one made up for the tree. */
-  readonly history: number;
-  /** The past of a commit, `history` deep, without the objects of its own tree. */
-  historyOf(commit: ObjectId): Promise<ShallowHistory>;
   /** Not given: STORE_LIMITS. */
   readonly storeLimits?: StoreLimits;
   /** One line for people whenever something slow starts. */
@@ -283,12 +278,23 @@ class DockerHost implements SandboxHost {
     this.#used.add(tree);
     const layers = await this.#keeper.trees();
     if (layers.some((layer) => layer.tree === tree)) return;
-    const from = layers.find((layer) => layer.tree === base.near && layer.depth + 1 < MAX_LAYERS);
+    const from = await this.#nearest(base, layers);
     if (from !== undefined) this.#used.add(from.tree);
     const { commit, pack } = await this.#options.packOf(tree, from?.tree ?? null);
     const { objectFormat } = this.#options;
     if (from === undefined) await this.#keeper.layTree({ tree, commit, objectFormat, pack });
     else await this.#keeper.layDelta({ tree, from: from.tree, commit, objectFormat, pack });
+  }
+
+  /** What is there may be of earlier runs. */
+  async #nearest({ tree, near }: BaseTree, layers: readonly TreeLayer[]): Promise<TreeLayer | undefined> {
+    const most = near === null ? MAX_BASE_LAYERS : MAX_LAYERS - 1;
+    const low = layers.filter((layer) => layer.depth < most);
+    const known = low.find((layer) => layer.tree === near);
+    if (known !== undefined) return known;
+    const trees = low.map((layer) => layer.tree);
+    const nearest = await this.#options.nearestOf(tree, trees);
+    return low.find((layer) => layer.tree === nearest);
   }
 
   async create(spec: SandboxSpec): Promise<CreatedSandbox> {
