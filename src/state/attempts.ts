@@ -202,6 +202,12 @@ function moveAttempt(database: Database, id: AttemptId, fence: number, event: At
   return database.run(sql, to, id, from, fence) === 1;
 }
 
+export function attemptHosts(database: Database): readonly string[] {
+  return database
+    .all<{ readonly host: string }>('SELECT DISTINCT host FROM attempts ORDER BY host')
+    .map(({ host }) => host);
+}
+
 export function recordOf(row: AttemptRow): AttemptRecord {
   // Field by field: much faster than a spread, which thousands of attempts notice.
   return {

@@ -282,6 +282,11 @@ export class State {
     return timeline.readinessOf(this.#database, id);
   }
 
+  /** Names of the hosts that attempts ran on, each once. */
+  attemptHosts(): readonly string[] {
+    return attempts.attemptHosts(this.#database);
+  }
+
   /** What all attempts of a run used, and of the runs that it goes on for; `usd` is null where no price was known. */
   usageOfRun(id: RunId): Usage {
     return runs.usageOfRun(this.#database, id);

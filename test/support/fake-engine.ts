@@ -20,7 +20,11 @@ export class FakeEngine implements AsyncDisposable {
 
   private constructor(folder: string) {
     this.#folder = folder;
-    this.docker = new Docker({ socketPath: path.join(folder, 'docker.sock') });
+    this.docker = new Docker({ socketPath: this.socket });
+  }
+
+  get socket(): string {
+    return path.join(this.#folder, 'docker.sock');
   }
 
   static async start(): Promise<FakeEngine> {
@@ -43,7 +47,7 @@ export class FakeEngine implements AsyncDisposable {
       request.resume();
       if (!this.#isHanging) this.#answers.get(call)?.(response, request);
     });
-    server.listen(path.join(this.#folder, 'docker.sock'));
+    server.listen(this.socket);
     await once(server, 'listening');
     this.#server = server;
   }

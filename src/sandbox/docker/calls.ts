@@ -7,6 +7,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type Docker from 'dockerode';
+import type { OrchestrateError } from '../../errors.ts';
 import { engineTimeout } from './engine-errors.ts';
 import { EngineHealth, HEALTH_TIMES } from './health.ts';
 
@@ -49,10 +50,19 @@ export function healthOf(docker: Docker): EngineHealth {
   return KNOWN.get(docker.modem) ?? limitCalls(docker);
 }
 
-/** To be called once. */
-export function limitCalls(docker: Docker, times = HEALTH_TIMES): EngineHealth {
+/** Of an engine that is not simply on a socket. */
+interface PingWay {
+  /** Keeps no connection open. */
+  readonly agent: HttpAgent;
+  readonly whyGone: (cause: unknown) => OrchestrateError | null;
+}
+
+/** To be called once. @param way of pings; not given: straight to where the calls go */
+export function limitCalls(docker: Docker, times = HEALTH_TIMES, way: PingWay | null = null): EngineHealth {
   const modem = docker.modem as Modem;
-  const health = new EngineHealth(pingOf(modem), times);
+  const agent =
+    way?.agent ?? (modem.protocol === 'https' ? new HttpsAgent({ rejectUnauthorized: true }) : new HttpAgent());
+  const health = new EngineHealth(pingOf(modem, agent), times, way?.whyGone);
   const dial = modem.dial.bind(modem);
   modem.dial = (request, answered) => call(request, answered, { dial, health });
   KNOWN.set(modem, health);
@@ -118,8 +128,7 @@ function call(request: Request, answered: Answered, { dial, health }: Line): voi
 }
 
 /** Over a connection of its own: one that is kept open is served for a while by an engine that is being stopped. */
-function pingOf(modem: Modem): (limitMs: number) => Promise<void> {
-  const agent = modem.protocol === 'https' ? new HttpsAgent() : new HttpAgent();
+function pingOf(modem: Modem, agent: HttpAgent): (limitMs: number) => Promise<void> {
   const own: Modem = Object.assign(Object.create(modem) as Modem, { agent });
   const dial = modem.dial;
   return (limitMs) =>

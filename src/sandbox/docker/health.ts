@@ -5,6 +5,7 @@
 
 import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { OrchestrateError } from '../../errors.ts';
 import { isEngineGone } from '../trouble.ts';
 import { engineGone, isUnanswered } from './engine-errors.ts';
 
@@ -22,6 +23,12 @@ export interface HealthTimes {
 /** Gone at most 4 + 6 + 1 + 6 s after its last answer. */
 export const HEALTH_TIMES: HealthTimes = { everyMs: 4_000, againMs: 1_000, pingMs: 6_000, failures: 2 };
 
+/**
+ * Over a network, which may be slow and have a lot to carry (an image) beside a ping. Gone at most 4 + 10 + 1 + 10 s after
+ * its last answer.
+ */
+export const REMOTE_HEALTH_TIMES: HealthTimes = { ...HEALTH_TIMES, pingMs: 10_000 };
+
 /** For the answer to a ping, milliseconds, once nobody waits any more. */
 const LAST_PING_MS = 3_000;
 /** What was not answered is asked again at most so often while the engine answers others. */
@@ -37,15 +44,24 @@ export class EngineHealth implements Disposable {
   #outages = 0;
   #mayWait = false;
   readonly #listeners = new Set<(isGone: boolean) => void>();
+  readonly #whyGone: (cause: unknown) => OrchestrateError | null;
   #isGivenUp = false;
   #isWatched = false;
   #timer: NodeJS.Timeout | undefined;
   #asking: Promise<void> | null = null;
 
-  /** @param ping asks the engine over a connection of its own; rejects when there is no answer in time */
-  constructor(ping: (limitMs: number) => Promise<void>, times: HealthTimes = HEALTH_TIMES) {
+  /**
+   * @param ping asks the engine over a connection of its own; rejects when there is no answer in time
+   * @param whyGone what a failed ping tells of the reason
+   */
+  constructor(
+    ping: (limitMs: number) => Promise<void>,
+    times: HealthTimes = HEALTH_TIMES,
+    whyGone: (cause: unknown) => OrchestrateError | null = () => null,
+  ) {
     this.#ping = ping;
     this.#times = times;
+    this.#whyGone = whyGone;
   }
 
   /** Aborted, with ENGINE_GONE as the reason, when the engine is gone; another one after each return. */
@@ -107,7 +123,7 @@ export class EngineHealth implements Disposable {
   /** Resolves when the engine is not gone (any more); rejects with ENGINE_GONE where nobody waits for it. */
   async here(): Promise<void> {
     while (this.gone.aborted) {
-      if (this.#isGivenUp || !this.#mayWait) throw engineGone();
+      if (this.#isGivenUp || !this.#mayWait) throw this.gone.reason;
       this.#back ??= waiting();
       this.#timer?.ref();
       await this.#back.promise;
@@ -146,24 +162,24 @@ export class EngineHealth implements Disposable {
     try {
       await this.#ping(this.#isGivenUp ? LAST_PING_MS : this.#times.pingMs);
       this.answered();
-    } catch {
+    } catch (error) {
       this.#failures += 1;
-      if (this.#failures >= this.#times.failures) this.#isGone();
+      if (this.#failures >= this.#times.failures) this.#isGone(error);
     }
     if (this.#isWatched) this.#plan(this.#failures > 0 ? this.#times.againMs : this.#times.everyMs);
   }
 
-  #isGone(): void {
+  #isGone(cause: unknown): void {
     if (!this.gone.aborted) {
       this.#outages += 1;
-      this.#gone.abort(engineGone());
+      this.#gone.abort(engineGone(this.#whyGone(cause)));
       for (const listener of this.#listeners) listener(true);
     }
     if (this.#isGivenUp) this.#letGo();
   }
 
   #letGo(): void {
-    this.#back?.reject(engineGone());
+    this.#back?.reject(this.gone.aborted ? this.gone.reason : engineGone());
     this.#back = null;
   }
 
