@@ -108,8 +108,9 @@ export class RemoteNetwork implements AsyncDisposable {
 }
 
 export class RemoteEngine implements AsyncDisposable {
-  /** Through TLS. */
+  /** Through TLS, as `options` say. */
   readonly docker: Docker;
+  readonly options: Docker.DockerOptions;
 
   private constructor(
     readonly network: RemoteNetwork,
@@ -120,10 +121,11 @@ export class RemoteEngine implements AsyncDisposable {
     tls: { readonly server: Certificate; readonly client: Certificate },
   ) {
     this.#server = tls.server;
-    this.docker = new Docker({
+    this.options = {
       ...{ host: this.address, port: TLS_PORT, protocol: 'https' },
       ...{ ca: tls.server.cert, cert: tls.client.cert, key: tls.client.key },
-    });
+    };
+    this.docker = new Docker(this.options);
   }
 
   readonly #server: Certificate;

@@ -18,7 +18,7 @@ const LIMITS: readonly { readonly call: RegExp; readonly seconds: number | null 
   { call: /^GET \/(_ping|version|info)/, seconds: 10 },
   { call: /^POST \/containers\/[^/]+\/wait/, seconds: null },
   // The engine copies, unpacks or walks files meanwhile.
-  { call: /^POST \/(build|commit|images\/(load|create))/, seconds: 3600 },
+  { call: /^(POST \/(build|commit|images\/(load|create))|GET \/images\/get)/, seconds: 3600 },
   { call: /^PUT \/containers\/[^/]+\/archive/, seconds: 600 },
   { call: /^DELETE /, seconds: 120 },
   { call: /^GET \/(system\/df|containers\/json\?.*size=)/, seconds: 300 },
