@@ -147,10 +147,8 @@ export class Budget {
     const used = { usd: run.used('usd'), tokens: run.used('tokens') };
     const reserved = { ...run.reserved };
     run.caps = sliceOf(run.caps, { used, reserved });
-    const wasFinal = !run.mayGrow;
+    // Who waits under a final slice waits for requests of this gateway, whose end lets it ask for more.
     run.mayGrow = true;
-    // Who waited under a final slice has not asked for more.
-    if (wasFinal) this.reconsider();
     return { used, reserved };
   }
 

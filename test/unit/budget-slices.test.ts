@@ -201,17 +201,18 @@ describe('slices of a budget', () => {
       host: fc.nat(3),
       most: fc.integer({ min: 1, max: most }),
       least: fc.option(fc.integer({ min: 1, max: 20 })),
-      part: fc.double({ min: 0, max: 1, noNaN: true }),
+      part: fc.constantFrom(0, 0.5, 1, 1, 1),
       turns: fc.nat(8),
     });
     const scene = fc.record({
       hosts: fc.integer({ min: 1, max: 4 }),
-      cap: fc.integer({ min: 0, max: 800 }),
+      cap: fc.integer({ min: 0, max: 600 }),
       spent: fc.integer({ min: 0, max: 100 }),
+      canBeCut: fc.boolean(),
       requests: fc.array(request, { maxLength: 40 }),
     });
     await fc.assert(
-      fc.asyncProperty(fc.scheduler(), scene, async (scheduler, { hosts: count, cap, spent, requests }) => {
+      fc.asyncProperty(fc.scheduler(), scene, async (scheduler, { hosts: count, cap, spent, canBeCut, requests }) => {
         const ledger = new BudgetSlices({ usd: null, tokens: cap }, { usd: 0, tokens: spent });
         const pass = (): Promise<unknown> => scheduler.schedule(Promise.resolve());
         const hosts = Array.from({ length: count }, (_, n) => new Host(ledger, `host-${n}`, pass));
@@ -220,17 +221,17 @@ describe('slices of a budget', () => {
           const host = hosts[n % count];
           if (host === undefined) throw new Error('no such host');
           for (let turn = 0; turn < turns; turn += 1) await pass();
-          const needed = Math.min(worst, least ?? worst);
+          const needed = canBeCut && least !== null ? Math.min(worst, least) : null;
           try {
-            const reservation = await host.reserve(wanted(worst, least === null ? null : needed));
+            const reservation = await host.reserve(wanted(worst, needed));
             for (let turn = 0; turn < turns; turn += 1) await pass();
             host.settle(reservation, Math.round(worst * part));
           } catch {
-            expect(needed).toBeGreaterThan(cap - gone());
+            expect(needed ?? worst).toBeGreaterThan(cap - gone());
           }
         });
         await scheduler.waitFor(Promise.all(outcomes));
-        expect(gone()).toBeLessThan(Math.max(cap, spent) + most);
+        expect(gone()).toBeLessThanOrEqual(Math.max(cap, spent) + (canBeCut ? most - 1 : 0));
         for (const { budget } of hosts) expect(budget.run.reserved.tokens).toBe(0);
       }),
       { numRuns: 300 },
