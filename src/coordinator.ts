@@ -8,10 +8,11 @@ import { type Outgoing, outgoing } from './git/outgoing.ts';
 import { removeQuarantines } from './git/private-dir.ts';
 import { slotsOf } from './sandbox/docker/hosts.ts';
 import type { SandboxHost } from './sandbox/sandbox.ts';
+import { BudgetSlices } from './tasks/budget-slices.ts';
 import { capReached, carriedOver, NOTHING_SPENT } from './tasks/carry-over.ts';
 import { CLOCK, deadlineOf } from './tasks/deadline.ts';
 import { exitCodeOf, exitCodeOfFault } from './tasks/exit-code.ts';
-import { openRunGateway, type RunGateway } from './tasks/gateway.ts';
+import { openRunGateway } from './tasks/gateway.ts';
 import { type HostSource, Hosts } from './tasks/hosts.ts';
 import { leftBehind } from './tasks/left-behind.ts';
 import { dropOld } from './tasks/retention.ts';
@@ -119,12 +120,16 @@ async function beginHosts(parts: CoordinatorParts, options: RunOptions, start: R
   const known = parts.hosts.map(({ name }) => name);
   const others = [...left].filter((name) => !known.includes(name)).flatMap((name) => parts.otherHost?.(name) ?? []);
   const isAlone = parts.hosts.length + others.length === 1;
+  const { gateway: wanted } = options;
+  const reach = wanted && { ...wanted, configuration: { ...wanted.configuration, spent: start.spent } };
+  // One cap over several gateways: each gets its part of it.
+  const ledger = isAlone || reach === null ? null : new BudgetSlices(reach.configuration.caps, start.spent);
   const hosts = new Hosts<RunHost>({
     sources: [...parts.hosts, ...others.map((other) => ({ ...other, slots: 0 }))],
     async open(source) {
       const host = await source.open(hostServices(parts, source.name, { run: start.id, history: options.history }));
       try {
-        const gateway = await gatewayOn(host, options, start.spent);
+        const gateway = reach && (await openRunGateway(host, reach, ledger && { ledger, name: source.name }));
         const room = isAlone ? Number.POSITIVE_INFINITY : slotsOf(host.capacity, options.bounds.limits);
         return { host, gateway, slots: source.slots ?? room };
       } catch (error) {
@@ -136,6 +141,7 @@ async function beginHosts(parts: CoordinatorParts, options: RunOptions, start: R
       await gateway?.[Symbol.asyncDispose]();
       await host[Symbol.asyncDispose]();
     },
+    onLost: (name) => ledger?.lost(name),
     onProgress: (line) => parts.onProgress(line),
     onWarning: (line) => warn(parts.bus, line),
   });
@@ -146,16 +152,6 @@ async function beginHosts(parts: CoordinatorParts, options: RunOptions, start: R
     await closed(hosts, parts.bus);
     throw error;
   }
-}
-
-/** A gateway on another machine has this one make the connections that need a key. */
-async function gatewayOn(host: SandboxHost, { gateway }: RunOptions, spent: Spent): Promise<RunGateway | null> {
-  if (gateway === null) return null;
-  const { configuration } = gateway;
-  const upstreams = host.isRemote
-    ? configuration.upstreams.map((upstream) => ({ ...upstream, via: 'coordinator' as const }))
-    : configuration.upstreams;
-  return openRunGateway(host, { ...gateway, configuration: { ...configuration, upstreams, spent } });
 }
 
 /** Null where the engine does not say at once: a run's end waits for nobody. */

@@ -34,6 +34,8 @@ export interface HostsParts<Source extends HostSource> {
   open(source: Source): Promise<OpenedHost>;
   /** Removes what the run has there. */
   close(opened: OpenedHost): Promise<void>;
+  /** The host of that name is given up for now. */
+  onLost?(name: string): void;
   /** Who decides instead where attempts run, by names of `sources`; null or not given: nobody does. */
   readonly placement?: Placement | null;
   /** A host that could not be reached, or was lost, is tried again so often, milliseconds; not given: TRY_AGAIN_MS. */
@@ -210,6 +212,7 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
     const { opened } = member;
     member.at = null;
     member.opened = null;
+    this.#parts.onLost?.(at.name);
     // Whoever works on it learns so first.
     if (opened !== null) void this.#parts.close(opened).catch(() => {});
     this.#comes(

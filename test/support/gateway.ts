@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { type DialFor, GatewayClient } from '../../src/gateway/client.ts';
+import { type DialFor, GatewayClient, type GatewayTransport } from '../../src/gateway/client.ts';
 import type { AttemptAccess, Configuration, GatewayEvent } from '../../src/gateway/protocol.ts';
 import { duplexOf } from './keeper.ts';
 import { compiledProgram } from './programs.ts';
@@ -102,7 +102,11 @@ export class LocalGateway implements AsyncDisposable {
 
   /** What another coordinator would use. */
   newClient(dial: DialFor = dialHere): GatewayClient {
-    return new GatewayClient({ open: async () => openBridge(this.program, this.folder, []) }, dial);
+    return new GatewayClient(this.transport(), dial);
+  }
+
+  transport(): GatewayTransport {
+    return { open: async () => openBridge(this.program, this.folder, []) };
   }
 
   get socket(): string {

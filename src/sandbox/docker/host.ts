@@ -58,8 +58,8 @@ export interface DockerHostOptions extends Outgoing {
   readonly docker: Docker;
   /** What leads to the engine, where that ends with the host. */
   readonly connection?: AsyncDisposable;
-  /** On another machine; not given: it is not. */
-  readonly isRemote?: boolean;
+  /** Keys may be told to what runs there; not given: they may. */
+  readonly mayHoldKeys?: boolean;
   readonly installation: string;
   readonly run: string;
   /** The agent image the user asked for; null for ours. */
@@ -226,7 +226,7 @@ class DockerHost implements SandboxHost {
   readonly isolation: IsolationLevel;
   readonly workspace: WorkspaceKind;
   readonly capacity: Capacity;
-  readonly isRemote: boolean;
+  readonly mayHoldKeys: boolean;
   readonly #options: DockerHostOptions;
   readonly #prepared: Prepared;
   readonly #keeper: KeeperClient;
@@ -250,7 +250,7 @@ class DockerHost implements SandboxHost {
     this.isolation = prepared.isolation;
     this.workspace = prepared.workspace;
     this.capacity = prepared.capacity;
-    this.isRemote = options.isRemote ?? false;
+    this.mayHoldKeys = options.mayHoldKeys ?? true;
     this.#options = options;
     this.#prepared = prepared;
     const { agent } = prepared.images;
