@@ -1,6 +1,5 @@
 /** The engines that agents, checks and shells run on, as the Docker driver takes them. */
 
-import type Docker from 'dockerode';
 import type { Settings } from '../src/config/settings.ts';
 import type { EngineConnection } from '../src/sandbox/docker/connect.ts';
 import type { DockerHostOptions } from '../src/sandbox/docker/host.ts';
@@ -36,7 +35,7 @@ async function connect(context: Context, wanted: WantedHost): Promise<EngineConn
 }
 
 /** Null where this machine has none: then images are built where they are needed. */
-async function localEngine(context: Context): Promise<Docker | null> {
+async function localEngine(context: Context): Promise<ReachedHost['docker'] | null> {
   const { LOCAL_ENGINE } = await import('../src/sandbox/docker/hosts.ts');
   return connect(context, LOCAL_ENGINE).then(
     ({ docker }) => docker,
