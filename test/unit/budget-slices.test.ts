@@ -237,7 +237,7 @@ describe('slices of a budget', () => {
         expect(gone()).toBeLessThanOrEqual(Math.max(cap, spent) + (canBeCut ? most - 1 : 0));
         for (const { budget } of hosts) expect(budget.run.reserved.tokens).toBe(0);
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
   });
 });
