@@ -113,7 +113,8 @@ export class Budget {
   }
 
   /**
-   * Sets the request's most aside; waits while only the reservations of other requests stand in its way, in order.
+   * Sets the request's most aside; waits while only the reservations of other requests stand in its way, in order, or for a
+   * bigger slice.
    * @throws OverBudget; the signal's reason
    */
   async reserve(attempt: Account, wanted: Wanted, signal: AbortSignal): Promise<Reservation> {

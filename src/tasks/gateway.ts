@@ -61,6 +61,7 @@ export async function openRunGateway(
   try {
     await gateway.configure();
     for (const { api } of upstreams) await gateway.tryKey(api);
+    gateway.join();
     return gateway;
   } catch (error) {
     await gateway[Symbol.asyncDispose]();
@@ -136,6 +137,11 @@ export class RunGateway implements AsyncDisposable {
   configure(): Promise<void> {
     const { configuration } = this.#options;
     return this.#slice?.begin(configuration) ?? this.#client.configure(configuration);
+  }
+
+  /** For openRunGateway. */
+  join(): void {
+    this.#slice?.join();
   }
 
   /** Tells what concerns the whole run from now on; to be called once. */

@@ -30,6 +30,7 @@ export class HeldSlice implements SliceHolder {
   readonly #found = new Map<string, AttemptTotals>();
   /** Attempts whose earlier use is accounted for. */
   readonly #known = new Set<AttemptId>();
+  #use: SliceUse = { used: NOTHING_SPENT, reserved: NOTHING_SPENT };
 
   constructor(client: GatewayClient, slices: Slices, usedUp: SliceHolder['usedUp']) {
     this.#client = client;
@@ -37,17 +38,21 @@ export class HeldSlice implements SliceHolder {
     this.usedUp = usedUp;
   }
 
-  /** Configures the gateway; its first slice is on its way then. */
+  /** Configures the gateway, with nothing to spend yet. */
   async begin(configuration: Configuration): Promise<void> {
-    const nothing = { used: NOTHING_SPENT, reserved: NOTHING_SPENT };
-    const caps = sliceOf(configuration.caps, nothing);
+    const caps = sliceOf(configuration.caps, this.#use);
     const sliced: Configuration = { ...configuration, caps, isSlice: true, spent: NOTHING_SPENT };
     await this.#client.configure(sliced);
     const use = await this.#client.giveBack();
     // For one that takes its place: its count goes on.
     await this.#client.configure({ ...sliced, caps: sliceOf(caps, use), spent: use.used });
     for (const totals of await this.#client.totals()) this.#found.set(totals.attempt, totals);
-    this.#slices.ledger.join(this.#slices.name, this, use);
+    this.#use = use;
+  }
+
+  /** Its first slice is on its way then. */
+  join(): void {
+    this.#slices.ledger.join(this.#slices.name, this, this.#use);
   }
 
   grant(slice: Caps, isFinal: boolean): Promise<void> {
@@ -90,7 +95,7 @@ export class HeldSlice implements SliceHolder {
     this.#slices.ledger.usedUp(this.#slices.name, reason);
   }
 
-  /** Its requests are over: what it did not spend is for the others. */
+  /** Its requests are over: what it did not spend is for the others. Takes as long as the gateway is away. */
   retire(): Promise<void> {
     return this.#slices.ledger.retire(this.#slices.name);
   }

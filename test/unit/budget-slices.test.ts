@@ -202,29 +202,32 @@ describe('slices of a budget', () => {
       most: fc.integer({ min: 1, max: most }),
       least: fc.option(fc.integer({ min: 1, max: 20 })),
       part: fc.constantFrom(0, 0.5, 1, 1, 1),
-      turns: fc.nat(8),
+      turns: fc.nat(60),
     });
     const scene = fc.record({
       hosts: fc.integer({ min: 1, max: 4 }),
       cap: fc.integer({ min: 0, max: 600 }),
       spent: fc.integer({ min: 0, max: 100 }),
       canBeCut: fc.boolean(),
-      requests: fc.array(request, { maxLength: 40 }),
+      requests: fc.array(request, { minLength: 10, maxLength: 40 }),
     });
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), scene, async (scheduler, { hosts: count, cap, spent, canBeCut, requests }) => {
         const ledger = new BudgetSlices({ usd: null, tokens: cap }, { usd: 0, tokens: spent });
         const pass = (): Promise<unknown> => scheduler.schedule(Promise.resolve());
         const hosts = Array.from({ length: count }, (_, n) => new Host(ledger, `host-${n}`, pass));
+        const later = async (turns: number): Promise<void> => {
+          for (let turn = 0; turn < turns; turn += 1) await pass();
+        };
         const gone = (): number => hosts.reduce((sum, { budget }) => sum + budget.run.used('tokens'), spent);
         const outcomes = requests.map(async ({ host: n, most: worst, least, part, turns }) => {
           const host = hosts[n % count];
           if (host === undefined) throw new Error('no such host');
-          for (let turn = 0; turn < turns; turn += 1) await pass();
+          await later(turns);
           const needed = canBeCut && least !== null ? Math.min(worst, least) : null;
           try {
             const reservation = await host.reserve(wanted(worst, needed));
-            for (let turn = 0; turn < turns; turn += 1) await pass();
+            await later(turns);
             host.settle(reservation, Math.round(worst * part));
           } catch {
             expect(needed ?? worst).toBeGreaterThan(cap - gone());
@@ -234,7 +237,7 @@ describe('slices of a budget', () => {
         expect(gone()).toBeLessThanOrEqual(Math.max(cap, spent) + (canBeCut ? most - 1 : 0));
         for (const { budget } of hosts) expect(budget.run.reserved.tokens).toBe(0);
       }),
-      { numRuns: 300 },
+      { numRuns: 60 },
     );
   });
 });

@@ -1,14 +1,14 @@
 // Two hosts of one run: the real gateways, each with its slice of one budget.
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { SandboxHost } from '../../src/sandbox/sandbox.ts';
 import { BudgetSlices } from '../../src/tasks/budget-slices.ts';
 import { openRunGateway, type RunGateway, type UsedBefore } from '../../src/tasks/gateway.ts';
-import { type AttemptId, NO_USAGE, type Spent } from '../../src/types.ts';
+import { type AttemptId, NO_USAGE, type Spent, tokensOf, type Usage } from '../../src/types.ts';
 import { configuration, LocalGateway, MODEL } from '../support/gateway.ts';
 import { Gate } from '../support/model-server/gate.ts';
 import { ModelServer } from '../support/model-server/server.ts';
 
-const CAP = 10_000;
+const CAPS = { usd: null, tokens: 10_000 };
 const NOTHING: Spent = { usd: 0, tokens: 0 };
 const UNUSED: UsedBefore = { usage: NO_USAGE, unsettled: NOTHING };
 
@@ -17,12 +17,20 @@ let ledger: BudgetSlices;
 let a: Host;
 let b: Host;
 
+interface Told {
+  readonly used: number;
+  readonly unsettled: number;
+}
+
 /** A host of the run, with one agent on it. */
 class Host implements AsyncDisposable {
   readonly runBudget: string[] = [];
   /** Resolves when its agent is told that the budget is used up. */
   readonly over: Promise<string>;
   readonly attempt: AttemptId;
+  /** What the coordinator was told of its agent's requests. */
+  #told: Told = { used: 0, unsettled: 0 };
+  #onTold = (): void => {};
   #isOver: (reason: string) => void = () => {};
   #gateway: RunGateway | null = null;
   #token = '';
@@ -51,7 +59,7 @@ class Host implements AsyncDisposable {
     const nothing = { models: null, allow: [], setUpAllow: [], caps: { usd: null, tokens: null } };
     const options = {
       ...{ plan: { apis: ['anthropic'] as const, ...nothing }, secret: 'secret' },
-      configuration: configuration(service.url, { caps: { usd: null, tokens: CAP } }),
+      configuration: configuration(service.url, { caps: CAPS }),
       dial: () => Promise.reject(new Error('nothing is dialled from here')),
     };
     const host = { openGateway: async () => this.program.transport() } as Partial<SandboxHost> as SandboxHost;
@@ -62,14 +70,46 @@ class Host implements AsyncDisposable {
       onUnusable: () => {},
       onWarning: () => {},
     });
-    const hooks = { onActive() {}, onUsage() {}, onDenied() {}, onPause() {}, onResume() {} };
-    const access = await gateway.admit(this.attempt, { ...hooks, onBudget: this.#isOver }, used);
-    this.#token = access.token;
+    const tell = (news: Partial<Told>): void => {
+      this.#told = { ...this.#told, ...news };
+      this.#onTold();
+    };
+    const hooks = {
+      ...{ onActive() {}, onDenied() {}, onPause() {}, onResume() {} },
+      onUsage: (total: Usage) => tell({ used: tokensOf(total) }),
+      onUnsettled: ({ tokens }: Spent) => tell({ unsettled: tokens }),
+      onBudget: this.#isOver,
+    };
+    this.#token = (await gateway.admit(this.attempt, hooks, used)).token;
+  }
+
+  /** Resolves when the coordinator was told that much. */
+  async told(isEnough: (told: Told) => boolean): Promise<void> {
+    while (!isEnough(this.#told)) {
+      await new Promise<void>((resolve) => {
+        this.#onTold = resolve;
+      });
+    }
+  }
+
+  async retire(): Promise<void> {
+    await this.#gateway?.retire();
+    await this.leave();
   }
 
   /** The coordinator goes; the gateway and its agents stay. */
   async leave(): Promise<void> {
     await this.#gateway?.[Symbol.asyncDispose]();
+  }
+
+  /** The gateway is killed; resolves when the next one does its work. */
+  async restart(): Promise<void> {
+    await this.program.restart();
+    await this.tryKey();
+  }
+
+  async tryKey(): Promise<void> {
+    await this.#gateway?.tryKey('anthropic');
   }
 
   /** Asks for an answer of so many tokens at most. */
@@ -85,8 +125,9 @@ class Host implements AsyncDisposable {
 }
 
 beforeEach(async () => {
-  service = await ModelServer.start({ script: () => ({ text: 'Hello.', usage: { input: 0, output: 4_000 } }) });
-  ledger = new BudgetSlices({ usd: null, tokens: CAP }, NOTHING);
+  service = await ModelServer.start({ script: [] });
+  answer(4_000);
+  ledger = new BudgetSlices(CAPS, NOTHING);
   [a, b] = await Promise.all([Host.start('a'), Host.start('b')]);
 });
 
@@ -94,6 +135,11 @@ afterEach(async () => {
   await Promise.all([a, b].map((host) => host[Symbol.asyncDispose]()));
   await service[Symbol.asyncDispose]();
 });
+
+/** So many tokens are used by each request from here on. */
+function answer(output: number): void {
+  service.script = () => ({ text: 'Hello.', usage: { input: 0, output } });
+}
 
 /** The service holds its answers back from here on until the gate opens. */
 function gated(): Gate {
@@ -119,24 +165,49 @@ it('a request waits for one under way on the other host, goes on, and the end of
   expect(await b.ask(4_000)).toBe(403);
 });
 
-it('what one gateway had when it was killed counts, and what it did not use is there for all', async () => {
+it('what a gateway had spent when it was killed counts once, with what was under way then', async () => {
   expect(await a.ask(4_500)).toBe(200);
-  await a.program.restart();
-  // Its slice is not there for the others before it is asked: 4,000 are spent.
-  expect(await b.ask(6_000 + 1)).toBe(403);
+  await a.told(({ used, unsettled }) => used === 4_000 && unsettled === 0);
+  await a.restart();
+  answer(3_000);
+  // 6,000 are left: it takes what lies idle at the one that was started anew.
+  expect(await b.ask(5_800)).toBe(200);
+  const gate = gated();
+  const cut = a.ask(1_500).catch(() => 0);
+  await gate.arrived(1);
+  await a.told(({ unsettled }) => unsettled >= 1_500);
+  const wants = vi.spyOn(ledger, 'wants');
+  const waiting = b.ask(2_000);
+  await vi.waitUntil(() => wants.mock.calls.some(([name]) => name === 'b'));
+  // What is under way on the other host was asked for before this.
+  await a.tryKey();
+  await a.restart();
+  gate.open();
+  await cut;
+  expect(await waiting).toBe(403);
 });
 
-it('a coordinator that takes over counts what the gateways counted meanwhile, once', async () => {
+it('a coordinator that takes over counts what a gateway counted meanwhile, and what was written down of one that is gone', async () => {
   expect(await a.ask(4_500)).toBe(200);
-  expect(await b.ask(4_500)).toBe(200);
   await Promise.all([a.leave(), b.leave()]);
-  // Written down is what a's agent used, of b's nothing.
-  const used = { usage: { ...NO_USAGE, outputTokens: 4_000 }, unsettled: NOTHING };
-  ledger = new BudgetSlices({ usd: null, tokens: CAP }, { usd: 0, tokens: 4_000 });
-  await Promise.all([a.begin(used), b.begin(UNUSED)]);
-  expect(ledger.left('tokens')).toBeLessThanOrEqual(2_000);
-  service.script = () => ({ text: 'Hello.', usage: { input: 0, output: 1_000 } });
-  expect(await a.ask(1_500)).toBe(200);
-  expect(await b.ask(2_000)).toBe(403);
+  await b.program.restart();
+  // Nothing is written down of what a's agent used.
+  const written = { usage: { ...NO_USAGE, outputTokens: 4_000 }, unsettled: { usd: 0, tokens: 500 } };
+  ledger = new BudgetSlices(CAPS, { usd: 0, tokens: 4_000 });
+  await a.begin(UNUSED);
+  await b.begin(written);
+  await b.restart();
+  answer(500);
+  expect(await b.ask(600)).toBe(200);
+  expect(await a.ask(800)).toBe(200);
+  expect(await b.ask(500)).toBe(403);
   await a.over;
+});
+
+it('a host that is let go gives back what it did not use', async () => {
+  expect(await a.ask(4_500)).toBe(200);
+  await a.retire();
+  answer(3_000);
+  expect(await b.ask(5_800)).toBe(200);
+  expect(ledger.left('tokens')).toBeLessThanOrEqual(3_000);
 });
