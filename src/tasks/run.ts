@@ -298,6 +298,8 @@ export class Run {
       isolation: hosts.isolation,
       base: base.commit,
     });
+    const { usedUp } = this.#the;
+    if (usedUp !== null) this.#emit({ type: 'run.stopping', cause: 'budget', reason: usedUp });
     for (const message of base.warnings) this.#emit({ type: 'warning', message });
     if (base.leftOut.length > 0 && options.baseRef === undefined) {
       const message = `Agents start from the last commit: ${nameSome(base.leftOut)} left out (--include-dirty takes local changes in).`;

@@ -141,6 +141,8 @@ export class LocalGateway implements AsyncDisposable {
       headers: { 'content-type': 'application/json', ...auth, ...headers },
       ...(signal === undefined ? {} : { signal }),
     });
+    // Answered before all of its body was taken, its connection may be cut off under what is still being sent.
+    request.on('error', () => {});
     request.end(content === undefined || Buffer.isBuffer(content) ? content : JSON.stringify(content));
     const [response] = (await once(request, 'response')) as [http.IncomingMessage];
     return response;
@@ -149,8 +151,8 @@ export class LocalGateway implements AsyncDisposable {
   /** Sends bytes as they are; what came back until the gateway closed. */
   async raw(...pieces: readonly (string | Buffer)[]): Promise<string> {
     const socket = connect(this.socket);
-    await once(socket, 'connect');
     socket.on('error', () => {});
+    await once(socket, 'connect');
     for (const piece of pieces) socket.write(piece);
     return text(socket).catch(() => '');
   }

@@ -179,7 +179,6 @@ export class EngineHealth implements Disposable {
     try {
       await this.#line.ping(this.#isGivenUp ? LAST_PING_MS : this.#times.pingMs);
       this.answered();
-      if (this.#isWatched) this.#hold();
     } catch (error) {
       this.#failures += 1;
       if (this.#failures >= this.#times.failures) this.#isGone(error);
@@ -187,7 +186,7 @@ export class EngineHealth implements Disposable {
     if (this.#isWatched) this.#plan(this.#failures > 0 ? this.#times.againMs : this.#times.everyMs);
   }
 
-  /** Sees to it that the stream is open; where it cannot be, the next ping that is answered tries again. */
+  /** Sees to it that the stream is open; where it cannot be, or ends, the next ping tries again. */
   #hold(): void {
     if (this.#holding !== null) return;
     const holding = new AbortController();
@@ -221,7 +220,10 @@ export class EngineHealth implements Disposable {
 
   #plan(afterMs: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.look(), afterMs);
+    this.#timer = setTimeout(() => {
+      this.#hold();
+      void this.look();
+    }, afterMs);
     if (this.#back === null) this.#timer.unref();
   }
 }

@@ -141,7 +141,8 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
         ...{ ...place, sidecar: images.sidecar, toolboxVolume: images.toolboxVolume, workspace: options.workspace },
         onProgress: options.onProgress,
       });
-      for (const line of saidOfRuntime(runtime, proven, runtimes)) options.onWarning(line);
+      const known = { level: runtimes.level, wanted: options.workspace };
+      for (const line of saidOfRuntime(runtime, proven, known)) options.onWarning(line);
       const { level: isolation, workspace } = proven;
       host = new DockerHost(options, { ...basis, isolation, workspace, runtime: runtime.name });
       return host;
