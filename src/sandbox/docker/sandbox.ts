@@ -72,8 +72,13 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     return this;
   }
 
-  output(): AsyncIterable<OutputChunk> {
-    return agentOutput(containerLog(this.#parts.container, this.#parts.engine));
+  async *output(): AsyncGenerator<OutputChunk> {
+    const { container, engine, attempt } = this.#parts;
+    try {
+      yield* agentOutput(containerLog(container, engine));
+    } catch (cause) {
+      throw engineFailure(`what ${attempt} prints could not be followed`, cause);
+    }
   }
 
   async cpuMs(): Promise<number> {
@@ -244,13 +249,17 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   async discard(): Promise<void> {
     const { container, engine, keeper, attempt } = this.#parts;
     this.#isEnding = true;
-    await engine.steadily(() =>
-      container.remove({ force: true, v: true }).catch(async (error) => {
-        // 409: somebody else removes it at this moment; its workspace must not be touched before it is gone.
-        if (isStatus(error, 409)) await container.wait({ condition: 'removed' }).catch(ignoreStatus(404));
-        else ignoreStatus(404)(error);
-      }),
-    );
+    try {
+      await engine.steadily(() =>
+        container.remove({ force: true, v: true }).catch(async (error) => {
+          // 409: somebody else removes it at this moment; its workspace must not be touched before it is gone.
+          if (isStatus(error, 409)) await container.wait({ condition: 'removed' }).catch(ignoreStatus(404));
+          else ignoreStatus(404)(error);
+        }),
+      );
+    } catch (cause) {
+      throw engineFailure(`the sandbox of ${attempt} could not be removed`, cause);
+    }
     await keeper.removeAttempt(attempt);
   }
 }
