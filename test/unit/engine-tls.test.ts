@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { connectHost } from '../../src/sandbox/docker/connect.ts';
-import { checkHost } from '../../src/sandbox/docker/host-check.ts';
+import { checkHost, skewOf } from '../../src/sandbox/docker/host-check.ts';
 import { LOCAL_ENGINE, type WantedHost } from '../../src/sandbox/docker/hosts.ts';
 import { whyUnreachable } from '../../src/sandbox/docker/unreachable.ts';
 import { type Certificate, expired, makeCertificate } from '../support/certificates.ts';
@@ -112,5 +112,16 @@ describe('an engine that refuses our certificate', () => {
     });
     const old = Buffer.from((await expired(client)).cert);
     expect(whyUnreachable({ ...endpoint, options: { cert: old } }, alert).message).toMatch(/: it expired on \d{4}-/);
+  });
+});
+
+describe('the clock of a host', () => {
+  it.each([
+    ['1970-01-01T00:00:00.150Z', 0],
+    ['1970-01-01T00:00:00.450Z', 250],
+    ['1970-01-01T00:00:00.050Z', -50],
+    ['', null],
+  ])('that shows %s between 100 and 200 ms is ahead by %s', (theirs, skew) => {
+    expect(skewOf(theirs, 100, 200)).toBe(skew);
   });
 });
