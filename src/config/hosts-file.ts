@@ -18,7 +18,7 @@ export function withHost(text: string, name: string, host: HostDefinition): stri
     ...(labels === undefined || labels.length === 0 ? {} : { labels }),
   });
   // What is only comments would have them behind.
-  if (document.contents === null) return `${ended(text)}${parsedAgain({ [KEY]: { [name]: entry } })}`;
+  if (document.toJS() === null) return `${ended(text)}${parsedAgain({ [KEY]: { [name]: entry } })}`;
   if (document.hasIn([KEY, name])) {
     throw usageError('HOST_EXISTS', `there is a host ${name} already`, { hint: `orchestrate host remove ${name}` });
   }

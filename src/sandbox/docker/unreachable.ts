@@ -57,7 +57,7 @@ function tlsFault({ name, options }: Endpoint, cause: unknown): OrchestrateError
   if (!isTlsCode(code)) return null;
   const fault = (problem: string, hint: string) => environmentError('HOST_TLS', `${name} ${problem}`, { hint, cause });
   const renew = 'renew the certificate of the engine over there (its --tlscert), then: orchestrate host check';
-  if (code === 'CERT_HAS_EXPIRED') return fault(`is not used: its certificate has expired${until(cause)}`, renew);
+  if (code === 'CERT_HAS_EXPIRED') return fault('is not used: its certificate has expired', renew);
   if (code === 'CERT_NOT_YET_VALID') {
     return fault('is not used: its certificate is not valid yet', 'compare the clocks of both machines');
   }
@@ -90,18 +90,12 @@ function tlsFault({ name, options }: Endpoint, cause: unknown): OrchestrateError
 }
 
 interface PeerCertificate {
-  readonly valid_to?: string;
   readonly subjectaltname?: string;
 }
 
 function certificateOf(cause: unknown): PeerCertificate | null {
   if (!(cause instanceof Error) || !('cert' in cause)) return null;
   return typeof cause.cert === 'object' ? (cause.cert as PeerCertificate | null) : null;
-}
-
-function until(cause: unknown): string {
-  const end = certificateOf(cause)?.valid_to;
-  return end === undefined || Number.isNaN(Date.parse(end)) ? '' : ` on ${day(new Date(end))}`;
 }
 
 /** When our own certificate ends; null where it cannot be read. */
