@@ -62,8 +62,8 @@ class Host implements AsyncDisposable {
       configuration: configuration(service.url, { caps: CAPS }),
       dial: () => Promise.reject(new Error('nothing is dialled from here')),
     };
-    const host = { openGateway: async () => this.program.transport() } as Partial<SandboxHost> as SandboxHost;
-    const gateway = await openRunGateway(host, options, { ledger, name: this.name });
+    const host: Partial<SandboxHost> = { openGateway: async () => this.program.transport(), mayHoldKeys: true };
+    const gateway = await openRunGateway(host as SandboxHost, options, { ledger, name: this.name });
     this.#gateway = gateway;
     gateway.listen({
       onRunBudget: (reason) => this.runBudget.push(reason),
