@@ -164,3 +164,20 @@ export interface ReportOptions {
   readonly html: string | null;
   readonly markdown: boolean;
 }
+
+export interface HostAddOptions {
+  readonly name: string;
+  readonly url: string;
+  readonly tls: string | null;
+  /** As typed. */
+  readonly slots: string | null;
+  readonly labels: readonly string[];
+  readonly check: boolean;
+}
+
+export interface HostCheckOptions {
+  /** As for `--host`; none: all. */
+  readonly names: readonly string[];
+  /** The flags that are settings, as typed; they have been checked. */
+  readonly settings: WrittenFlags;
+}

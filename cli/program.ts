@@ -6,6 +6,7 @@ import { PRIORITIES, type Priority } from '../src/types.ts';
 import { type Act, type Action, examples } from './command-parts.ts';
 import type { GlobalFlags, Terminal } from './context.ts';
 import { defineControlCommands } from './control-commands.ts';
+import { defineHostCommands } from './host-commands.ts';
 import { defineMergeCommand } from './merge-commands.ts';
 import { defineNoteCommands } from './note-commands.ts';
 import { definePatchCommands } from './patch-commands.ts';
@@ -42,6 +43,7 @@ export async function runProgram(argv: readonly string[], terminal: Terminal, ve
   defineMergeCommand(program, act);
   defineRoleCommands(program, act);
   defineNoteCommands(program, act);
+  defineHostCommands(program, act);
   defineCareCommands(program, act);
   try {
     if (argv.length === 0) program.outputHelp();

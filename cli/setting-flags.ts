@@ -27,6 +27,9 @@ export interface SettingFlags {
   readonly autoMerge?: string;
   readonly maxPendingReviews?: string;
   readonly runtime?: string;
+  readonly sandbox?: string;
+  readonly host?: readonly string[];
+  readonly on?: readonly string[];
   readonly for?: string;
   readonly until?: string;
   readonly notify?: string;
@@ -70,6 +73,13 @@ export function withSettingFlags(command: Command): Command {
     .option('--until <time>', 'the same at a time of day, such as 07:00')
     .option('--notify <url>', 'tell this address when the run ends, and when it needs you')
     .option('--runtime <name>', "the engine's container runtime for sandboxes, such as runsc (default: the engine's)")
+    .option('--sandbox <kind>', 'who places agents: docker or swarm (default: docker, the hosts that are named)')
+    .option(
+      '--host <host>',
+      "where agents run: a host by name, a Docker context or an ssh:// URL (repeatable; default: this machine's engine)",
+      collect,
+    )
+    .option('--on <label>', 'only on hosts with this label (repeatable: all of them)', collect)
     .option('--timeout <duration>', 'per attempt (default: 1h)')
     .option('--idle-timeout <duration>', 'per attempt, without output, CPU time or gateway traffic (default: 10m)')
     .option('--memory <size>', 'per sandbox (default: 4g)')
@@ -121,6 +131,9 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
     autoMerge: ['auto-merge', flags.autoMerge],
     maxPendingReviews: ['max-pending-reviews', flags.maxPendingReviews],
     runtime: ['runtime', flags.runtime],
+    sandbox: ['sandbox', flags.sandbox],
+    host: ['host', flags.host?.join(' ')],
+    on: ['on', flags.on?.join(' ')],
     for: ['for', flags.for],
     until: ['until', flags.until],
     notify: ['notify', flags.notify],

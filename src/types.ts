@@ -136,6 +136,10 @@ export interface PatchSize {
 export const WORKSPACE_KINDS = ['overlay', 'copy'] as const;
 export type WorkspaceKind = (typeof WORKSPACE_KINDS)[number];
 
+/** Who says where a sandbox runs: we, among hosts that were named, or an existing Swarm. */
+export const SANDBOX_KINDS = ['docker', 'swarm'] as const;
+export type SandboxKind = (typeof SANDBOX_KINDS)[number];
+
 /** How much a model puts into its answers, from little to much. Not every model takes every one. */
 export const EFFORTS = ['low', 'medium', 'high', 'xhigh', 'max'] as const;
 export type Effort = (typeof EFFORTS)[number];

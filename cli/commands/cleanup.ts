@@ -1,19 +1,28 @@
 /** `cleanup`: removes what finished runs left in Docker, in git and in the state folder. */
 
+import { LOCAL_HOST } from '../../src/config/host-url.ts';
 import { OrchestrateError } from '../../src/errors.ts';
 import { oldCheckLogs, removeCheckLogs } from '../../src/review/check-logs.ts';
+import { connectHost } from '../../src/sandbox/docker/connect.ts';
+import { isAddress, LOCAL_ENGINE, type WantedHost, wantedHost } from '../../src/sandbox/docker/hosts.ts';
+import type { ObjectKind } from '../../src/sandbox/docker/names.ts';
+import { RUN_KINDS, type SweepOptions, sweep } from '../../src/sandbox/docker/sweep.ts';
 import { revealLine } from '../../src/sanitise.ts';
 import type { State } from '../../src/state/state.ts';
+import { liveGuests } from '../../src/tasks/guests.ts';
 import { finishedResults } from '../../src/tasks/results.ts';
 import { oldTranscripts, removeTranscripts, TRANSCRIPT_AGE_MS } from '../../src/tasks/retention.ts';
 import type { AttemptId } from '../../src/types.ts';
 import type { Context } from '../context.ts';
+import { settingsAnywhere } from '../hosts.ts';
 import { liveRun } from '../live-run.ts';
 import type { CleanupOptions } from '../options.ts';
 
 interface Removal {
   readonly type: string;
   readonly name: string;
+  /** Of what was on another machine. */
+  readonly host?: string;
 }
 
 export async function cleanup(context: Context, options: CleanupOptions): Promise<number> {
@@ -67,11 +76,6 @@ async function sweepDocker(
   state: State,
   options: CleanupOptions & { readonly before: Date | null },
 ): Promise<Removal[]> {
-  const [{ connectEngine }, { RUN_KINDS, sweep }, { liveGuests }] = await Promise.all([
-    import('../../src/sandbox/docker/connect.ts'),
-    import('../../src/sandbox/docker/sweep.ts'),
-    import('../../src/tasks/guests.ts'),
-  ]);
   const run = liveRun(state);
   const unended = state.unendedAttempts().map((attempt) => attempt.id);
   const wantsCaches = options.caches || options.all;
@@ -84,29 +88,54 @@ async function sweepDocker(
         : 'the store stays: a run is at work',
     );
   }
+  const caches: readonly ObjectKind[] = wantsCaches && mayTakeStore ? ['store', 'cache'] : [];
+  const sweeping: SweepOptions = {
+    // A set-up names no run: the one that is under way would go.
+    kinds: [...RUN_KINDS.filter((kind) => run === null || kind !== 'setup'), ...caches],
+    dryRun: options.dryRun,
+    liveRun: run?.id ?? null,
+    guests: () => liveGuests(state.directory),
+    keepAttempts: unended,
+    createdBefore: options.before,
+  };
+  const hosts = await hostsWithWork(context, state);
+  return (await Promise.all(hosts.map((host) => sweepHost(context, state, { host, sweeping })))).flat();
+}
+
+/** What is there on one host; where it is out of reach, a warning says that it stays. */
+async function sweepHost(
+  context: Context,
+  state: State,
+  { host, sweeping }: { readonly host: WantedHost; readonly sweeping: SweepOptions },
+): Promise<Removal[]> {
+  const isLocal = host.name === LOCAL_HOST;
   try {
-    const docker = await connectEngine(context.env);
-    return await sweep(docker, state.installation, {
-      kinds: [
-        // A set-up names no run: the one that is under way would go.
-        ...RUN_KINDS.filter((kind) => run === null || kind !== 'setup'),
-        ...(wantsCaches && mayTakeStore ? (['store', 'cache'] as const) : []),
-      ],
-      dryRun: options.dryRun,
-      liveRun: run?.id ?? null,
-      guests: () => liveGuests(state.directory),
-      keepAttempts: unended,
-      createdBefore: options.before,
-    });
+    await using connection = await connectHost(host, context.env);
+    const swept = await sweep(connection.docker, state.installation, sweeping);
+    return swept.map((removal) => (isLocal ? removal : { ...removal, host: host.name }));
   } catch (error) {
     if (!(error instanceof OrchestrateError)) throw error;
-    context.warn(`what is left in Docker was not looked at: ${error.message}`);
+    const where = isLocal ? 'in Docker' : `on ${host.name}`;
+    context.warn(`what is left ${where} was not looked at: ${error.message}`);
     return [];
   }
 }
 
+/** The local engine, and what the settings still know of the others that attempts ran on. */
+async function hostsWithWork(context: Context, state: State): Promise<readonly WantedHost[]> {
+  const used = state.attemptHosts().filter((name) => name !== LOCAL_HOST);
+  if (used.length === 0) return [LOCAL_ENGINE];
+  const { hosts } = await settingsAnywhere(context);
+  const known = used.filter((name) => Object.hasOwn(hosts, name) || isAddress(name));
+  return [LOCAL_ENGINE, ...known.map((name) => wantedHost(name, hosts))];
+}
+
 function reportText(removed: readonly Removal[], dryRun: boolean): string {
   if (removed.length === 0) return 'There is nothing to remove.\n';
-  const lines = removed.map((removal) => `  ${removal.type} ${revealLine(removal.name)}\n`);
+  const lines = removed.map((removal) => `  ${removal.type} ${revealLine(removal.name)}${onHost(removal)}\n`);
   return `${dryRun ? 'Would remove' : 'Removed'} ${removed.length}:\n${lines.join('')}`;
+}
+
+function onHost({ host }: Removal): string {
+  return host === undefined ? '' : ` on ${revealLine(host)}`;
 }

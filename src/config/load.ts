@@ -7,6 +7,7 @@ import { type ParsedLayer, type Problem, parseSettingsFile, parseSettingsValues 
 import {
   BUILT_IN_ENGINES,
   DEFAULTS,
+  type HostDefinition,
   type Layer,
   looseningKeys,
   overlay,
@@ -44,7 +45,7 @@ interface SettingsFile extends ParsedLayer {
 }
 
 /** Settings with names of their own inside: files alone can say them. */
-const MAPPINGS: readonly string[] = ['engines', 'registries', 'roles'];
+const MAPPINGS: readonly string[] = ['engines', 'registries', 'roles', 'hosts'];
 const FILE_LIMIT = 1024 ** 2;
 const NO_FILE: SettingsFile = { layer: {}, problems: [], hash: '' };
 
@@ -81,9 +82,24 @@ export function checkFlags(flags: WrittenFlags): void {
 
 /** Makes the paths in a layer absolute. */
 function rooted(parsed: ParsedLayer, folder: string): ParsedLayer {
-  const { dockerfile } = parsed.layer;
-  if (dockerfile === undefined) return parsed;
-  return { ...parsed, layer: { ...parsed.layer, dockerfile: resolve(folder, dockerfile) } };
+  const { dockerfile, hosts } = parsed.layer;
+  return {
+    ...parsed,
+    layer: {
+      ...parsed.layer,
+      dockerfile: dockerfile === undefined ? undefined : resolve(folder, dockerfile),
+      hosts: hosts === undefined ? undefined : rootedHosts(hosts, folder),
+    },
+  };
+}
+
+function rootedHosts(hosts: Readonly<Record<string, HostDefinition>>, folder: string): Layer['hosts'] {
+  return Object.fromEntries(
+    Object.entries(hosts).map(([name, host]) => {
+      if (host.tls === undefined || host.tls.startsWith('~/')) return [name, host];
+      return [name, { ...host, tls: resolve(folder, host.tls) }];
+    }),
+  );
 }
 
 function parseFlags(flags: WrittenFlags): ParsedLayer {

@@ -1,9 +1,10 @@
 /** The written form of the settings (a YAML document, environment variables, flags) as a strict schema. */
 
 import { z } from 'zod';
-import { OrchestrateError } from '../errors.ts';
-import { AUTO_APPROVALS, EFFORTS, NETWORKS, WORKSPACE_KINDS } from '../types.ts';
-import { BUILT_IN_ENGINES, type EngineDefinition, type Layer } from './settings.ts';
+import { OrchestrateError, usageError } from '../errors.ts';
+import { AUTO_APPROVALS, EFFORTS, NETWORKS, SANDBOX_KINDS, WORKSPACE_KINDS } from '../types.ts';
+import { HOST_LABEL, HOST_NAME, LOCAL_HOST, parseHostUrl } from './host-url.ts';
+import { BUILT_IN_ENGINES, type EngineDefinition, type HostDefinition, type Layer } from './settings.ts';
 import { DAY_MS, MEBIBYTE, parseCount, parseDuration, parseNumber, parseSize, SECOND_MS } from './sizes.ts';
 
 /** A value as it stands in YAML (string or number), in a variable or in a flag (string), read by one of our readers. */
@@ -81,6 +82,47 @@ function isMoment(value: string): boolean {
   );
 }
 
+const label = z.string('expected text').regex(HOST_LABEL, 'not a label: letters, digits, and - _ . = / inside');
+const hostName = z
+  .string()
+  .regex(HOST_NAME, 'a host has a name of lower case letters, digits and -')
+  .refine((name) => name !== LOCAL_HOST, "local is this machine's own engine");
+const hostDefinition = z
+  .strictObject(
+    {
+      url: text.transform((value, context) => {
+        try {
+          return { written: value, kind: parseHostUrl(value).kind };
+        } catch (error) {
+          if (!(error instanceof OrchestrateError)) throw error;
+          context.addIssue({ code: 'custom', message: error.message });
+          return z.NEVER;
+        }
+      }),
+      tls: text.optional(),
+      slots: written((value) => parseCount(value, { least: 1, most: 256 })),
+      labels: z.array(label, 'expected a list').optional(),
+    },
+    'expected {url: …}',
+  )
+  .refine(({ url, tls }) => tls !== undefined || url.kind !== 'tcp', {
+    path: ['tls'],
+    message: 'tcp:// needs the folder of its certificates: without, anyone on the network would be root there',
+  })
+  .refine(({ url, tls }) => tls === undefined || url.kind === 'tcp', {
+    path: ['tls'],
+    message: 'counts for tcp:// alone',
+  })
+  .transform(({ url, ...rest }): HostDefinition => ({ url: url.written, ...rest }));
+
+/** A host as flags say it. Throws usage `BAD_HOST` that names everything that is wrong with it. */
+export function parseHost(name: string, host: Readonly<Record<string, unknown>>): HostDefinition {
+  const results = [hostName.safeParse(name), hostDefinition.safeParse(host)] as const;
+  const problems = results.flatMap(({ error }) => error?.issues.map(({ message }) => message) ?? []);
+  if (results[1].data === undefined || problems.length > 0) throw usageError('BAD_HOST', problems.join('; '));
+  return results[1].data;
+}
+
 /** One host, never all below a name: a token is for whom it was given. */
 const host = z.string().regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?$/, 'expected a host');
 
@@ -124,6 +166,10 @@ export const writtenSettings = z.strictObject({
   'auto-merge': text.optional(),
   'max-pending-reviews': written((value) => parseCount(value, { least: 1, most: 1_000_000 })),
   runtime: text.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "expected the name of one of the engine's runtimes").optional(),
+  sandbox: z.enum(SANDBOX_KINDS, `expected ${SANDBOX_KINDS.join(' or ')}`).optional(),
+  hosts: z.record(hostName, hostDefinition).optional(),
+  host: words.optional(),
+  on: words.pipe(z.array(label)).optional(),
   for: written((value) => parseDuration(value, { least: SECOND_MS, most: 30 * DAY_MS })),
   until: text.refine(isMoment, 'expected a time of day such as 07:00, or a moment such as 2026-03-02T07:00').optional(),
   notify: z.url({ protocol: /^https?$/, error: 'expected an http or https address' }).optional(),
@@ -170,6 +216,10 @@ export function normalise(settings: z.output<typeof writtenSettings>): Layer {
     autoMerge: settings['auto-merge'],
     maxPendingReviews: settings['max-pending-reviews'],
     runtime: settings.runtime,
+    sandbox: settings.sandbox,
+    hosts: settings.hosts,
+    host: settings.host,
+    on: settings.on,
     forMs: settings.for,
     until: settings.until,
     notify: settings.notify,

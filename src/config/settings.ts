@@ -7,6 +7,7 @@ import {
   type Limits,
   NETWORKS,
   type Network,
+  type SandboxKind,
   type WorkspaceKind,
 } from '../types.ts';
 import { GIBIBYTE, HOUR_MS, MINUTE_MS } from './sizes.ts';
@@ -26,6 +27,18 @@ export interface EngineDefinition {
 /** What is different for the agents of one role. */
 export interface RoleSettings {
   readonly model: string;
+}
+
+/** A Docker engine, most likely on another machine, by a name of the user's. */
+export interface HostDefinition {
+  /** `ssh://user@host[:port]`, `tcp://host:2376`, `unix:///path` or `context:NAME`; it has been read before. */
+  readonly url: string;
+  /** Folder with ca.pem, cert.pem and key.pem, for tcp: absolute, or below the home folder (`~/…`). */
+  readonly tls?: string | undefined;
+  /** Agents at once there; not given: as many as its CPUs and memory hold. */
+  readonly slots?: number | undefined;
+  /** What `--on` chooses by. */
+  readonly labels?: readonly string[] | undefined;
 }
 
 /** A private package registry; its token stays with the gateway. */
@@ -65,6 +78,10 @@ export interface Layer {
   readonly autoMerge?: string | undefined;
   readonly maxPendingReviews?: number | undefined;
   readonly runtime?: string | undefined;
+  readonly sandbox?: SandboxKind | undefined;
+  readonly hosts?: Readonly<Record<string, HostDefinition>> | undefined;
+  readonly host?: readonly string[] | undefined;
+  readonly on?: readonly string[] | undefined;
   readonly forMs?: number | undefined;
   readonly until?: string | undefined;
   readonly notify?: string | undefined;
@@ -131,6 +148,13 @@ export interface Settings {
   readonly maxPendingReviews: number | null;
   /** The container runtime of sandboxes; null: the engine's default. */
   readonly runtime: string | null;
+  readonly sandbox: SandboxKind;
+  /** Docker hosts by the user's names for them. */
+  readonly hosts: Readonly<Record<string, HostDefinition>>;
+  /** Hosts that agents run on, as they were written: a name of `hosts`, a Docker context, a URL; none: the local engine. */
+  readonly host: readonly string[];
+  /** Labels that a host must have, all of them. */
+  readonly on: readonly string[];
   /** When a run stops: so long after its start, or at a time of day (`07:00`) or a moment (ISO 8601); null: when its queue is empty. */
   readonly end: { readonly forMs: number } | { readonly until: string } | null;
   /** What is told of a run that ended or needs somebody, by HTTP; null: nobody. */
@@ -170,6 +194,10 @@ export const WRITTEN_NAMES = {
   autoMerge: 'auto-merge',
   maxPendingReviews: 'max-pending-reviews',
   runtime: 'runtime',
+  sandbox: 'sandbox',
+  hosts: 'hosts',
+  host: 'host',
+  on: 'on',
   forMs: 'for',
   until: 'until',
   notify: 'notify',
@@ -192,6 +220,7 @@ export const DEFAULTS = {
   maxAgents: 3,
   history: 1,
   setUpAllow: ['@usual'],
+  sandbox: 'docker',
   timeoutMs: HOUR_MS,
   idleTimeoutMs: 10 * MINUTE_MS,
   memoryBytes: 4 * GIBIBYTE,
@@ -219,6 +248,7 @@ export function overlay(lower: Layer, upper: Layer): Layer {
     engines: { ...lower.engines, ...upper.engines },
     registries: { ...lower.registries, ...upper.registries },
     roles: { ...lower.roles, ...upper.roles },
+    hosts: { ...lower.hosts, ...upper.hosts },
   };
 }
 
@@ -244,6 +274,9 @@ const RUNS_OR_LOOSENS = [
   'setUp',
   'autoMerge',
   'runtime',
+  'sandbox',
+  'hosts',
+  'host',
   'notify',
 ] as const;
 const ALLOWS = ['setUpAllow'] as const;
@@ -251,7 +284,7 @@ const BOUNDS = ['budgetUsd', 'budgetTokens', 'taskBudgetUsd', 'forMs', 'maxPendi
 
 /**
  * The settings of a repository's own file that count only once the user accepted that file: what runs a command or an
- * image, what shows agents more than what is committed, what lets them reach more, and quantities above what `below`
+ * image, where that happens, what shows agents more than what is committed, what lets them reach more, and quantities above what `below`
  * (defaults and the user's own file) gives. Tightening is always allowed.
  */
 export function looseningKeys(repository: Layer, below: Layer): (keyof Layer)[] {
@@ -315,6 +348,10 @@ export function settingsOf(layer: Layer): Settings {
     autoMerge: layer.autoMerge ?? null,
     maxPendingReviews: layer.maxPendingReviews ?? null,
     runtime: layer.runtime ?? null,
+    sandbox: layer.sandbox ?? DEFAULTS.sandbox,
+    hosts: layer.hosts ?? {},
+    host: layer.host ?? [],
+    on: layer.on ?? [],
     end: endOf(layer),
     notify: layer.notify ?? null,
     timeoutMs: layer.timeoutMs ?? DEFAULTS.timeoutMs,

@@ -72,6 +72,11 @@ export function attemptStarted(
   });
 }
 
+export function attemptPlaced(database: Database, id: AttemptId, fence: number, host: string): boolean {
+  const sql = `UPDATE attempts SET host = ? WHERE id = ? AND state <> 'ended' AND ? = (SELECT max(fence) FROM runs)`;
+  return database.transaction(() => database.run(sql, host, id, fence) === 1);
+}
+
 export function attemptStopping(database: Database, id: AttemptId, fence: number, cause: StopCause): boolean {
   const sql = `UPDATE attempts SET stopping = ?
     WHERE id = ? AND state <> 'ended' AND stopping IS NULL AND ? = (SELECT max(fence) FROM runs)`;
@@ -112,6 +117,11 @@ export function pauseTask(database: Database, id: TaskId, fence: number, reason:
     if (state !== (reason === null ? 'paused' : 'running')) return false;
     return moveTask(database, id, reason === null ? 'running' : 'paused', reason);
   });
+}
+
+export function remarkTask(database: Database, id: TaskId, fence: number, reason: string | null): boolean {
+  const sql = `UPDATE tasks SET reason = ? WHERE id = ? AND state = 'running' AND ? = (SELECT max(fence) FROM runs)`;
+  return database.run(sql, reason, id, fence) === 1;
 }
 
 export function endAttempt(database: Database, id: AttemptId, fence: number, end: AttemptEnd): boolean {
@@ -176,6 +186,15 @@ export function unendedAttempts(database: Database): AttemptRecord[] {
   return database.all<AttemptRow>("SELECT * FROM attempts WHERE state <> 'ended' ORDER BY rowid").map(recordOf);
 }
 
+export function lostWith(
+  database: Database,
+  fault: string,
+  on: { readonly host: string; readonly since: Date },
+): AttemptRecord[] {
+  const sql = `SELECT * FROM attempts WHERE outcome = 'lost' AND fault = ? AND host = ? AND endedAt > ? ORDER BY rowid`;
+  return database.all<AttemptRow>(sql, fault, on.host, on.since.toISOString()).map(recordOf);
+}
+
 export function newestAttempts(database: Database): Map<TaskId, AttemptRecord> {
   const sql = 'SELECT attempts.* FROM tasks JOIN attempts ON task = tasks.id AND n = tasks.attempts';
   return new Map(database.all<AttemptRow>(sql).map((row) => [row.task, recordOf(row)]));
@@ -200,6 +219,12 @@ function moveAttempt(database: Database, id: AttemptId, fence: number, event: At
   if (from === undefined || to === null) return false;
   const sql = 'UPDATE attempts SET state = ? WHERE id = ? AND state = ? AND ? = (SELECT max(fence) FROM runs)';
   return database.run(sql, to, id, from, fence) === 1;
+}
+
+export function attemptHosts(database: Database): readonly string[] {
+  return database
+    .all<{ readonly host: string }>('SELECT DISTINCT host FROM attempts ORDER BY host')
+    .map(({ host }) => host);
 }
 
 export function recordOf(row: AttemptRow): AttemptRecord {

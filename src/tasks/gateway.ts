@@ -21,6 +21,7 @@ import type { HomeFile, SandboxHost, SetUpEgress } from '../sandbox/sandbox.ts';
 import { type AskToolbox, remoteToolbox } from '../toolbox/remote-toolbox.ts';
 import type { Toolbox } from '../toolbox/toolbox.ts';
 import { type AttemptId, type Caps, type ModelApi, type Spent, tokensOf, type Usage } from '../types.ts';
+import { timeText } from './deadline.ts';
 
 const URL_IN_SANDBOX = `http://127.0.0.1:${GATEWAY_PORT}`;
 const NO_CAPS: Caps = { usd: null, tokens: null };
@@ -273,7 +274,7 @@ export class RunGateway implements AsyncDisposable {
 
   #pause(api: ModelApi, status: number, until: Date): void {
     if (until.getTime() - Date.now() < WORTH_PAUSING_MS) return;
-    const reason = `${NAMES[api]} wants us to wait (${status}) until ${until.toISOString()}`;
+    const reason = `${NAMES[api]} wants us to wait (${status}) until ${timeText(until, new Date())}`;
     clearTimeout(this.#limited.get(api)?.timer);
     const timer = setTimeout(() => this.#resume(api), until.getTime() - Date.now() + RESUME_ANYWAY_MS);
     this.#limited.set(api, { until, reason, timer });

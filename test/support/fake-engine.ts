@@ -20,12 +20,17 @@ export class FakeEngine implements AsyncDisposable {
 
   private constructor(folder: string) {
     this.#folder = folder;
-    this.docker = new Docker({ socketPath: path.join(folder, 'docker.sock') });
+    this.docker = new Docker({ socketPath: this.socket });
+  }
+
+  get socket(): string {
+    return path.join(this.#folder, 'docker.sock');
   }
 
   static async start(): Promise<FakeEngine> {
     const engine = new FakeEngine(await mkdtemp(path.join(tmpdir(), 'fake-engine-')));
     engine.answer('GET /_ping', (response) => response.end('OK'));
+    engine.answer('GET /events', (response) => response.flushHeaders());
     await engine.up();
     return engine;
   }
@@ -43,7 +48,7 @@ export class FakeEngine implements AsyncDisposable {
       request.resume();
       if (!this.#isHanging) this.#answers.get(call)?.(response, request);
     });
-    server.listen(path.join(this.#folder, 'docker.sock'));
+    server.listen(this.socket);
     await once(server, 'listening');
     this.#server = server;
   }
@@ -53,6 +58,11 @@ export class FakeEngine implements AsyncDisposable {
     this.#server?.close();
     this.#server?.closeAllConnections();
     this.#server = null;
+  }
+
+  /** Cuts off what is connected and accepts at once, as where a service manager keeps the socket of one started anew. */
+  restart(): void {
+    this.#server?.closeAllConnections();
   }
 
   /** Accepts, and answers nothing. */

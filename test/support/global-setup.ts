@@ -88,6 +88,9 @@ async function ownedObjects(docker: Docker, label = 'orchestrate'): Promise<Owne
 async function removeLabelled(): Promise<void> {
   const docker = new Docker();
   await removeAll(docker, await ownedObjects(docker, TEST_LABEL));
+  for (const { Id } of await docker.listNetworks({ filters: { label: [TEST_LABEL] } })) {
+    await docker.getNetwork(Id).remove().catch(ignoreMissing);
+  }
 }
 
 async function removeNew(before: OwnedObjects): Promise<void> {
@@ -111,6 +114,6 @@ async function removeAll(docker: Docker, objects: OwnedObjects): Promise<void> {
 }
 
 function ignoreMissing(error: { statusCode?: number }): void {
-  // 404: gone. 409: its removal is under way, or something else still uses the volume.
-  if (error.statusCode !== 404 && error.statusCode !== 409) throw error;
+  // 404: gone. 409: its removal is under way, or something else still uses the volume. 403: the network.
+  if (![403, 404, 409].includes(error.statusCode ?? 0)) throw error;
 }

@@ -74,6 +74,10 @@ describe('layers', () => {
       autoMerge: null,
       maxPendingReviews: null,
       runtime: null,
+      sandbox: 'docker',
+      hosts: {},
+      host: [],
+      on: [],
       end: null,
       notify: null,
       timeoutMs: 3_600_000,
@@ -147,6 +151,10 @@ describe('layers', () => {
       'auto-merge: night',
       'max-pending-reviews: 12',
       'runtime: runsc',
+      'sandbox: swarm',
+      'hosts: { build-1: { url: "ssh://ops@build-1", slots: 4, labels: [gpu] }, b: { url: "tcp://b:2376", tls: certs } }',
+      'host: [build-1]',
+      'on: [gpu]',
       'until: "07:00"',
       'notify: https://hooks.example.org/x',
       'timeout: 1h30m',
@@ -186,6 +194,13 @@ describe('layers', () => {
       autoMerge: 'night',
       maxPendingReviews: 12,
       runtime: 'runsc',
+      sandbox: 'swarm',
+      hosts: {
+        'build-1': { url: 'ssh://ops@build-1', slots: 4, labels: ['gpu'] },
+        b: { url: 'tcp://b:2376', tls: join(folder, 'certs') },
+      },
+      host: ['build-1'],
+      on: ['gpu'],
       end: { until: '07:00' },
       notify: 'https://hooks.example.org/x',
       timeoutMs: 5_400_000,
@@ -339,6 +354,13 @@ describe('problems', () => {
     ['registries: { "*.example.org": { tokenEnv: T } }', 'expected a host'],
     ['setup-inputs: [/etc/passwd]', 'expected files'],
     ['setup: ""', 'is empty'],
+    ['hosts: { local: { url: "ssh://a" } }', "local is this machine's own engine"],
+    ['hosts: { a: { url: "http://a" } }', 'hosts.a.url: "http://a" is no host'],
+    ['hosts: { a: { url: "tcp://a" } }', 'anyone on the network would be root there'],
+    ['hosts: { a: { url: "ssh://a", tls: x } }', 'hosts.a.tls: counts for tcp:// alone'],
+    ['hosts: { a: { url: "ssh://a", slots: 0 } }', 'at least 1'],
+    ['on: ["a b"]', 'not a label'],
+    ['sandbox: vm', 'expected docker or swarm'],
   ])('of %s', async (user, said) => {
     expect(await problemsOf({ user: `${user}\n` })).toContain(said);
   });
@@ -378,6 +400,9 @@ describe("a repository's own file", () => {
     ['engines: { evil: { command: evil } }', 'engines'],
     ['include-dirty: true', 'include-dirty'],
     ['setup: evil', 'setup'],
+    ['sandbox: swarm', 'sandbox'],
+    ['hosts: { a: { url: "ssh://evil" } }', 'hosts'],
+    ['host: ["ssh://evil"]', 'host'],
   ])('cannot set %s without being accepted', async (repository, key) => {
     const untouched = (await load()).settings;
     const { settings, warnings } = await load({ repository: `${repository}\n` });

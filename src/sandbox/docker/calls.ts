@@ -5,8 +5,9 @@
 
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type Docker from 'dockerode';
+import type { OrchestrateError } from '../../errors.ts';
 import { engineTimeout } from './engine-errors.ts';
 import { EngineHealth, HEALTH_TIMES } from './health.ts';
 
@@ -17,7 +18,7 @@ const LIMITS: readonly { readonly call: RegExp; readonly seconds: number | null 
   { call: /^GET \/(_ping|version|info)/, seconds: 10 },
   { call: /^POST \/containers\/[^/]+\/wait/, seconds: null },
   // The engine copies, unpacks or walks files meanwhile.
-  { call: /^POST \/(build|commit|images\/(load|create))/, seconds: 3600 },
+  { call: /^(POST \/(build|commit|images\/(load|create))|GET \/images\/get)/, seconds: 3600 },
   { call: /^PUT \/containers\/[^/]+\/archive/, seconds: 600 },
   { call: /^DELETE /, seconds: 120 },
   { call: /^GET \/(system\/df|containers\/json\?.*size=)/, seconds: 300 },
@@ -49,10 +50,20 @@ export function healthOf(docker: Docker): EngineHealth {
   return KNOWN.get(docker.modem) ?? limitCalls(docker);
 }
 
-/** To be called once. */
-export function limitCalls(docker: Docker, times = HEALTH_TIMES): EngineHealth {
+/** Of an engine that is not simply on a socket. */
+interface PingWay {
+  /** Keeps no connection open. */
+  readonly agent: HttpAgent;
+  readonly whyGone: (cause: unknown) => OrchestrateError | null;
+}
+
+/** To be called once. @param way of pings; not given: straight to where the calls go */
+export function limitCalls(docker: Docker, times = HEALTH_TIMES, way: PingWay | null = null): EngineHealth {
   const modem = docker.modem as Modem;
-  const health = new EngineHealth(pingOf(modem), times);
+  const agent =
+    way?.agent ?? (modem.protocol === 'https' ? new HttpsAgent({ rejectUnauthorized: true }) : new HttpAgent());
+  const line = { ping: pingOf(modem, agent), hold: (signal: AbortSignal) => openEvents(modem, signal) };
+  const health = new EngineHealth({ ...line, ...(way === null ? {} : { whyGone: way.whyGone }) }, times);
   const dial = modem.dial.bind(modem);
   modem.dial = (request, answered) => call(request, answered, { dial, health });
   KNOWN.set(modem, health);
@@ -118,8 +129,7 @@ function call(request: Request, answered: Answered, { dial, health }: Line): voi
 }
 
 /** Over a connection of its own: one that is kept open is served for a while by an engine that is being stopped. */
-function pingOf(modem: Modem): (limitMs: number) => Promise<void> {
-  const agent = modem.protocol === 'https' ? new HttpsAgent() : new HttpAgent();
+function pingOf(modem: Modem, agent: HttpAgent): (limitMs: number) => Promise<void> {
   const own: Modem = Object.assign(Object.create(modem) as Modem, { agent });
   const dial = modem.dial;
   return (limitMs) =>
@@ -133,6 +143,21 @@ function pingOf(modem: Modem): (limitMs: number) => Promise<void> {
         else reject(error);
       });
     });
+}
+
+/** The engine's events about itself: next to none. */
+function openEvents(modem: Modem, abortSignal: AbortSignal): Promise<Readable> {
+  return new Promise((resolve, reject) => {
+    const request = {
+      ...{ path: '/events?', method: 'GET', isStream: true, abortSignal },
+      statusCodes: { 200: true, 400: 'bad parameter', 500: 'server error' },
+      options: { filters: JSON.stringify({ type: ['daemon'] }) },
+    };
+    modem.dial(request, (error, events) => {
+      if (error === null) resolve(events as Readable);
+      else reject(error);
+    });
+  });
 }
 
 function limitOf(request: Request): number | null {

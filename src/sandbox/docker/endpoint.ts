@@ -1,66 +1,132 @@
-/** Where the Docker engine is: DOCKER_HOST, else the chosen Docker context, else the usual sockets. */
+/** Where a Docker engine is: one that the user named, else DOCKER_HOST, else the chosen Docker context, else the usual sockets. */
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DockerOptions } from 'dockerode';
 import { execa } from 'execa';
-import { environmentError } from '../../errors.ts';
+import { DEFAULT_SOCKET, isLoopback, parseHostUrl, type SshTarget, sshUrl } from '../../config/host-url.ts';
+import { environmentError, OrchestrateError } from '../../errors.ts';
+import type { WantedHost } from './hosts.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface Endpoint {
-  /** For people: `unix:///var/run/docker.sock`, `tcp://host:2376`. */
+  /** For people: `unix:///var/run/docker.sock`, `tcp://host:2376`, `ssh://ops@host`. */
   readonly name: string;
   /** Set where the engine listens on a socket of this machine. */
   readonly socketPath: string | null;
+  /** Set where it is reached by ssh: `options` lead nowhere then without an agent that goes through a tunnel. */
+  readonly ssh: SshTarget | null;
+  /** It may be on another machine. */
+  readonly isRemote: boolean;
   readonly options: DockerOptions;
 }
 
-interface TlsFiles {
-  readonly ca: string;
-  readonly cert: string;
-  readonly key: string;
-}
+/** Folders with ca.pem, cert.pem and key.pem; `system`: no client's certificate, and the authorities that node knows. */
+type Tls = { readonly folder: string } | 'system';
 
 const CONTEXT_TIMEOUT_MS = 10_000;
 
 /**
- * The engine that the `docker` command line would talk to with this environment. dockerode does not know contexts.
- * Errors (environment): DOCKER_HOST_UNSUPPORTED, DOCKER_CONTEXT_UNKNOWN.
+ * Where a host is that the user named.
+ * Errors (environment): HOST_PLAIN_TCP, HOST_UNKNOWN, DOCKER_TLS_UNREADABLE, DOCKER_CONTEXT_UNKNOWN and those of `findEndpoint`.
+ */
+export async function hostEndpoint(host: WantedHost, env: Environment): Promise<Endpoint> {
+  if (host.url === null) return findEndpoint(env);
+  const place = parseHostUrl(host.url);
+  switch (place.kind) {
+    case 'context':
+      return namedContext(host, place.context, env);
+    case 'unix':
+      return onSocket(place.socket);
+    case 'ssh':
+      return behindSsh(place.target);
+    case 'tcp': {
+      const folder = host.tls === null ? usualCertificates(env) : atHome(host.tls, env);
+      return overTcp(place, folder === null ? null : { folder }, { mayBePlain: false });
+    }
+  }
+}
+
+/**
+ * The engine that the `docker` command line would use with this environment. dockerode does not know contexts.
+ * Errors (environment): DOCKER_HOST_UNSUPPORTED, DOCKER_CONTEXT_UNKNOWN, DOCKER_TLS_UNREADABLE, HOST_PLAIN_TCP.
  */
 export async function findEndpoint(env: Environment): Promise<Endpoint> {
   const host = env.DOCKER_HOST;
   if (host !== undefined && host !== '') return endpointOf(host, tlsOfEnvironment(env));
   const context = contextOf(env);
   if (context !== null) return inspectContext(context, env);
-  return endpointOf(`unix://${usualSocket(env)}`, null);
+  return onSocket(usualSocket(env));
 }
 
-function endpointOf(host: string, tls: TlsFiles | null): Endpoint {
-  // `host: undefined` keeps docker-modem from putting the process's own DOCKER_HOST before what was found here.
-  if (host.startsWith('unix://')) {
-    const socketPath = host.slice('unix://'.length) || DEFAULT_SOCKET;
-    return { name: `unix://${socketPath}`, socketPath, options: { host: undefined, socketPath } };
-  }
+/** What DOCKER_HOST or a context says. */
+function endpointOf(host: string, tls: Tls | null): Endpoint {
   if (host.startsWith('npipe://')) {
-    return { name: host, socketPath: null, options: { host: undefined, socketPath: host.slice('npipe://'.length) } };
+    const socketPath = host.slice('npipe://'.length);
+    return { ...onSocket(socketPath), name: host, socketPath: null };
   }
-  const url = URL.canParse(host) ? new URL(host) : null;
-  if (url === null || !['tcp:', 'http:', 'https:'].includes(url.protocol) || url.hostname === '') {
-    throw environmentError('DOCKER_HOST_UNSUPPORTED', `the Docker host ${host} cannot be used`, {
-      hint: 'use unix:///path/to/docker.sock or tcp://host:port; forward a remote socket with ssh -N -L',
-    });
+  const isHttps = host.startsWith('https://');
+  try {
+    const place = parseHostUrl(host.replace(/^https?:/, 'tcp:'));
+    if (place.kind === 'unix') return onSocket(place.socket);
+    if (place.kind === 'ssh') return behindSsh(place.target);
+    if (place.kind === 'tcp') return overTcp(place, tls ?? (isHttps ? 'system' : null), { mayBePlain: true });
+  } catch (error) {
+    if (!(error instanceof OrchestrateError) || error.kind !== 'usage') throw error;
   }
-  const isTls = tls !== null || url.protocol === 'https:';
-  const port = url.port === '' ? (isTls ? 2376 : 2375) : Number(url.port);
+  throw environmentError('DOCKER_HOST_UNSUPPORTED', `the Docker host ${host} cannot be used`, {
+    hint: 'use unix:///path/to/docker.sock, ssh://user@host, or tcp://host:2376 with TLS',
+  });
+}
+
+// Whatever docker-modem would take from the process's own DOCKER_HOST is said here.
+const NOTHING_INHERITED = {
+  host: undefined,
+  port: undefined,
+  protocol: 'http',
+  ca: undefined,
+  cert: undefined,
+  key: undefined,
+} as const;
+
+/** A socket of this machine, whatever is behind it. */
+function onSocket(socketPath: string): Endpoint {
   return {
-    name: `tcp://${url.hostname}:${port}`,
-    socketPath: null,
-    options: { host: url.hostname, port, protocol: isTls ? 'https' : 'http', ...readTls(tls) },
+    ...{ name: `unix://${socketPath}`, socketPath, ssh: null, isRemote: false },
+    options: { ...NOTHING_INHERITED, socketPath },
   };
 }
 
-const DEFAULT_SOCKET = '/var/run/docker.sock';
+function behindSsh(target: SshTarget): Endpoint {
+  const name = sshUrl(target);
+  const options = { ...NOTHING_INHERITED, socketPath: `/nowhere/${name}` };
+  return { name, socketPath: null, ssh: target, isRemote: true, options };
+}
+
+function overTcp(
+  { host, port: written }: { readonly host: string; readonly port: number | null },
+  tls: Tls | null,
+  { mayBePlain }: { readonly mayBePlain: boolean },
+): Endpoint {
+  const authority = host.includes(':') ? `[${host}]` : host;
+  const port = written ?? (tls === null ? 2375 : 2376);
+  const name = `tcp://${authority}:${port}`;
+  if (tls === null && !(mayBePlain && isLoopback(host))) {
+    throw environmentError(
+      'HOST_PLAIN_TCP',
+      `${name} is not used without TLS: anyone on the network would be root there`,
+      {
+        hint: 'use ssh://user@host, or give the folder of its certificates (tls, --tls; for DOCKER_HOST: DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH)',
+      },
+    );
+  }
+  const protocol = tls === null ? 'http' : 'https';
+  return {
+    ...{ name, socketPath: null, ssh: null, isRemote: true },
+    options: { ...NOTHING_INHERITED, host: authority, port, protocol, ...readTls(tls) },
+  };
+}
 
 function usualSocket(env: Environment): string {
   const home = env.HOME;
@@ -90,6 +156,20 @@ function currentContext(env: Environment): string | null {
   }
 }
 
+async function namedContext(host: WantedHost, context: string, env: Environment): Promise<Endpoint> {
+  if (context === 'default') return findEndpoint({ ...env, DOCKER_CONTEXT: context });
+  try {
+    return await inspectContext(context, env);
+  } catch (error) {
+    const isGuessed = host.name === context;
+    if (!isGuessed || !(error instanceof OrchestrateError) || error.code !== 'DOCKER_CONTEXT_UNKNOWN') throw error;
+    throw environmentError('HOST_UNKNOWN', `there is no host ${context}, and no Docker context of that name`, {
+      hint: 'see which there are: orchestrate host list, docker context ls',
+      cause: error,
+    });
+  }
+}
+
 async function inspectContext(context: string, env: Environment): Promise<Endpoint> {
   const result = await execa('docker', ['context', 'inspect', '--format', '{{json .}}', '--', context], {
     env: Object.fromEntries(Object.entries(env).filter(([name]) => name !== 'DOCKER_CONTEXT')),
@@ -113,7 +193,7 @@ async function inspectContext(context: string, env: Environment): Promise<Endpoi
     });
   }
   const folder = described.tls === null ? null : join(described.tls, 'docker');
-  return endpointOf(described.host, folder !== null && existsSync(join(folder, 'ca.pem')) ? tlsIn(folder) : null);
+  return endpointOf(described.host, folder !== null && existsSync(join(folder, 'ca.pem')) ? { folder } : null);
 }
 
 function readContext(text: string): { readonly host: string; readonly tls: string | null } | null {
@@ -129,23 +209,32 @@ function readContext(text: string): { readonly host: string; readonly tls: strin
   }
 }
 
-function tlsOfEnvironment(env: Environment): TlsFiles | null {
+function tlsOfEnvironment(env: Environment): Tls | null {
   const verify = env.DOCKER_TLS_VERIFY;
   if (verify === undefined || verify === '') return null;
-  return tlsIn(env.DOCKER_CERT_PATH || join(env.HOME ?? '', '.docker'));
+  return { folder: env.DOCKER_CERT_PATH || join(env.HOME ?? '', '.docker') };
 }
 
-function tlsIn(folder: string): TlsFiles {
-  return { ca: join(folder, 'ca.pem'), cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') };
+/** Where the docker command line keeps certificates, if it does. */
+function usualCertificates(env: Environment): string | null {
+  const folder = env.DOCKER_CERT_PATH || join(env.HOME ?? '', '.docker');
+  return existsSync(join(folder, 'ca.pem')) ? folder : null;
 }
 
-function readTls(files: TlsFiles | null): Pick<DockerOptions, 'ca' | 'cert' | 'key'> {
-  if (files === null) return {};
+function atHome(folder: string, env: Environment): string {
+  return folder.startsWith('~/') ? join(env.HOME ?? '', folder.slice(2)) : folder;
+}
+
+function readTls(tls: Tls | null): Pick<DockerOptions, 'ca' | 'cert' | 'key'> {
+  if (tls === null || tls === 'system') return {};
+  const { folder } = tls;
+  const read = (name: string): Buffer => readFileSync(join(folder, name));
   try {
-    return { ca: readFileSync(files.ca), cert: readFileSync(files.cert), key: readFileSync(files.key) };
+    return { ca: read('ca.pem'), cert: read('cert.pem'), key: read('key.pem') };
   } catch (cause) {
-    throw environmentError('DOCKER_TLS_UNREADABLE', `the TLS files of the Docker host cannot be read: ${files.ca}`, {
-      hint: 'DOCKER_CERT_PATH names the folder with ca.pem, cert.pem and key.pem',
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw environmentError('DOCKER_TLS_UNREADABLE', `the TLS files of the Docker host cannot be read: ${why}`, {
+      hint: 'the folder (tls, --tls, DOCKER_CERT_PATH) must hold ca.pem, cert.pem and key.pem',
       cause,
     });
   }

@@ -2,6 +2,7 @@
 
 import { environmentError, OrchestrateError } from '../../errors.ts';
 import { isEngineGone, TROUBLE } from '../trouble.ts';
+import { isTlsCode } from './unreachable.ts';
 
 /** The call reached the engine and was answered with this HTTP status. */
 export function isStatus(error: unknown, status: number): boolean {
@@ -27,7 +28,7 @@ export function isUnanswered(error: unknown): boolean {
   if (error instanceof OrchestrateError) return error.code === TROUBLE.timeout || isEngineGone(error);
   if (!(error instanceof Error) || 'statusCode' in error) return false;
   const { code } = error as NodeJS.ErrnoException;
-  return code !== undefined && UNANSWERED.has(code);
+  return code !== undefined && (UNANSWERED.has(code) || isTlsCode(code));
 }
 
 /** ECONNRESET is also what node says of a connection that closes before the answer (`socket hang up`). */
@@ -37,7 +38,25 @@ const UNANSWERED: ReadonlySet<string> = new Set([
   ...['HPE_INVALID_EOF_STATE', 'ERR_STREAM_PREMATURE_CLOSE', 'EAI_AGAIN'],
 ]);
 
-export function engineGone(): OrchestrateError {
+/**
+ * The call was refused by an engine that is on its way out: it closes what it keeps its state in before its socket
+ * (github.com/moby/moby v20.10: daemon/daemon.go, `Shutdown`). It may have done a part of what was asked.
+ */
+export function isClosing(error: unknown): boolean {
+  return isStatus(error, 500) && error instanceof Error && CLOSED.test(error.message);
+}
+
+/** Of its volumes, of its networks, of its connection to containerd. */
+const CLOSED = /database not open|failed to update store for object type|client connection is closing/;
+
+/** @param why what is known of the reason, for an engine on another machine */
+export function engineGone(why: OrchestrateError | null = null): OrchestrateError {
+  if (why !== null) {
+    return environmentError(TROUBLE.gone, why.message, {
+      hint: why.hint,
+      cause: why,
+    });
+  }
   return environmentError(TROUBLE.gone, 'the Docker engine does not answer any more', {
     hint: 'start it again (sudo systemctl start docker), then: orchestrate run (it takes over what still runs)',
   });

@@ -2,8 +2,9 @@
 
 import type Docker from 'dockerode';
 import type { WorkspaceKind } from '../../types.ts';
-import { answered, connectEndpoint } from './connect.ts';
+import { answered, connectHost, type EngineConnection } from './connect.ts';
 import type { Environment } from './endpoint.ts';
+import { LOCAL_ENGINE } from './hosts.ts';
 import { rememberedWorkspace } from './workspace-probe.ts';
 
 export interface EngineFacts {
@@ -63,9 +64,14 @@ interface Info {
   readonly MemTotal?: number;
 }
 
-/** Asks the engine. Throws the environment errors of `connectEngine`. */
+/** Asks the engine that the docker command line would use. Throws the environment errors of `connectHost`. */
 export async function inspectEngine(env: Environment): Promise<EngineFacts> {
-  const { docker, endpoint } = await connectEndpoint(env);
+  await using connection = await connectHost(LOCAL_ENGINE, env);
+  return factsOf(connection);
+}
+
+/** Asks a connected engine. Throws DOCKER_UNREACHABLE and what else `answered` does. */
+export async function factsOf({ docker, endpoint }: EngineConnection): Promise<EngineFacts> {
   const [version, info, images, workspace] = await answered(
     endpoint,
     Promise.all([docker.version(), docker.info() as Promise<Info>, ourImages(docker), rememberedWorkspace(docker)]),

@@ -4,9 +4,11 @@
  */
 
 import { setMaxListeners } from 'node:events';
+import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { OrchestrateError } from '../../errors.ts';
 import { isEngineGone } from '../trouble.ts';
-import { engineGone, isUnanswered } from './engine-errors.ts';
+import { engineGone, isClosing, isUnanswered } from './engine-errors.ts';
 
 export interface HealthTimes {
   /** From one ping to the next, milliseconds, while all is well … */
@@ -19,8 +21,24 @@ export interface HealthTimes {
   readonly failures: number;
 }
 
+/** How the engine is asked. */
+export interface EngineLine {
+  /** Over a connection of its own; rejects when there is no answer in time. */
+  ping(limitMs: number): Promise<void>;
+  /** A stream of news that nobody reads: it stays open as long as the engine's process lives, and ends with it. */
+  hold(signal: AbortSignal): Promise<Readable>;
+  /** What a failed ping tells of the reason; null, or not given: nothing. */
+  whyGone?(cause: unknown): OrchestrateError | null;
+}
+
 /** Gone at most 4 + 6 + 1 + 6 s after its last answer. */
 export const HEALTH_TIMES: HealthTimes = { everyMs: 4_000, againMs: 1_000, pingMs: 6_000, failures: 2 };
+
+/**
+ * Over a network, which may be slow and have a lot to carry (an image) beside a ping. Gone at most 4 + 10 + 1 + 10 s after
+ * its last answer.
+ */
+export const REMOTE_HEALTH_TIMES: HealthTimes = { ...HEALTH_TIMES, pingMs: 10_000 };
 
 /** For the answer to a ping, milliseconds, once nobody waits any more. */
 const LAST_PING_MS = 3_000;
@@ -28,13 +46,15 @@ const LAST_PING_MS = 3_000;
 const MOST_TRIES = 4;
 
 export class EngineHealth implements Disposable {
-  readonly #ping: (limitMs: number) => Promise<void>;
+  readonly #line: EngineLine;
   readonly #times: HealthTimes;
   #failures = 0;
   #gone = notGone();
   /** Of those who wait for its return. */
   #back: Waiting | null = null;
   #outages = 0;
+  #breaks = 0;
+  #holding: AbortController | null = null;
   #mayWait = false;
   readonly #listeners = new Set<(isGone: boolean) => void>();
   #isGivenUp = false;
@@ -42,9 +62,8 @@ export class EngineHealth implements Disposable {
   #timer: NodeJS.Timeout | undefined;
   #asking: Promise<void> | null = null;
 
-  /** @param ping asks the engine over a connection of its own; rejects when there is no answer in time */
-  constructor(ping: (limitMs: number) => Promise<void>, times: HealthTimes = HEALTH_TIMES) {
-    this.#ping = ping;
+  constructor(line: EngineLine, times: HealthTimes = HEALTH_TIMES) {
+    this.#line = line;
     this.#times = times;
   }
 
@@ -58,9 +77,18 @@ export class EngineHealth implements Disposable {
     return this.#outages;
   }
 
+  /**
+   * How often it, or the way to it, went away so far, for however short a time: an engine that is started anew is back
+   * between two pings, and where a service manager keeps its socket none of them is refused.
+   */
+  get breaks(): number {
+    return this.#breaks + this.#outages;
+  }
+
   /** Asks from now on, until disposed of; keeps no process alive but for those who wait. */
   watch(): void {
     this.#isWatched = true;
+    this.#hold();
     this.#plan(this.#times.everyMs);
   }
 
@@ -107,7 +135,7 @@ export class EngineHealth implements Disposable {
   /** Resolves when the engine is not gone (any more); rejects with ENGINE_GONE where nobody waits for it. */
   async here(): Promise<void> {
     while (this.gone.aborted) {
-      if (this.#isGivenUp || !this.#mayWait) throw engineGone();
+      if (this.#isGivenUp || !this.#mayWait) throw this.gone.reason;
       this.#back ??= waiting();
       this.#timer?.ref();
       await this.#back.promise;
@@ -115,7 +143,8 @@ export class EngineHealth implements Disposable {
   }
 
   /**
-   * Does something that may be done twice: again, after the engine's return, where its answer was lost.
+   * Does something that may be done twice: again, after the engine's return, where its answer was lost, or where it was
+   * about to go.
    * Rejects as `act`, and with ENGINE_GONE where nobody waits for the engine.
    */
   async steadily<Result>(act: () => Promise<Result>): Promise<Result> {
@@ -125,8 +154,11 @@ export class EngineHealth implements Disposable {
       try {
         return await act();
       } catch (error) {
-        if (!isUnanswered(error)) throw error;
+        const isGoing = isClosing(error);
+        if (!isGoing && !isUnanswered(error)) throw error;
         await this.look();
+        // It answers pings to the last.
+        if (isGoing && !this.gone.aborted) await pause(this.#times.againMs);
         if (this.#outages > outages || isEngineGone(error)) tries = 0;
         else if (tries >= MOST_TRIES) throw error;
       }
@@ -138,32 +170,52 @@ export class EngineHealth implements Disposable {
     this.#mayWait = false;
     this.#listeners.clear();
     clearTimeout(this.#timer);
+    this.#holding?.abort();
     this.#letGo();
   }
 
   async #ask(): Promise<void> {
     clearTimeout(this.#timer);
     try {
-      await this.#ping(this.#isGivenUp ? LAST_PING_MS : this.#times.pingMs);
+      await this.#line.ping(this.#isGivenUp ? LAST_PING_MS : this.#times.pingMs);
       this.answered();
-    } catch {
+      if (this.#isWatched) this.#hold();
+    } catch (error) {
       this.#failures += 1;
-      if (this.#failures >= this.#times.failures) this.#isGone();
+      if (this.#failures >= this.#times.failures) this.#isGone(error);
     }
     if (this.#isWatched) this.#plan(this.#failures > 0 ? this.#times.againMs : this.#times.everyMs);
   }
 
-  #isGone(): void {
+  /** Sees to it that the stream is open; where it cannot be, the next ping that is answered tries again. */
+  #hold(): void {
+    if (this.#holding !== null) return;
+    const holding = new AbortController();
+    this.#holding = holding;
+    const over = (): void => {
+      this.#holding = null;
+    };
+    this.#line.hold(holding.signal).then((news) => {
+      news.resume();
+      news.once('close', () => {
+        over();
+        this.#breaks += 1;
+        if (this.#isWatched) void this.look();
+      });
+    }, over);
+  }
+
+  #isGone(cause: unknown): void {
     if (!this.gone.aborted) {
       this.#outages += 1;
-      this.#gone.abort(engineGone());
+      this.#gone.abort(engineGone(this.#line.whyGone?.(cause) ?? null));
       for (const listener of this.#listeners) listener(true);
     }
     if (this.#isGivenUp) this.#letGo();
   }
 
   #letGo(): void {
-    this.#back?.reject(engineGone());
+    this.#back?.reject(this.gone.aborted ? this.gone.reason : engineGone());
     this.#back = null;
   }
 

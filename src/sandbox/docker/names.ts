@@ -20,6 +20,9 @@ export const SHARED = 'shared';
 /** The image that people make with images/base/build.sh where no registry answers: no run could make it again. */
 export const LOCAL_BASE = 'orchestrate-base';
 
+/** An image of the user's that was sent to a host, tagged by its content. It has the labels that it came with. */
+export const SENT_IMAGE = 'orchestrate-sent';
+
 /** `owner` is the repository's installation id, or SHARED. */
 export function labels(
   owner: string,

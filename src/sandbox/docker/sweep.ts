@@ -4,7 +4,16 @@ import type Docker from 'dockerode';
 import type { Service } from 'dockerode';
 import { removeService } from '../swarm/service.ts';
 import { engineFailure, ignoreStatus, isStatus } from './engine-errors.ts';
-import { ATTEMPT_LABEL, KIND_LABEL, LABEL, LOCAL_BASE, type ObjectKind, RUN_LABEL, SHARED } from './names.ts';
+import {
+  ATTEMPT_LABEL,
+  KIND_LABEL,
+  LABEL,
+  LOCAL_BASE,
+  type ObjectKind,
+  RUN_LABEL,
+  SENT_IMAGE,
+  SHARED,
+} from './names.ts';
 
 /** How some engines name an image without a tag. */
 const UNTAGGED = '<none>:<none>';
@@ -131,13 +140,23 @@ async function findVolumes(docker: Docker, search: Search): Promise<Found[]> {
 async function findImages(docker: Docker, search: Search): Promise<Found[]> {
   if (!search.kinds.includes('cache')) return [];
   const images = await docker.listImages({ filters: { label: [`${LABEL}=${search.owner}`] } });
-  return images
+  const names = images
     .filter((image) => isWanted(image.Labels, image.Created * 1000, search))
     .filter((image) => image.RepoTags?.some((tag) => tag.startsWith(`${LOCAL_BASE}:`)) !== true)
-    .map((image) => {
-      const name = image.RepoTags?.find((tag) => tag !== UNTAGGED) ?? image.Id;
-      return { type: 'image', name, kind: 'cache', run: undefined, remove: () => docker.getImage(name).remove() };
-    });
+    .map((image) => image.RepoTags?.find((tag) => tag !== UNTAGGED) ?? image.Id);
+  const sent = search.owner === SHARED ? await sentImages(docker, search) : [];
+  return [...new Set([...names, ...sent])].map((name) => ({
+    ...{ type: 'image', name, kind: 'cache', run: undefined },
+    remove: () => docker.getImage(name).remove(),
+  }));
+}
+
+/** They have the labels of whoever made them. */
+async function sentImages(docker: Docker, { createdBefore = null }: Search): Promise<string[]> {
+  const images = await docker.listImages({ filters: { reference: [SENT_IMAGE] } });
+  return images
+    .filter(({ Created: seconds }) => createdBefore === null || seconds * 1000 < createdBefore.getTime())
+    .flatMap(({ RepoTags: tags }) => tags?.filter((tag) => tag.startsWith(`${SENT_IMAGE}:`)) ?? []);
 }
 
 /** `createdAt` in milliseconds; NaN where the engine does not say. */
