@@ -27,9 +27,13 @@ export interface SwarmPlacementOptions extends Owner {
    * and the node lacked it, once at a time for a node. Where it rejects, the node is left alone for a while.
    */
   prepare(node: SwarmNode): Promise<void>;
-  /** Why an attempt has not landed yet, in Swarm's own words (`insufficient resources on 2 nodes`); told when it changes. */
-  onWaiting(attempt: AttemptId, reason: string): void;
   onWarning(line: string): void;
+}
+
+export interface PlaceWanted extends Need {
+  readonly signal: AbortSignal;
+  /** Why it has not landed yet, in Swarm's own words (`insufficient resources on 2 nodes`); told when it changes. */
+  onWaiting(reason: string): void;
 }
 
 /** All calls may run concurrently for different attempts. Disposing releases what is held. */
@@ -39,7 +43,7 @@ export interface SwarmPlacement extends AsyncDisposable {
    * manager does not answer. Rejects with environment SWARM_NO_NODE where no node would ever do, NOT_A_SWARM or
    * SWARM_REFUSED, or with what `signal` was aborted with; then nothing is held.
    */
-  place(attempt: AttemptId, need: Need, signal: AbortSignal): Promise<SwarmNode>;
+  place(attempt: AttemptId, wanted: PlaceWanted): Promise<SwarmNode>;
   /** Takes over the placement of an attempt in `keep`; null where there is none any more. Rejects as `place`. */
   adopt(attempt: AttemptId): Promise<SwarmNode | null>;
   /** Never rejects; idempotent, also where the node is gone. What a manager that is away is not told now, it is told later. */
@@ -79,6 +83,7 @@ interface Held {
   isTaken: boolean;
   /** What was told last. */
   reason: string | null;
+  readonly tell: (reason: string) => void;
   /** Of whoever waits for it to land. */
   ended: (end: Landed | Over) => void;
   readonly released: AbortController;
@@ -119,22 +124,22 @@ class ServicePlacement implements SwarmPlacement {
     this.#readiness.avoid(node, why);
   }
 
-  place(attempt: AttemptId, need: Need, signal: AbortSignal): Promise<SwarmNode> {
-    const placing = this.#place(attempt, need, signal).finally(() => this.#placing.delete(placing));
+  place(attempt: AttemptId, wanted: PlaceWanted): Promise<SwarmNode> {
+    const placing = this.#place(attempt, wanted).finally(() => this.#placing.delete(placing));
     this.#placing.add(placing);
     return placing;
   }
 
-  async #place(attempt: AttemptId, need: Need, asked: AbortSignal): Promise<SwarmNode> {
-    const held = unplaced();
+  async #place(attempt: AttemptId, wanted: PlaceWanted): Promise<SwarmNode> {
+    const held = unplaced(wanted.onWaiting);
     this.#held.set(attempt, held);
     this.#leaving.delete(attempt);
-    const signal = AbortSignal.any([asked, held.released.signal]);
+    const signal = AbortSignal.any([wanted.signal, held.released.signal]);
     const left = aborted(signal);
     const prepared = new Set<string>();
     try {
       for (;;) {
-        const end = await this.#landing(attempt, held, { need, signal, left });
+        const end = await this.#landing(attempt, held, { need: wanted, signal, left });
         const node = this.#nodes.find((known) => known.node === end.node) ?? null;
         if (end.is === 'landed' && node !== null && !this.#readiness.avoided().has(node.node)) {
           held.isLanded = true;
@@ -168,7 +173,7 @@ class ServicePlacement implements SwarmPlacement {
       await this.release(attempt);
       return null;
     }
-    this.#held.set(attempt, { ...unplaced(), service, isLanded: true });
+    this.#held.set(attempt, { ...unplaced(() => {}), service, isLanded: true });
     this.#looks.now();
     return node;
   }
@@ -243,7 +248,7 @@ class ServicePlacement implements SwarmPlacement {
     const held = this.#held.get(attempt);
     if (held === undefined || held.reason === reason) return;
     held.reason = reason;
-    this.#options.onWaiting(attempt, reason);
+    held.tell(reason);
   }
 
   async #look(): Promise<void> {
@@ -293,12 +298,13 @@ class ServicePlacement implements SwarmPlacement {
 
 const SERVICE_GONE: Over = { is: 'over', node: null, why: 'somebody removed its service', lacksImage: false };
 
-function unplaced(): Held {
+function unplaced(tell: (reason: string) => void): Held {
   return {
     service: null,
     isLanded: false,
     isTaken: false,
     reason: null,
+    tell,
     ended: () => {},
     released: new AbortController(),
   };

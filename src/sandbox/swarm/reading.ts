@@ -11,7 +11,7 @@ export interface SwarmNode {
   readonly address: string;
   /** The manager that was asked: it needs no other connection. */
   readonly isManagerItself: boolean;
-  /** Names of the labels that it has with the value `true`. */
+  /** `gpu` where the value is `true`, else `disk=ssd`. */
   readonly labels: readonly string[];
   readonly cpus: number;
   readonly memoryBytes: number;
@@ -78,9 +78,9 @@ export function readNodes(raw: readonly RawNode[], self: string): readonly Swarm
       hostname,
       address: addressOf(node),
       isManagerItself: node.ID === self,
-      labels: Object.entries(node.Spec.Labels ?? {})
-        .filter(([, value]) => value === 'true')
-        .map(([label]) => label),
+      labels: Object.entries(node.Spec.Labels ?? {}).map(([label, value]) =>
+        value === 'true' ? label : `${label}=${value}`,
+      ),
       cpus: nanoCpus / 1e9,
       memoryBytes,
       architecture: node.Description?.Platform?.Architecture ?? '',

@@ -18,8 +18,8 @@ export function noRoom(
   const labelled = nodes.filter((node) => labels.every((label) => node.labels.includes(label)));
   if (labelled.length === 0) {
     const all = labels.length === 1 ? `the label ${labels[0]}` : `all of the labels ${labels.join(', ')}`;
-    return noNode(nodes.length === 0 ? 'the Swarm has no node' : `no node of the Swarm has ${all}`, {
-      hint: `give it to one: docker node update --label-add ${labels[0] ?? 'LABEL'}=true NODE`,
+    return noNode(`no node of the Swarm has ${all}`, {
+      hint: `give it to one: docker node update --label-add ${labels[0]}${labels[0]?.includes('=') ? '' : '=true'} NODE`,
     });
   }
   const large = labelled.filter((node) => node.cpus >= cpus && node.memoryBytes >= memoryBytes);

@@ -15,6 +15,13 @@ import type { RawTask } from './reading.ts';
  */
 export const PLACEMENT_IMAGE = '127.0.0.1:0/orchestrate-placement:1';
 
+/** Gives an image of ours, which holds tini, that name on its engine. */
+export async function tagPlacementImage(docker: Docker, sidecar: string): Promise<void> {
+  const at = PLACEMENT_IMAGE.lastIndexOf(':');
+  const name = { repo: PLACEMENT_IMAGE.slice(0, at), tag: PLACEMENT_IMAGE.slice(at + 1) };
+  await docker.getImage(sidecar).tag(name);
+}
+
 /** Nobody on most systems; the engine maps it to nothing. */
 const NOBODY = '65534:65534';
 /** tini and sleep, and room to spare. */
@@ -30,7 +37,7 @@ const LOOK_AGAIN_MS = 100;
 export interface Need {
   readonly cpus: number;
   readonly memoryBytes: number;
-  /** Labels that the node must have, with the value `true`. */
+  /** Labels that the node must have: `gpu` with the value `true`, or `disk=ssd`. */
   readonly labels: readonly string[];
 }
 
@@ -82,16 +89,18 @@ export function placementService(
       },
       RestartPolicy: { Condition: 'none' },
       Placement: {
-        Constraints: [
-          ...need.labels.map((label) => `node.labels.${label}==true`),
-          ...avoided.map((node) => `node.id!=${node}`),
-        ],
+        Constraints: [...need.labels.map(constraint), ...avoided.map((node) => `node.id!=${node}`)],
         Platforms: [{ OS: 'linux', Architecture: architecture ?? '' }],
       },
       LogDriver: { Name: 'none' },
     },
     Mode: { ReplicatedJob: { MaxConcurrent: 1, TotalCompletions: 1 } },
   };
+}
+
+function constraint(label: string): string {
+  const [name, ...value] = label.split('=');
+  return `node.labels.${name}==${value.length === 0 ? 'true' : value.join('=')}`;
 }
 
 function nanoCpus({ cpus }: Need): number {
