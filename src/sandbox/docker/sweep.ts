@@ -143,7 +143,10 @@ async function findImages(docker: Docker, search: Search): Promise<Found[]> {
   const names = images
     .filter((image) => isWanted(image.Labels, image.Created * 1000, search))
     .filter((image) => image.RepoTags?.some((tag) => tag.startsWith(`${LOCAL_BASE}:`)) !== true)
-    .map((image) => image.RepoTags?.find((tag) => tag !== UNTAGGED) ?? image.Id);
+    .flatMap(({ RepoTags: tags, Id: id }) => {
+      const names = tags?.filter((tag) => tag !== UNTAGGED) ?? [];
+      return names.length === 0 ? [id] : names;
+    });
   const sent = search.owner === SHARED ? await sentImages(docker, search) : [];
   return [...new Set([...names, ...sent])].map((name) => ({
     ...{ type: 'image', name, kind: 'cache', run: undefined },

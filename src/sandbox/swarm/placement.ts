@@ -16,8 +16,8 @@ import { noRoom } from './room.ts';
 import { Rounds } from './rounds.ts';
 import { type Need, type Owner, placementService, removeService, serviceName } from './service.ts';
 
-/** Between two looks at the Swarm: while something is about to land, while something waits for room, and else. */
-const LOOK_MS = { landing: 250, waiting: 1_000, landed: 2_000 } as const;
+/** Between two looks at the Swarm, milliseconds: while something is about to land, while something waits for room, and else. */
+const LOOK_TIMES = { landing: 250, waiting: 1_000, landed: 2_000 };
 
 export interface SwarmPlacementOptions extends Owner {
   /** Attempts of an earlier run that are still to be adopted: their placements stay. */
@@ -27,6 +27,8 @@ export interface SwarmPlacementOptions extends Owner {
    * and the node lacked it, once at a time for a node. Where it rejects, the node is left alone for a while.
    */
   prepare(node: SwarmNode): Promise<void>;
+  /** Not given: LOOK_TIMES. */
+  readonly times?: typeof LOOK_TIMES;
   onWarning(line: string): void;
 }
 
@@ -92,6 +94,7 @@ interface Held {
 class ServicePlacement implements SwarmPlacement {
   readonly #manager: SwarmManager;
   readonly #options: SwarmPlacementOptions;
+  readonly #times: typeof LOOK_TIMES;
   readonly #held = new Map<AttemptId, Held>();
   /** Attempts whose services could not be removed yet. */
   readonly #leaving = new Set<AttemptId>();
@@ -108,6 +111,7 @@ class ServicePlacement implements SwarmPlacement {
   constructor(manager: SwarmManager, options: SwarmPlacementOptions) {
     this.#manager = manager;
     this.#options = options;
+    this.#times = options.times ?? LOOK_TIMES;
     this.#readiness = new Readiness((node) => options.prepare(node), options.onWarning);
   }
 
@@ -153,7 +157,7 @@ class ServicePlacement implements SwarmPlacement {
           this.#tell(attempt, `${node.name} is being made ready`);
           await Promise.race([this.#readiness.prepare(node), left]);
         } else if (node?.isLeaving === false) this.#readiness.giveUp(node, end.why);
-        else await wait(LOOK_MS.waiting, undefined, { signal });
+        else await wait(this.#times.waiting, undefined, { signal });
       }
     } catch (error) {
       const cause = signal.aborted ? signal.reason : error;
@@ -225,7 +229,7 @@ class ServicePlacement implements SwarmPlacement {
       } catch (error) {
         this.#tell(attempt, trouble(error));
         await this.#manager.ping();
-        await wait(LOOK_MS.waiting, undefined, { signal }).catch(() => {});
+        await wait(this.#times.waiting, undefined, { signal }).catch(() => {});
       }
     }
   }
@@ -290,9 +294,9 @@ class ServicePlacement implements SwarmPlacement {
     const all = [...this.#held.values()];
     if (this.#isDisposed || all.length + this.#leaving.size === 0) return null;
     if (all.some(({ isLanded, service, reason }) => !isLanded && service !== null && reason === null)) {
-      return LOOK_MS.landing;
+      return this.#times.landing;
     }
-    return all.every(({ isLanded }) => isLanded) && this.#leaving.size === 0 ? LOOK_MS.landed : LOOK_MS.waiting;
+    return all.every(({ isLanded }) => isLanded) && this.#leaving.size === 0 ? this.#times.landed : this.#times.waiting;
   }
 }
 
