@@ -13,6 +13,8 @@ export class FakeEngine implements AsyncDisposable {
   /** What was asked so far: `POST /containers/x/start`. */
   readonly asked: string[] = [];
   readonly docker: Docker;
+  /** For calls that nobody scripted; null: they are never answered. */
+  otherwise: Answer | null = null;
   readonly #answers = new Map<string, Answer>();
   readonly #folder: string;
   #server: Server | null = null;
@@ -46,7 +48,7 @@ export class FakeEngine implements AsyncDisposable {
       const call = `${request.method} ${(request.url ?? '').replace(/\?.*/, '')}`;
       this.asked.push(call);
       request.resume();
-      if (!this.#isHanging) this.#answers.get(call)?.(response, request);
+      if (!this.#isHanging) (this.#answers.get(call) ?? this.otherwise)?.(response, request);
     });
     server.listen(this.socket);
     await once(server, 'listening');

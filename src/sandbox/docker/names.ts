@@ -1,6 +1,6 @@
 /** Names and labels of every Docker object that is ours: how a later process finds what an earlier one left. */
 
-export type ObjectKind = 'agent' | 'keeper' | 'gateway' | 'check' | 'setup' | 'store' | 'cache';
+export type ObjectKind = 'agent' | 'keeper' | 'gateway' | 'check' | 'setup' | 'placement' | 'store' | 'cache';
 
 export const LABEL = 'orchestrate';
 export const KIND_LABEL = 'orchestrate.kind';
