@@ -36,8 +36,10 @@ export interface HostsParts<Source extends HostSource> {
   close(opened: OpenedHost): Promise<void>;
   /** The host of that name is given up for now. */
   onLost?(name: string): void;
-  /** Who decides instead where attempts run, by names of `sources`; null or not given: nobody does. */
+  /** Who decides instead where attempts run; null or not given: nobody does. */
   readonly placement?: Placement | null;
+  /** A host that came later and that `placement` names; not given, or null: there is none. */
+  sourceNamed?(name: string): Source | null;
   /** A host that could not be reached, or was lost, is tried again so often, milliseconds; not given: TRY_AGAIN_MS. */
   readonly tryAgainMs?: number;
   onWarning(line: string): void;
@@ -81,8 +83,9 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
     this.#members = parts.sources.map((source) => ({ source, opened: null, at: null, said: null }));
   }
 
+  /** There is no other, and none will come. */
   get isAlone(): boolean {
-    return this.#members.length === 1;
+    return this.#members.length === 1 && this.#parts.placement == null;
   }
 
   /**
@@ -161,7 +164,7 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
       placement == null
         ? (this.named(attempt.host) ?? this.first)
         : await this.#ready(await placement.place(attempt.id, to.signal, to.onWaiting), to.signal);
-    this.enter(attempt.id, at);
+    this.#enter(attempt.id, at);
     return at;
   }
 
@@ -185,8 +188,14 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
     return reason ?? 'no host can be reached';
   }
 
+  /** An attempt that an earlier run left at work there. */
+  async adopt(attempt: AttemptId, at: HostAtWork): Promise<void> {
+    this.#enter(attempt, at);
+    await this.#parts.placement?.adopt(attempt);
+  }
+
   /** The attempt is at work there from now on, until `leave`. */
-  enter(attempt: AttemptId, at: HostAtWork): void {
+  #enter(attempt: AttemptId, at: HostAtWork): void {
     at.busy += 1;
     this.#placed.set(attempt, at);
   }
@@ -213,6 +222,7 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
     member.at = null;
     member.opened = null;
     this.#parts.onLost?.(at.name);
+    this.#parts.placement?.avoid(at.name, 'its engine does not answer');
     // Whoever works on it learns so first.
     if (opened !== null) void this.#parts.close(opened).catch(() => {});
     this.#comes(
@@ -257,6 +267,7 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
   }
 
   async #ready(name: string, signal: AbortSignal): Promise<HostAtWork> {
+    this.#discover(name);
     const until = performance.now() + READY_MS;
     for (;;) {
       const at = this.named(name);
@@ -268,6 +279,15 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
       }
       await pause(READY_LOOK_MS);
     }
+  }
+
+  #discover(name: string): void {
+    if (this.#members.some(({ source }) => source.name === name)) return;
+    const source = this.#parts.sourceNamed?.(name) ?? null;
+    if (source === null) return;
+    const member = { source, opened: null, at: null, said: null };
+    this.#members.push(member);
+    this.#comes(member, this.#open(member));
   }
 
   get #usable(): HostAtWork[] {

@@ -455,7 +455,7 @@ export class Run {
         await this.#endOnLostHost(attempt, 0);
         continue;
       }
-      hosts.enter(attempt.id, at);
+      await hosts.adopt(attempt.id, at);
       // Where the sandbox is gone, its outbox goes with what is left of it.
       await this.#notes.take(attempt);
       const found = await adoptAttempt({ ...recovery, host: at.host }, attempt);

@@ -101,7 +101,7 @@ describe('where the next task goes', () => {
       name: 'swarm',
       place: async () => 'b',
       release: async (attempt: AttemptId) => void released.push(attempt),
-      onTaken: () => {},
+      ...{ onTaken: () => {}, avoid: () => {}, adopt: async () => {} },
       [Symbol.asyncDispose]: async () => {},
     };
     await using hosts = await begun(hostsOf(['a', 'b'], new Set(), { placement }).hosts);

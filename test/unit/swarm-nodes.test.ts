@@ -23,7 +23,7 @@ describe('a node of a Swarm', () => {
     expect(nodeHost(swarm, node)).toEqual({
       name: 'build-2',
       url,
-      tls: swarm.tls ?? null,
+      tls: 'tls' in swarm ? swarm.tls : null,
       slots: null,
       labels: ['gpu'],
     });
