@@ -678,7 +678,12 @@ export class Run {
       onSnapshot: (trees) => this.#forecast.snapshotKept({ id: attempt.id, task: attempt.task, ...trees }),
       onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
       onQuiet: (minutes) => {
-        state.remarkTask(attempt.task, run.fence, minutes === null ? null : `quiet for ${minutes} min`);
+        try {
+          state.remarkTask(attempt.task, run.fence, minutes === null ? null : `quiet for ${minutes} min`);
+        } catch (error) {
+          // What cannot be written down here is told where something depends on it.
+          if (!(error instanceof OrchestrateError)) throw error;
+        }
       },
     };
   }

@@ -10,8 +10,8 @@ import { CLI, Scratch } from '../support/scratch.ts';
 
 const MIB = 1024 ** 2;
 const IS_LONG = process.env.ORCHESTRATE_ENDURANCE === 'long';
-/** Each agent prints so many blocks of one MiB. */
-const BLOCKS = (IS_LONG ? 10 : 1) * 1024;
+/** Each agent prints so many blocks of one MiB: more than its transcript may hold, and all together than memory. */
+const BLOCKS = IS_LONG ? 10 * 1024 : 512;
 const NOISY = Array.from({ length: 15 }, (_, n) => `noisy-${n + 1}`);
 const PROMISED_TAIL = 10 * MIB;
 const PART_BYTES = 64 * MIB;
