@@ -5,7 +5,7 @@
 
 import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { OrchestrateError } from '../../errors.ts';
+import { OrchestrateError } from '../../errors.ts';
 import { isEngineGone } from '../trouble.ts';
 import { engineGone, isUnanswered } from './engine-errors.ts';
 
@@ -44,7 +44,7 @@ export class EngineHealth implements Disposable {
   #outages = 0;
   #mayWait = false;
   readonly #listeners = new Set<(isGone: boolean) => void>();
-  readonly #whyGone: (cause: unknown) => OrchestrateError | null;
+  readonly #judge: (cause: unknown) => OrchestrateError | null;
   #isGivenUp = false;
   #isWatched = false;
   #timer: NodeJS.Timeout | undefined;
@@ -52,21 +52,27 @@ export class EngineHealth implements Disposable {
 
   /**
    * @param ping asks the engine over a connection of its own; rejects when there is no answer in time
-   * @param whyGone what a failed ping tells of the reason
+   * @param judge what a failed ping tells of the reason
    */
   constructor(
     ping: (limitMs: number) => Promise<void>,
     times: HealthTimes = HEALTH_TIMES,
-    whyGone: (cause: unknown) => OrchestrateError | null = () => null,
+    judge: (cause: unknown) => OrchestrateError | null = () => null,
   ) {
     this.#ping = ping;
     this.#times = times;
-    this.#whyGone = whyGone;
+    this.#judge = judge;
   }
 
   /** Aborted, with ENGINE_GONE as the reason, when the engine is gone; another one after each return. */
   get gone(): AbortSignal {
     return this.#gone.signal;
+  }
+
+  /** Why it is gone, where more is known than that it does not answer. */
+  get whyGone(): OrchestrateError | null {
+    const { reason } = this.gone;
+    return reason instanceof OrchestrateError && reason.cause instanceof OrchestrateError ? reason.cause : null;
   }
 
   /** How often it was gone so far. */
@@ -172,7 +178,7 @@ export class EngineHealth implements Disposable {
   #isGone(cause: unknown): void {
     if (!this.gone.aborted) {
       this.#outages += 1;
-      this.#gone.abort(engineGone(this.#whyGone(cause)));
+      this.#gone.abort(engineGone(this.#judge(cause)));
       for (const listener of this.#listeners) listener(true);
     }
     if (this.#isGivenUp) this.#letGo();
