@@ -6,7 +6,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { OrchestrateError } from '../../errors.ts';
+import { OrchestrateError } from '../../errors.ts';
 import { isEngineGone } from '../trouble.ts';
 import { engineGone, isClosing, isUnanswered } from './engine-errors.ts';
 
@@ -70,6 +70,12 @@ export class EngineHealth implements Disposable {
   /** Aborted, with ENGINE_GONE as the reason, when the engine is gone; another one after each return. */
   get gone(): AbortSignal {
     return this.#gone.signal;
+  }
+
+  /** Why it is gone, where more is known than that it does not answer. */
+  get whyGone(): OrchestrateError | null {
+    const { reason } = this.gone;
+    return reason instanceof OrchestrateError && reason.cause instanceof OrchestrateError ? reason.cause : null;
   }
 
   /** How often it was gone so far. */

@@ -361,7 +361,10 @@ class DockerHost implements SandboxHost {
 
   onTrouble(listener: (trouble: string | null) => void): void {
     this.#engine.mayWait();
-    this.#engine.listen((isAway) => listener(isAway ? 'the Docker engine does not answer' : null));
+    this.#engine.listen((isAway) => {
+      const why = this.#engine.whyGone?.message ?? 'the Docker engine does not answer';
+      listener(isAway ? why : null);
+    });
   }
 
   giveUp(): void {

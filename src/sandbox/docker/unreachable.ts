@@ -3,6 +3,7 @@
 import { X509Certificate } from 'node:crypto';
 import { isLoopback } from '../../config/host-url.ts';
 import { environmentError, OrchestrateError } from '../../errors.ts';
+import { TROUBLE } from '../trouble.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /** `cause` is what a call to the engine at `endpoint` failed with. */
@@ -29,9 +30,11 @@ export function whyUnreachable(endpoint: Endpoint, cause: unknown): OrchestrateE
   });
 }
 
-/** What is known already of why a call could not be made: the error itself, or what it was caused by. */
+/** What is known already of why a call could not be made: the error itself, or what it was caused by; more than silence. */
 export function knownFault(error: unknown): OrchestrateError | null {
-  for (let one = error; one instanceof Error; one = one.cause) if (one instanceof OrchestrateError) return one;
+  for (let one = error; one instanceof Error; one = one.cause) {
+    if (one instanceof OrchestrateError && one.code !== TROUBLE.timeout && one.code !== TROUBLE.gone) return one;
+  }
   return null;
 }
 
