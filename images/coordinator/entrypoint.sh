@@ -20,15 +20,34 @@ become() {
   exit "$code"
 }
 
+# What is the person's own, from where it was mounted to where it is looked for: ssh insists on its owner and mode.
+settle() {
+  home=$1
+  mkdir -p "$home/.config/orchestrate"
+  if [ -d /ssh ]; then
+    mkdir -p "$home/.ssh"
+    cp -RL /ssh/. "$home/.ssh"
+    chmod -R go= "$home/.ssh"
+  fi
+  if [ -f /settings.yaml ]; then cp /settings.yaml "$home/.config/orchestrate/config.yaml"; fi
+}
+
 program='node /opt/app/dist/cli/main.js'
 owner=$(stat -c %u /repo)
-if [ "$(id -u)" -ne 0 ] || [ "$owner" -eq 0 ]; then become $program "$@"; fi
+if [ "$(id -u)" -ne 0 ]; then become $program "$@"; fi
+if [ "$owner" -eq 0 ]; then
+  settle /root
+  become $program "$@"
+fi
 group=$(stat -c %g /repo)
 socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
 socket=${socket#unix://}
 # The owner may use the engine's socket through the group it belongs to.
 if [ -S "$socket" ]; then groups="--groups=$(stat -c %g "$socket")"; else groups=--clear-groups; fi
 export HOME=/tmp/home
-mkdir -p "$HOME"
-chown "$owner:$group" "$HOME"
+settle "$HOME"
+chown -R "$owner:$group" "$HOME"
+# Where its home is, ssh takes from there and not from HOME.
+sed -i "/^[^:]*:[^:]*:$owner:/d" /etc/passwd
+echo "orchestrate:x:$owner:$group::$HOME:/bin/sh" >>/etc/passwd
 become setpriv --reuid="$owner" --regid="$group" "$groups" -- $program "$@"

@@ -8,7 +8,7 @@ import Docker from 'dockerode';
 import { packFiles } from '../../src/sandbox/docker/tar.ts';
 import { FIXTURES, testName } from './sandbox.ts';
 
-export type ImageKind = 'bare' | 'musl' | 'shell-less' | 'hostile' | 'hiding';
+export type ImageKind = 'bare' | 'musl' | 'idle' | 'shell-less' | 'hostile' | 'hiding';
 
 const BASES = ['orchestrate-base:latest', 'node:24-bookworm-slim'];
 

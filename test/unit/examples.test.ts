@@ -6,13 +6,18 @@ import { describe, expect, it } from 'vitest';
 import { loadSettings } from '../../src/config/load.ts';
 import { commandEngine, isGatewayVariable } from '../../src/engine/command.ts';
 
-const EXAMPLE = path.resolve(import.meta.dirname, '../../examples/engines.yaml');
+const EXAMPLES = path.resolve(import.meta.dirname, '../../examples');
+const EXAMPLE = path.join(EXAMPLES, 'engines.yaml');
 const nowhere = path.join(import.meta.dirname, 'nowhere');
 
-const { settings, warnings } = await loadSettings({
-  ...{ userFile: EXAMPLE, repositoryFile: path.join(nowhere, 'orchestrate.yaml'), directory: nowhere },
-  ...{ trust: async () => false, environment: {}, flags: {} },
-});
+function load(userFile: string) {
+  return loadSettings({
+    ...{ userFile, repositoryFile: path.join(nowhere, 'orchestrate.yaml'), directory: nowhere },
+    ...{ trust: async () => false, environment: {}, flags: {} },
+  });
+}
+
+const { settings, warnings } = await load(EXAMPLE);
 const engines = Object.entries(settings.engines);
 
 describe('examples/engines.yaml', () => {
@@ -42,5 +47,13 @@ describe('examples/engines.yaml', () => {
 
   it('warns where a key is given away', async () => {
     expect(await readFile(EXAMPLE, 'utf8')).toMatch(/YOUR KEY IN THE SANDBOX[\s\S]*\n {2}gemini:/);
+  });
+});
+
+describe('examples/swarm.yaml', () => {
+  it('is a settings file without problems', async () => {
+    const { settings, warnings } = await load(path.join(EXAMPLES, 'swarm.yaml'));
+    expect(warnings).toEqual([]);
+    expect(settings).toMatchObject({ sandbox: 'swarm', swarm: { address: 'ssh://ops@{addr}' } });
   });
 });

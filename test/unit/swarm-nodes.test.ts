@@ -20,10 +20,11 @@ describe('a node of a Swarm', () => {
     [{ address: 'ssh://{hostname}:2222' }, NODE, 'ssh://build-2:2222'],
     [{ address: 'tcp://{addr}:2376', tls: '/certs' }, { ...NODE, address: 'fd00::2' }, 'tcp://[fd00::2]:2376'],
   ])('is a host by the address %o', (swarm, node, url) => {
+    const tls = 'tls' in swarm ? swarm.tls : null;
     expect(nodeHost(swarm, node)).toEqual({
       name: 'build-2',
       url,
-      tls: 'tls' in swarm ? swarm.tls : null,
+      tls,
       slots: null,
       labels: ['gpu'],
     });
