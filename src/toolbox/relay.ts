@@ -5,7 +5,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
-import { Socket } from 'node:net';
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { Backlog, PACE } from './backlog.ts';
 import { type Ending, encodeFrame, type OutputFrame, type OutputStream } from './frames.ts';
 
@@ -64,8 +64,6 @@ export class Relay {
     this.#isFinishing = true;
     for (const { stream, reader, source } of this.#pipes) {
       source.pause();
-      // What it read while the agent had to wait; the listener gets it.
-      while (source.read() !== null);
       // Ended, its file is closed, and the number may be another one's.
       if (!source.destroyed) for (const data of restOf(reader)) this.#backlog.add(stream, data);
     }
@@ -77,8 +75,18 @@ export class Relay {
   }
 
   #read({ stream, reader }: Pipe): Socket {
-    const source = new Socket({ fd: reader, readable: true, writable: false });
-    source.on('data', (data: Buffer) => this.#add(stream, data));
+    // One buffer for all that ever comes; where it waits, nothing is read ahead.
+    const buffer = Buffer.allocUnsafeSlow(BATCH_BYTES);
+    const callback = (length: number): boolean => {
+      this.#add(stream, buffer.subarray(0, length));
+      return true;
+    };
+    // The typings have `onread` for connections alone.
+    const options: SocketConstructorOpts & { readonly onread: OnReadOpts } = {
+      ...{ fd: reader, readable: true, writable: false },
+      onread: { buffer, callback },
+    };
+    const source = new Socket(options);
     source.on('error', () => {});
     return source;
   }
