@@ -5,7 +5,7 @@
  * that are used again: what was dropped must not wait for a collector in memory that the agent could have.
  */
 
-import { type Ending, MAX_BODY, type OutputFrame, type OutputStream } from './frames.ts';
+import { type EndReport, MAX_BODY, type OutputFrame, type OutputStream } from './frames.ts';
 
 export interface Pace {
   /** So much of the output is never dropped: as much as one part of a transcript. */
@@ -123,7 +123,7 @@ export class Backlog {
   }
 
   /** The last frame of all. */
-  end(ending: Ending): OutputFrame {
+  end(ending: EndReport): OutputFrame {
     return { kind: 'end', at: this.#at, ...ending };
   }
 

@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { Backlog, PACE } from './backlog.ts';
-import { type Ending, encodeFrame, type OutputFrame, type OutputStream } from './frames.ts';
+import { type EndReport, encodeFrame, type OutputFrame, type OutputStream } from './frames.ts';
 
 const MKFIFO = '/opt/orchestrate/bin/mkfifo';
 /** Where pipes are made, and at once unlinked; the first that can be written to. */
@@ -60,7 +60,7 @@ export class Relay {
   }
 
   /** Passes on what is still there, the pace notwithstanding, and nothing after it. Takes at most 30 seconds. */
-  finish(ending: Ending): Promise<void> {
+  finish(ending: EndReport): Promise<void> {
     this.#isFinishing = true;
     for (const { stream, reader, source } of this.#pipes) {
       source.pause();
