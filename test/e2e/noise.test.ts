@@ -66,7 +66,7 @@ describe('with sixteen noisy agents', () => {
       const script = program(title === 'endless' ? null : BLOCKS);
       await scratch.submitScript(title, script);
     }
-    const running = begin('run', '--engine', 'demo', '--max-agents', '16', '--memory', '256m', '--timeout', '1h');
+    const running = begin('run', '--engine', 'demo', '--max-agents', '16', '--memory', '128m', '--timeout', '1h');
     const coordinator = peakMemory(running.pid);
     await transcribed('noisy-1', 1);
     const following = begin('logs', '-f', '--raw', 'noisy-1');

@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import type { Container, ContainerInspectInfo } from 'dockerode';
 import { environmentError, type OrchestrateError } from '../../errors.ts';
 import type { KeeperClient } from '../../keeper/client.ts';
-import type { Ending } from '../../toolbox/frames.ts';
+import type { EndReport } from '../../toolbox/frames.ts';
 import type { AttemptId, ObjectId } from '../../types.ts';
 import type { Collection, CreatedSandbox, EndedSandbox, OutputChunk, RunningSandbox } from '../sandbox.ts';
 import { TROUBLE } from '../trouble.ts';
@@ -284,7 +284,7 @@ function restarted(attempt: AttemptId): OrchestrateError {
  * The engine's flag is set only where it hears of it before it hears of the end, which it need not (20.10, on a busy
  * machine: not of two in sixty); PID 1 asks the kernel, unless it is killed itself.
  */
-function hasRunOut({ OOMKilled: isFlagged }: ContainerInspectInfo['State'], last: Ending | null): boolean {
+function hasRunOut({ OOMKilled: isFlagged }: ContainerInspectInfo['State'], last: EndReport | null): boolean {
   return last === null ? isFlagged : !last.wasTold && (isFlagged || last.outOfMemory);
 }
 
