@@ -172,6 +172,8 @@ export interface HostAddOptions {
   /** As typed. */
   readonly slots: string | null;
   readonly labels: readonly string[];
+  /** As typed. */
+  readonly upstream: string | null;
   readonly check: boolean;
 }
 

@@ -20,7 +20,8 @@ export async function reachHost(context: Context, wanted: WantedHost): Promise<R
   const connection = await connect(context, wanted);
   const { name, docker, isRemote } = connection;
   const imagesFrom = isRemote ? await localEngine(context) : null;
-  return { name, docker, connection, mayHoldKeys: !isRemote, imagesFrom };
+  const mayHoldKeys = !isRemote || wanted.upstream === 'direct';
+  return { name, docker, connection, mayHoldKeys, imagesFrom };
 }
 
 /** The host of that name, as an attempt has it written down. */

@@ -12,10 +12,11 @@ const KEY = 'hosts';
 /** The text with one more host. Throws usage `HOST_EXISTS` where it has one of that name. */
 export function withHost(text: string, name: string, host: HostDefinition): string {
   const document = parseDocument(text);
-  const { url, tls, slots, labels } = host;
+  const { url, tls, slots, labels, upstream } = host;
   const entry = document.createNode({
     ...{ url, ...(tls === undefined ? {} : { tls }), ...(slots === undefined ? {} : { slots }) },
     ...(labels === undefined || labels.length === 0 ? {} : { labels }),
+    ...(upstream === undefined ? {} : { upstream }),
   });
   // What is only comments would have them behind.
   if (document.toJS() === null) return `${ended(text)}${parsedAgain({ [KEY]: { [name]: entry } })}`;

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { editSettingsFile, withHost, withoutHost } from '../../src/config/hosts-file.ts';
 
-const BUILD = { url: 'ssh://ops@build-1', slots: 4, labels: ['gpu'] };
+const BUILD = { url: 'ssh://ops@build-1', slots: 4, labels: ['gpu'], upstream: 'direct' } as const;
 const WRITTEN = `# My settings
 max-agents: 8 # a big machine
 
@@ -34,7 +34,7 @@ describe('a settings file with one more host', () => {
 
   it('keeps every comment and the order', () => {
     const written = withHost(WRITTEN, 'build-1', BUILD);
-    const added = '  build-1:\n    url: ssh://ops@build-1\n    slots: 4\n    labels:\n      - gpu\n';
+    const added = '  build-1:\n    url: ssh://ops@build-1\n    slots: 4\n    labels:\n      - gpu\n    upstream: direct\n';
     expect(written).toBe(WRITTEN.replace('network:', `${added}network:`));
     expect(withoutHost(written, 'build-1')).toBe(WRITTEN);
   });
