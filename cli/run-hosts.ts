@@ -6,6 +6,8 @@ import { LOCAL_ENGINE, type WantedHost, wantedHost, wantedHosts } from '../src/s
 import type { SandboxHost } from '../src/sandbox/sandbox.ts';
 import { liveGuests } from '../src/tasks/guests.ts';
 import type { Context } from './context.ts';
+import { drainedFrom } from './drained.ts';
+import { userFileOf } from './hosts.ts';
 import { type ReachedHost, reachHost } from './reach-host.ts';
 import type { QueueWork } from './work.ts';
 
@@ -15,9 +17,11 @@ type Hosts = Pick<CoordinatorParts, 'hosts' | 'otherHost'>;
 export async function runHosts(context: Context, work: QueueWork): Promise<Hosts> {
   const { settings } = work;
   const { objectFormat } = await context.repository();
+  const isDrained = drainedFrom(userFileOf(context));
   const hostOf = (wanted: WantedHost): RunHost => ({
     name: wanted.name,
     slots: wanted.slots,
+    isDrained: () => isDrained(wanted.name),
     open: async (services) => openOn(await reachHost(context, wanted), work, { ...services, objectFormat }),
   });
   const otherHost = (name: string): RunHost | null => {

@@ -60,7 +60,7 @@ export async function removeHost(context: Context, name: string): Promise<number
     throw usageError('HOST_UNKNOWN', `there is no host ${name} in ${file}`, { hint: 'orchestrate host list' });
   }
   if (context.json) context.printJson({ removed: name, file });
-  else context.print(`Removed ${name}.\n`);
+  else context.print(`Removed ${name}. A run that is at work gives it nothing more; its agents there go on.\n`);
   return 0;
 }
 

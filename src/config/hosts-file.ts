@@ -28,6 +28,12 @@ export function withHost(text: string, name: string, host: HostDefinition): stri
   return document.toString({ lineWidth: 0 });
 }
 
+/** Whether the text names that host; true where it cannot be read: somebody may just be writing it. */
+export function hasHost(text: string, name: string): boolean {
+  const document = parseDocument(text);
+  return document.errors.length > 0 || document.hasIn([KEY, name]);
+}
+
 /** The text without that host; null where it has none of that name. */
 export function withoutHost(text: string, name: string): string | null {
   const document = parseDocument(text);

@@ -25,6 +25,8 @@ export interface HostSource {
   readonly name: string;
   /** Agents at once at most; null: as many as its machine has room for. */
   readonly slots: number | null;
+  /** It is to get no more tasks; what is at work there goes on. Asked again and again. Not given: never. */
+  isDrained?(): boolean;
 }
 
 export interface HostsParts<Source extends HostSource> {
@@ -185,7 +187,8 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
   get inTheWay(): string | null {
     if (this.#usable.length > 0) return null;
     const [reason] = this.atWork.flatMap(({ holds }) => holds.reason ?? []);
-    return reason ?? 'no host can be reached';
+    const isDrained = this.#members.some(({ source, at }) => at !== null && source.isDrained?.() === true);
+    return reason ?? (isDrained ? 'its hosts were removed from the settings' : 'no host can be reached');
   }
 
   /** An attempt that an earlier run left at work there. */
@@ -291,7 +294,10 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
   }
 
   get #usable(): HostAtWork[] {
-    return this.atWork.filter(({ isReady, holds, slots }) => isReady && slots > 0 && holds.reason === null);
+    return this.#members.flatMap(({ source, at }) => {
+      const isUsable = at?.isReady === true && at.slots > 0 && at.holds.reason === null;
+      return isUsable && source.isDrained?.() !== true ? [at] : [];
+    });
   }
 
   #byHost<Value>(values: ReadonlyMap<AttemptId, Value>): Map<HostAtWork, Map<AttemptId, Value>> {
