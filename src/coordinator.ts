@@ -17,10 +17,11 @@ import { type HostSource, Hosts } from './tasks/hosts.ts';
 import { leftBehind } from './tasks/left-behind.ts';
 import type { Placement } from './tasks/placement.ts';
 import { dropOld } from './tasks/retention.ts';
-import { Run, type RunEnvironment, type RunOptions, type RunSummary } from './tasks/run.ts';
+import { Run } from './tasks/run.ts';
+import type { RunEnvironment, RunOptions, RunSummary } from './tasks/run-parts.ts';
 import type { AttemptId, RunId, Spent } from './types.ts';
 
-export type { RunOptions, RunSummary } from './tasks/run.ts';
+export type { RunOptions, RunSummary } from './tasks/run-parts.ts';
 
 /** What a host asks of the coordinator while it is used. */
 export interface HostServices extends Outgoing {

@@ -1,7 +1,7 @@
 /** How a run ended, as the exit code of whoever waited for it. */
 
 import { EXIT_CODES, OrchestrateError } from '../errors.ts';
-import type { RunSummary } from './run.ts';
+import type { RunSummary } from './run-parts.ts';
 
 /** CLI.md: 130 over 4 over 1. */
 export function exitCodeOf(

@@ -1,130 +1,27 @@
 /** The queue of one run: set-up, attempts taken over, attempts claimed, each to its end; and what ends all of them early. */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Engine } from '../engine/engine.ts';
-import { environmentError, OrchestrateError } from '../errors.ts';
-import type { EventBody, EventBus } from '../events.ts';
-import type { Base } from '../git/base.ts';
+import type { OrchestrateError } from '../errors.ts';
+import type { EventBody } from '../events.ts';
 import { nameSome } from '../git/bytes.ts';
-import type { Repository } from '../git/repository.ts';
-import { summaryOf } from '../notes/summary.ts';
-import { type Restacked, restackAbove, restackStale } from '../review/restack.ts';
-import type { Role } from '../roles/role.ts';
+import { restackStale } from '../review/restack.ts';
 import { isEngineGone } from '../sandbox/trouble.ts';
-import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
-import type { State } from '../state/state.ts';
-import { type AttemptId, type Caps, NO_USAGE, type RunId, type TaskId } from '../types.ts';
-import {
-  type AttemptBounds,
-  type AttemptContext,
-  type EndedAttempt,
-  lostEnd,
-  resumeAttempt,
-  runAttempt,
-  withoutSandbox,
-} from './attempt.ts';
-import { end, RUN_STOPPED } from './conclude.ts';
+import type { Caps } from '../types.ts';
 import { Control } from './control.ts';
-import { CLOCK, type Deadline, DeadlineWatch, type WantedEnd } from './deadline.ts';
-import { earlierWork } from './earlier.ts';
-import { HOST_LOST } from './faults.ts';
-import type { GatewayOptions, RunListener } from './gateway.ts';
+import { CLOCK, type Deadline, DeadlineWatch } from './deadline.ts';
+import type { RunListener } from './gateway.ts';
 import { Holds } from './holds.ts';
 import { HostAtWork, type HostRun, type OpenedHost } from './host-at-work.ts';
-import type { Hosts } from './hosts.ts';
 import { KeptEvents } from './kept-events.ts';
 import { fetchLeftBehind } from './left-behind.ts';
 import { NoteExchange } from './note-exchange.ts';
-import { preflight, requireRoom, type WantedPreflight } from './preflight.ts';
-import { type Adopted, adoptAttempt, lostAttempt, salvageOf } from './recovery.ts';
+import { preflight, requireRoom } from './preflight.ts';
+import { RunAttempts } from './run-attempts.ts';
 import { RunForecast } from './run-forecast.ts';
-import { RunPatches, type WantedReviews } from './run-patches.ts';
+import type { RunParts, RunSummary } from './run-parts.ts';
+import { RunPatches } from './run-patches.ts';
 import { workQueue } from './scheduler.ts';
-import type { WantedSetUp } from './set-up.ts';
-import { NO_WAIT, StartLine } from './start-line.ts';
-import { type StartConflict, type StartTree, startTreeOf } from './start-tree.ts';
 import { StateRoom } from './state-room.ts';
-import { KILLED_BY_USER } from './supervise.ts';
-
-export interface RunOptions {
-  readonly maxAgents: number;
-  /** Tasks that touch the same files are worked at once as well; not given: one after the other. */
-  readonly allowOverlap?: boolean | undefined;
-  readonly engine: Engine;
-  /** What agents reach, and how; null: nothing at all. */
-  readonly gateway: GatewayOptions | null;
-  /** The engine of an attempt that is taken over from an earlier run, by the name it was recorded with. */
-  engineNamed(name: string): Promise<Engine>;
-  /** The role of a task, by its name; throws usage UNKNOWN_ROLE where it is gone. Not given: roles are names and nothing more. */
-  readonly roleOf?: ((name: string) => Role) | undefined;
-  readonly bounds: AttemptBounds;
-  /** What is done once before the first agent; not given: nothing. */
-  readonly setUp?: WantedSetUp | null;
-  /** Nobody will look after it: what can be tried is tried before anything is started; not given: nothing is. */
-  readonly preflight?: WantedPreflight | undefined;
-  /** What becomes of patches meanwhile; not given: they wait. */
-  readonly reviews?: WantedReviews | undefined;
-  /** What agents start from; undefined: HEAD. */
-  readonly baseRef?: string | undefined;
-  readonly includeDirty: boolean;
-  /** Only these tasks; not given: the whole queue. */
-  readonly only?: readonly TaskId[] | undefined;
-  /** When it ends though there is more to do; not given, or null: when there is not. */
-  readonly end?: WantedEnd | null;
-  /** How many commits deep the history is that agents see; 1: none but one made up for the tree. */
-  readonly history: number;
-  /** Aborted: agents are stopped, their work is salvaged, the run ends. */
-  readonly signal: AbortSignal;
-  readonly pid: number;
-  /** Where there are other hosts, how long one may be away before its tasks go elsewhere, milliseconds; not given: 90 s. */
-  readonly hostLostAfterMs?: number | undefined;
-}
-
-/** What the runs of a repository have in common. */
-export interface RunEnvironment {
-  readonly repository: Repository;
-  readonly state: State;
-  readonly bus: EventBus;
-  /** One line for people whenever something slow starts before the run does. */
-  onProgress(line: string): void;
-  /** Deterministic name of an attempt's container. */
-  containerName(task: TaskRecord['id'], n: number): string;
-}
-
-export interface RunSummary {
-  readonly run: RunId;
-  readonly succeeded: number;
-  readonly failed: number;
-  readonly blocked: number;
-  /** Patches with a check that failed. */
-  readonly redPatches: number;
-  /** Why the run ended before its queue did: a budget or a deadline; null: it did not, or somebody stopped it. */
-  readonly limit: string | null;
-}
-
-export interface RunParts {
-  readonly parts: RunEnvironment;
-  readonly options: RunOptions;
-  readonly run: RunRecord;
-  readonly base: Base;
-  /** Begun, and not attached yet. */
-  readonly hosts: Hosts;
-  /** Of `options.end`. */
-  readonly deadline: Deadline | null;
-  /** Why nothing is begun: what the run goes on for has spent all that it may; null: it has not. */
-  readonly usedUp: string | null;
-}
-
-/** An attempt that had nothing to start from. */
-const NOT_STARTED: Omit<AttemptEnd, 'reason'> = {
-  outcome: 'failed',
-  taskState: 'queued',
-  exitCode: null,
-  usage: NO_USAGE,
-  egressDenied: [],
-  summary: null,
-  patch: null,
-};
 
 /** Longer than a network is usually cut for: whoever starts again elsewhere does all the work again. */
 const HOST_LOST_AFTER_MS = 90_000;
@@ -140,31 +37,20 @@ function begun(work: () => Promise<void>): () => Promise<void> {
   return () => working;
 }
 
-interface Performed {
-  /** Null: it has no end, and is left to the next run. */
-  readonly ended: EndedAttempt | null;
-  readonly conflict: string | null;
-}
-
 /** How soon it is seen that nothing stands in the way any more, milliseconds. */
 const LOOK_AGAIN_MS = 200;
 
 export class Run {
   readonly #the: RunParts;
-  readonly #tally = { succeeded: 0, failed: 0 };
   #limit: string | null = null;
   /** Why no agent can work any more. */
   #unusable: OrchestrateError | null = null;
-  readonly #line = new StartLine();
   readonly #control: Control;
-  /** To end those whose place is taken away. */
-  readonly #taken = new Map<AttemptId, AbortController>();
   readonly #room: StateRoom;
   readonly #kept = new KeptEvents();
   readonly #notes: NoteExchange;
   readonly #forecast: RunForecast;
-  /** Sandboxes on their way out. */
-  readonly #leaving = new Set<Promise<void>>();
+  readonly #attempts: RunAttempts;
   /** What its hosts have in common. */
   readonly #forHosts: HostRun;
   readonly #patches: RunPatches;
@@ -188,12 +74,17 @@ export class Run {
     the.parts.state.whenFull(() => this.#room.giveSpare());
     this.#notes = new NoteExchange({ ...the.parts, host: the.hosts, emit: (event) => this.#emit(event) });
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
+    this.#attempts = new RunAttempts({
+      ...{ the, control: this.#control, room: this.#room, notes: this.#notes, forecast: this.#forecast },
+      onBegin: () => this.#released(),
+      onPatch: () => this.#patches.look(),
+      emit: (event) => this.#emit(event),
+    });
     if (the.usedUp !== null) {
       this.#limit = the.usedUp;
       this.#control.stop({ now: false });
     }
     const { options, parts, run, base, hosts } = the;
-    hosts.onTaken((attempt, why) => this.#taken.get(attempt)?.abort(why));
     this.#forHosts = {
       ...{ repository: parts.repository, base, bounds: options.bounds, setUp: options.setUp ?? null },
       ...{ stopStarting: this.#control.stopStarting, listener: this.#listener() },
@@ -273,7 +164,7 @@ export class Run {
   get tally(): Omit<RunSummary, 'run'> {
     const { parts, options } = this.#the;
     const { blocked } = parts.state.counts(options.only);
-    return { ...this.#tally, blocked, redPatches: this.#patches.red, limit: this.#limit };
+    return { ...this.#attempts.tally, blocked, redPatches: this.#patches.red, limit: this.#limit };
   }
 
   async work(): Promise<RunSummary> {
@@ -317,8 +208,8 @@ export class Run {
     await Promise.all([this.#room.begin(), ...atWork.map(({ watermarks }) => watermarks.begin())]);
     // Laid out while the first tasks are being claimed; they wait for the same work.
     if (this.#holds.reason === null) hosts.first.layBase();
-    await this.#restack(restackStale);
-    const adopted = (await this.#adopt()).map(begun);
+    await this.#attempts.restack(restackStale);
+    const adopted = (await this.#attempts.adopt()).map(begun);
     try {
       if (options.preflight !== undefined && run.continues === null) {
         requireRoom({ of: (cause) => this.#holds.of(cause) ?? hosts.first.holds.of(cause) });
@@ -346,7 +237,7 @@ export class Run {
       timeoutMs: options.bounds.timeoutMs,
       diskBytes: options.bounds.limits.diskBytes,
       container: parts.containerName,
-      attempt: (task, attempt) => this.#attempt(task, attempt),
+      attempt: (task, attempt) => this.#attempts.attempt(task, attempt),
       maxPendingReviews: options.reviews?.maxPending,
       isBusy: () => this.#patches.isBusy,
       hold: () => this.#inTheWay,
@@ -356,7 +247,7 @@ export class Run {
         this.#patches.cancel();
         throw fault;
       })
-      .finally(() => Promise.all([...this.#leaving, this.#patches.done()]));
+      .finally(() => Promise.all([this.#attempts.gone(), this.#patches.done()]));
     if (this.#unusable !== null) throw this.#unusable;
     return this.#summary();
   }
@@ -441,251 +332,6 @@ export class Run {
       emit: (event) => this.#emit(event),
       onProgress: (line) => parts.onProgress(line),
     });
-  }
-
-  /** Takes over what an earlier run left: what can go on does, what is gone waits again. */
-  async #adopt(): Promise<(() => Promise<void>)[]> {
-    const { parts, options, run, hosts } = this.#the;
-    const recovery = { ...parts, diskBytes: options.bounds.limits.diskBytes };
-    const going: (() => Promise<void>)[] = [];
-    for (const attempt of parts.state.unendedAttempts()) {
-      if (attempt.run === run.id) continue;
-      const at = hosts.named(attempt.host);
-      if (at === null) {
-        await this.#endOnLostHost(attempt, 0);
-        continue;
-      }
-      await hosts.adopt(attempt.id, at);
-      // Where the sandbox is gone, its outbox goes with what is left of it.
-      await this.#notes.take(attempt);
-      const found = await adoptAttempt({ ...recovery, host: at.host }, attempt);
-      if (found === null) {
-        await this.#settle(attempt, at);
-        await this.#end(attempt, withoutSandbox(await lostAttempt(recovery, attempt)), 0);
-        hosts.leave(attempt.id);
-      } else going.push(() => this.#resume(found, at).finally(() => hosts.leave(attempt.id)));
-    }
-    return going;
-  }
-
-  /** What an attempt used whose sandbox is gone, where its gateway still knows. */
-  async #settle(attempt: AttemptRecord, { gateway }: HostAtWork): Promise<void> {
-    const { parts, run } = this.#the;
-    if (gateway === null || attempt.baseTree === null) return;
-    const { requests, usage, unsettled } = await gateway.settle(attempt.id, attempt);
-    if (requests > 0) parts.state.attemptUsage(attempt.id, run.fence, usage);
-    parts.state.attemptUnsettled(attempt.id, run.fence, unsettled);
-  }
-
-  async #resume(found: Adopted, at: HostAtWork): Promise<void> {
-    const { attempt } = found;
-    const began = performance.now();
-    this.#emit({
-      type: 'warning',
-      task: attempt.task,
-      attempt: attempt.id,
-      message: 'taken over from a run that was cut off',
-    });
-    const context = {
-      ...this.#contextOf(attempt, at, { turn: NO_WAIT, signal: this.#signalOf(attempt) }),
-      ...(await this.#ownTerms(attempt)),
-    };
-    // Paused by a run that was cut off, and not by this one.
-    context.onPaused(null);
-    const task = this.#the.parts.state.task(attempt.task);
-    const ended = await resumeAttempt(context, task, found);
-    if (ended !== null) await this.#end(attempt, ended, began);
-    else if (this.#the.hosts.isLost(at)) await this.#endOnLostHost(attempt, began);
-  }
-
-  /** The host may be back one day: what the sandbox holds is fetched then. */
-  async #endOnLostHost(attempt: AttemptRecord, began: number): Promise<void> {
-    const { parts } = this.#the;
-    const error = environmentError(HOST_LOST, `the host ${attempt.host} was lost`);
-    const losses = (): (string | null)[] => parts.state.lossesOf(attempt.task);
-    const patch = await salvageOf(parts, attempt);
-    await this.#end(attempt, withoutSandbox({ ...lostEnd({ losses }, error), patch }), began);
-  }
-
-  /** What an attempt was started with goes on, whatever this run would give it. */
-  async #ownTerms(attempt: AttemptRecord): Promise<Partial<AttemptContext>> {
-    const { engine, engineNamed, bounds } = this.#the.options;
-    const { limits } = bounds;
-    const { stopping } = attempt;
-    return {
-      // Told to end already, by a coordinator that did not see it happen.
-      ...(stopping === null ? {} : { signal: AbortSignal.abort(stopping === 'killed' ? KILLED_BY_USER : undefined) }),
-      engine: attempt.engine === engine.name ? engine : await engineNamed(attempt.engine),
-      bounds: {
-        ...bounds,
-        timeoutMs: attempt.timeoutMs ?? bounds.timeoutMs,
-        limits: { ...limits, diskBytes: attempt.diskBytes ?? limits.diskBytes },
-      },
-    };
-  }
-
-  async #attempt(task: TaskRecord, attempt: AttemptRecord): Promise<void> {
-    const { parts, run } = this.#the;
-    const began = performance.now();
-    this.#released();
-    const { hosts } = this.#the;
-    // Before anything is awaited: whoever wants it ended asks once.
-    const signal = this.#signalOf(attempt);
-    let at: HostAtWork;
-    try {
-      at = await hosts.place(attempt, { signal, onWaiting: (why) => this.#waitsForPlace(attempt, why) });
-    } catch (error) {
-      hosts.leave(attempt.id);
-      return this.#end(attempt, withoutSandbox(this.#notPlaced(attempt, signal, error)), began);
-    }
-    if (at.name !== attempt.host) parts.state.attemptPlaced(attempt.id, run.fence, at.name);
-    at.watermarks.starting();
-    const turn = this.#line.turn();
-    const context = this.#contextOf({ ...attempt, host: at.name }, at, { turn, signal });
-    const { ended, conflict } = await this.#perform(task, attempt, context).finally(() => {
-      turn.pass();
-      hosts.leave(attempt.id);
-    });
-    if (ended === null) {
-      if (hosts.isLost(at)) await this.#endOnLostHost({ ...attempt, host: at.name }, began);
-      return;
-    }
-    await this.#end(attempt, ended, began, conflict !== null);
-    if (conflict === null) return;
-    parts.state.blockTask(task.id, run.fence, conflict);
-    this.#emit({ type: 'task.blocked', task: task.id, reason: conflict });
-  }
-
-  /** Writes the end of an attempt down, tells it, then lets its sandbox go. */
-  async #end(attempt: AttemptRecord, { end, discard }: EndedAttempt, began: number, silent = false): Promise<void> {
-    const { parts, run } = this.#the;
-    this.#control.ended(attempt.id);
-    this.#taken.delete(attempt.id);
-    const note = await summaryOf(parts, attempt.task, end);
-    const goesOn = this.#the.options.engine.goesOn === true;
-    if (!parts.state.endAttempt(attempt.id, run.fence, { ...end, note, goesOn })) {
-      throw new OrchestrateError('failure', 'FENCED', `another coordinator has taken over ${attempt.id}`);
-    }
-    this.#forecast.attemptEnded(attempt.id, end.patch !== null);
-    if (end.patch !== null) await this.#restack((repository, state) => restackAbove(repository, state, attempt.id));
-    if (silent) return;
-    if (end.patch !== null) this.#patches.look();
-    if (end.taskState === 'succeeded') this.#tally.succeeded += 1;
-    else if (end.taskState === 'failed') this.#tally.failed += 1;
-    this.#emit({
-      type: 'task.ended',
-      task: attempt.task,
-      attempt: attempt.id,
-      outcome: end.outcome,
-      status: end.taskState,
-      exitCode: end.exitCode,
-      durationMs: began === 0 ? 0 : Math.round(performance.now() - began),
-      reason: end.reason,
-    });
-    // Files by the ten thousand take their time: the next agent need not wait, unless too much is going already.
-    const leaving: Promise<void> = discard()
-      .catch((error: Error) => this.#emit({ type: 'warning', message: error.message }))
-      .finally(() => this.#leaving.delete(leaving));
-    this.#leaving.add(leaving);
-    if (this.#leaving.size > this.#the.options.maxAgents) await Promise.race(this.#leaving);
-  }
-
-  /** What stands on results that are others now follows them. */
-  async #restack(act: (repository: Repository, state: State) => Promise<readonly Restacked[]>): Promise<void> {
-    const { repository, state } = this.#the.parts;
-    try {
-      for (const { patch, reason } of await act(repository, state)) {
-        this.#emit({ type: 'warning', message: `${patch}: ${reason}` });
-      }
-    } catch (error) {
-      if (!(error instanceof OrchestrateError)) throw error;
-      this.#emit({ type: 'warning', message: `what is stale was not restacked: ${error.message}` });
-    }
-  }
-
-  /** The attempt's end, and why its task cannot start where the results it builds on do not merge. */
-  async #perform(task: TaskRecord, attempt: AttemptRecord, context: AttemptContext): Promise<Performed> {
-    const { repository, state } = this.#the.parts;
-    let start: StartTree | StartConflict;
-    try {
-      start = await startTreeOf(repository, state, this.#the.base, attempt);
-      if (!('with' in start) && (await this.#the.hosts.first.setUp?.isOf(start.tree)) === false) {
-        const message = 'starts from results that change what the set-up depends on, and from the set-up of the base';
-        context.emit({ type: 'warning', task: task.id, attempt: attempt.id, message });
-      }
-    } catch (error) {
-      return { ended: withoutSandbox(lostEnd(context, error)), conflict: null };
-    }
-    if ('with' in start) {
-      const conflict = `the result of ${start.with} conflicts with the others it depends on in ${nameSome(start.paths)}`;
-      return { ended: withoutSandbox({ ...NOT_STARTED, reason: conflict }), conflict };
-    }
-    return { ended: await runAttempt(context, task, attempt, start), conflict: null };
-  }
-
-  /** Aborted when the attempt is to end, which is written down then. */
-  #signalOf(attempt: AttemptRecord): AbortSignal {
-    const { parts, run } = this.#the;
-    const taken = new AbortController();
-    this.#taken.set(attempt.id, taken);
-    const signal = AbortSignal.any([this.#control.signalFor(attempt), taken.signal]);
-    const onAbort = (): void => {
-      const cause = signal.reason === KILLED_BY_USER ? 'killed' : 'interrupted';
-      parts.state.attemptStopping(attempt.id, run.fence, cause);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    return signal;
-  }
-
-  #waitsForPlace({ task, id }: AttemptRecord, why: string): void {
-    this.#emit({ type: 'warning', task, attempt: id, message: `it waits for a place: ${why}` });
-  }
-
-  /** The end of an attempt that found no host. */
-  #notPlaced({ task }: AttemptRecord, signal: AbortSignal, error: unknown): AttemptEnd {
-    const losses = (): (string | null)[] => this.#the.parts.state.lossesOf(task);
-    if (!signal.aborted) return lostEnd({ losses }, error);
-    const reason = typeof signal.reason === 'string' ? signal.reason : RUN_STOPPED;
-    return end('killed', { reason, exitCode: null, patch: null, fault: null });
-  }
-
-  #contextOf(
-    attempt: AttemptRecord,
-    at: HostAtWork,
-    { turn, signal }: Pick<AttemptContext, 'turn' | 'signal'>,
-  ): AttemptContext {
-    const { parts, options, run } = this.#the;
-    const { repository, state } = parts;
-    return {
-      host: at.host,
-      engine: options.engine,
-      roleOf: options.roleOf,
-      gateway: at.gateway,
-      bounds: options.bounds,
-      watermarks: at.watermarks,
-      room: this.#room,
-      notes: this.#notes,
-      signal,
-      repository,
-      turn,
-      emit: (event) => this.#emit(event),
-      earlier: () => earlierWork(state, attempt.task),
-      losses: () => state.lossesOf(attempt.task),
-      onStarted: (from) => void state.attemptStarted(attempt.id, run.fence, from),
-      onCollecting: () => void state.attemptCollecting(attempt.id, run.fence),
-      onUsage: (usage) => void state.attemptUsage(attempt.id, run.fence, usage),
-      onUnsettled: (spent) => void state.attemptUnsettled(attempt.id, run.fence, spent),
-      onSnapshot: (trees) => this.#forecast.snapshotKept({ id: attempt.id, task: attempt.task, ...trees }),
-      onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
-      onQuiet: (minutes) => {
-        try {
-          state.remarkTask(attempt.task, run.fence, minutes === null ? null : `quiet for ${minutes} min`);
-        } catch (error) {
-          // What cannot be written down here is told where something depends on it.
-          if (!(error instanceof OrchestrateError)) throw error;
-        }
-      },
-    };
   }
 
   /** Tells the listeners; what belongs to the timeline is written down as well. */

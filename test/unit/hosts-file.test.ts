@@ -34,7 +34,8 @@ describe('a settings file with one more host', () => {
 
   it('keeps every comment and the order', () => {
     const written = withHost(WRITTEN, 'build-1', BUILD);
-    const added = '  build-1:\n    url: ssh://ops@build-1\n    slots: 4\n    labels:\n      - gpu\n    upstream: direct\n';
+    const added =
+      '  build-1:\n    url: ssh://ops@build-1\n    slots: 4\n    labels:\n      - gpu\n    upstream: direct\n';
     expect(written).toBe(WRITTEN.replace('network:', `${added}network:`));
     expect(withoutHost(written, 'build-1')).toBe(WRITTEN);
   });
