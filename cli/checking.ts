@@ -86,7 +86,7 @@ interface HostPlace {
 
 async function openHost(context: Context, settings: Settings, place: HostPlace): Promise<SandboxHost> {
   const [{ firstHost }, { openDockerHost }, { liveGuests }, { outgoing }] = await Promise.all([
-    import('./first-host.ts'),
+    import('./reach-host.ts'),
     import('../src/sandbox/docker/host.ts'),
     import('../src/tasks/guests.ts'),
     import('../src/git/outgoing.ts'),

@@ -8,6 +8,7 @@ interface AddFlags {
   readonly tls?: string;
   readonly slots?: string;
   readonly label?: readonly string[];
+  readonly upstream?: string;
   /** False with `--no-check`. */
   readonly check: boolean;
 }
@@ -42,6 +43,7 @@ export function defineHostCommands(program: Command, act: Act): void {
     .option('--tls <dir>', 'for tcp: the folder with ca.pem, cert.pem and key.pem')
     .option('--slots <n>', 'agents at once there (default: as many as its CPUs and memory hold)')
     .option('--label <label>', 'what run --on chooses by (repeatable)', collect)
+    .option('--upstream <who>', 'who connects to model services: coordinator (keys stay here), or direct')
     .option('--no-check', 'store it although nobody knows whether it answers')
     .addHelpText(
       'after',
@@ -53,8 +55,8 @@ export function defineHostCommands(program: Command, act: Act): void {
     )
     .action(async (name: string, url: string, flags: AddFlags) => {
       const { addHost } = await import('./commands/host.ts');
-      const { tls = null, slots = null, label: labels = [], check } = flags;
-      await act((context) => addHost(context, { name, url, tls, slots, labels, check }));
+      const { tls = null, slots = null, label: labels = [], upstream = null, check } = flags;
+      await act((context) => addHost(context, { name, url, tls, slots, labels, upstream, check }));
     });
   host
     .command('list')

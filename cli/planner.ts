@@ -100,7 +100,7 @@ async function openPlace(
   { engine, start }: { readonly engine: string; readonly start: BaseTree },
 ): Promise<Place> {
   const [{ firstHost }, { openDockerHost }, { agentName }, { registerGuest }, { outgoing }] = await Promise.all([
-    import('./first-host.ts'),
+    import('./reach-host.ts'),
     import('../src/sandbox/docker/host.ts'),
     import('../src/sandbox/docker/names.ts'),
     import('../src/tasks/guests.ts'),

@@ -8,12 +8,14 @@ import { type Outgoing, outgoing } from './git/outgoing.ts';
 import { removeQuarantines } from './git/private-dir.ts';
 import { slotsOf } from './sandbox/docker/hosts.ts';
 import type { SandboxHost } from './sandbox/sandbox.ts';
+import { BudgetSlices } from './tasks/budget-slices.ts';
 import { capReached, carriedOver, NOTHING_SPENT } from './tasks/carry-over.ts';
 import { CLOCK, deadlineOf } from './tasks/deadline.ts';
 import { exitCodeOf, exitCodeOfFault } from './tasks/exit-code.ts';
-import { openRunGateway, type RunGateway } from './tasks/gateway.ts';
+import { openRunGateway } from './tasks/gateway.ts';
 import { type HostSource, Hosts } from './tasks/hosts.ts';
 import { leftBehind } from './tasks/left-behind.ts';
+import type { Placement } from './tasks/placement.ts';
 import { dropOld } from './tasks/retention.ts';
 import { Run, type RunEnvironment, type RunOptions, type RunSummary } from './tasks/run.ts';
 import type { AttemptId, RunId, Spent } from './types.ts';
@@ -37,9 +39,18 @@ export interface RunHost extends HostSource {
   open(services: HostServices): Promise<SandboxHost>;
 }
 
-export interface CoordinatorParts extends RunEnvironment {
+/** Hosts of which somebody else chooses for each attempt. */
+export interface PlacedHosts {
   /** At least one. */
   readonly hosts: readonly RunHost[];
+  readonly placement: Placement;
+  /** One that came later; null: there is none. */
+  hostNamed(name: string): RunHost | null;
+}
+
+export interface CoordinatorParts extends RunEnvironment {
+  /** At least one; or how they are found, by the run and the attempts of earlier ones that are still to be adopted. */
+  readonly hosts: readonly RunHost[] | ((run: RunId, keep: readonly AttemptId[]) => Promise<PlacedHosts>);
   /** A host that none of these is and on which an earlier run has left agents; null: nobody knows it any more. Not given: as null. */
   otherHost?(name: string): RunHost | null;
   /** What this run is to be called; not given: a new name. */
@@ -115,16 +126,32 @@ interface RunStart {
 
 /** Opens the hosts, and a gateway on each; at least one is there then. */
 async function beginHosts(parts: CoordinatorParts, options: RunOptions, start: RunStart): Promise<Hosts<RunHost>> {
-  const left = new Set(parts.state.unendedAttempts().map(({ host }) => host));
-  const known = parts.hosts.map(({ name }) => name);
+  const unended = parts.state.unendedAttempts();
+  const left = new Set(unended.map(({ host }) => host));
+  const found = parts.hosts;
+  const placed =
+    typeof found === 'function'
+      ? await found(
+          start.id,
+          unended.map(({ id }) => id),
+        )
+      : null;
+  const wanted = placed?.hosts ?? (typeof found === 'function' ? [] : found);
+  const known = wanted.map(({ name }) => name);
   const others = [...left].filter((name) => !known.includes(name)).flatMap((name) => parts.otherHost?.(name) ?? []);
-  const isAlone = parts.hosts.length + others.length === 1;
+  const isAlone = placed === null && wanted.length + others.length === 1;
+  const { gateway } = options;
+  const reach = gateway && { ...gateway, configuration: { ...gateway.configuration, spent: start.spent } };
+  // One cap over several gateways: each gets its part of it.
+  const ledger = isAlone || reach === null ? null : new BudgetSlices(reach.configuration.caps, start.spent);
   const hosts = new Hosts<RunHost>({
-    sources: [...parts.hosts, ...others.map((other) => ({ ...other, slots: 0 }))],
+    sources: [...wanted, ...others.map((other) => ({ ...other, slots: 0 }))],
+    placement: placed?.placement ?? null,
+    sourceNamed: (name) => placed?.hostNamed(name) ?? null,
     async open(source) {
       const host = await source.open(hostServices(parts, source.name, { run: start.id, history: options.history }));
       try {
-        const gateway = await gatewayOn(host, options, start.spent);
+        const gateway = reach && (await openRunGateway(host, reach, ledger && { ledger, name: source.name }));
         const room = isAlone ? Number.POSITIVE_INFINITY : slotsOf(host.capacity, options.bounds.limits);
         return { host, gateway, slots: source.slots ?? room };
       } catch (error) {
@@ -136,6 +163,7 @@ async function beginHosts(parts: CoordinatorParts, options: RunOptions, start: R
       await gateway?.[Symbol.asyncDispose]();
       await host[Symbol.asyncDispose]();
     },
+    onLost: (name) => ledger?.lost(name),
     onProgress: (line) => parts.onProgress(line),
     onWarning: (line) => warn(parts.bus, line),
   });
@@ -146,16 +174,6 @@ async function beginHosts(parts: CoordinatorParts, options: RunOptions, start: R
     await closed(hosts, parts.bus);
     throw error;
   }
-}
-
-/** A gateway on another machine has this one make the connections that need a key. */
-async function gatewayOn(host: SandboxHost, { gateway }: RunOptions, spent: Spent): Promise<RunGateway | null> {
-  if (gateway === null) return null;
-  const { configuration } = gateway;
-  const upstreams = host.isRemote
-    ? configuration.upstreams.map((upstream) => ({ ...upstream, via: 'coordinator' as const }))
-    : configuration.upstreams;
-  return openRunGateway(host, { ...gateway, configuration: { ...configuration, upstreams, spent } });
 }
 
 /** Null where the engine does not say at once: a run's end waits for nobody. */

@@ -137,6 +137,10 @@ export const WORKSPACE_KINDS = ['overlay', 'copy'] as const;
 export type WorkspaceKind = (typeof WORKSPACE_KINDS)[number];
 
 /** Who says where a sandbox runs: we, among hosts that were named, or an existing Swarm. */
+export const UPSTREAMS = ['coordinator', 'direct'] as const;
+/** Who makes the connections to model services, and holds the keys: the coordinator, or a host's own gateway. */
+export type Upstream = (typeof UPSTREAMS)[number];
+
 export const SANDBOX_KINDS = ['docker', 'swarm'] as const;
 export type SandboxKind = (typeof SANDBOX_KINDS)[number];
 

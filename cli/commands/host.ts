@@ -16,10 +16,11 @@ import { coloursOf } from '../render/text.ts';
 import { engineText } from './host-check.ts';
 
 export async function addHost(context: Context, { name, check, ...written }: HostAddOptions): Promise<number> {
-  const { tls, labels, slots, url } = written;
+  const { tls, labels, slots, upstream, url } = written;
   const definition = parseHost(name, {
     ...{ url, ...(tls === null ? {} : { tls: resolve(context.cwd, tls) }) },
     ...{ ...(slots === null ? {} : { slots }), ...(labels.length === 0 ? {} : { labels }) },
+    ...(upstream === null ? {} : { upstream }),
   });
   const file = userFileOf(context);
   // Before anything is asked over a network: is there one of that name, is the file in order?
@@ -59,7 +60,7 @@ export async function removeHost(context: Context, name: string): Promise<number
     throw usageError('HOST_UNKNOWN', `there is no host ${name} in ${file}`, { hint: 'orchestrate host list' });
   }
   if (context.json) context.printJson({ removed: name, file });
-  else context.print(`Removed ${name}.\n`);
+  else context.print(`Removed ${name}. A run that is at work gives it nothing more; its agents there go on.\n`);
   return 0;
 }
 
@@ -83,6 +84,6 @@ export async function listHosts(context: Context): Promise<number> {
   return 0;
 }
 
-function hostJson(name: string, { url, tls = undefined, slots = undefined, labels = [] }: HostDefinition) {
-  return { name, url, tls: tls ?? null, slots: slots ?? null, labels };
+function hostJson(name: string, { url, tls, slots, labels = [], upstream }: HostDefinition) {
+  return { name, url, tls: tls ?? null, slots: slots ?? null, labels, upstream: upstream ?? null };
 }

@@ -48,7 +48,7 @@ async function join(context: Context, typed: string, signal: AbortSignal): Promi
     });
   }
   const { settings } = await context.settings({}, { trust: false, ask: false });
-  const { hostNamed } = await import('../first-host.ts');
+  const { hostNamed } = await import('../reach-host.ts');
   await using at = await hostNamed(context, settings, attempt.host);
   const { docker } = at;
   context.note(
@@ -66,7 +66,7 @@ async function visit(context: Context, options: ShellOptions, signal: AbortSigna
   const { settings } = await context.settings(options.settings, { trust: options.trust });
   const [{ firstHost }, { openDockerHost }, { agentName }, { registerGuest }, { visitSandbox }, { outgoing }] =
     await Promise.all([
-      import('../first-host.ts'),
+      import('../reach-host.ts'),
       import('../../src/sandbox/docker/host.ts'),
       import('../../src/sandbox/docker/names.ts'),
       import('../../src/tasks/guests.ts'),

@@ -12,19 +12,26 @@ const KEY = 'hosts';
 /** The text with one more host. Throws usage `HOST_EXISTS` where it has one of that name. */
 export function withHost(text: string, name: string, host: HostDefinition): string {
   const document = parseDocument(text);
-  const { url, tls, slots, labels } = host;
+  const { url, tls, slots, labels, upstream } = host;
   const entry = document.createNode({
     ...{ url, ...(tls === undefined ? {} : { tls }), ...(slots === undefined ? {} : { slots }) },
     ...(labels === undefined || labels.length === 0 ? {} : { labels }),
+    ...(upstream === undefined ? {} : { upstream }),
   });
   // What is only comments would have them behind.
-  if (document.contents === null) return `${ended(text)}${parsedAgain({ [KEY]: { [name]: entry } })}`;
+  if (document.toJS() === null) return `${ended(text)}${parsedAgain({ [KEY]: { [name]: entry } })}`;
   if (document.hasIn([KEY, name])) {
     throw usageError('HOST_EXISTS', `there is a host ${name} already`, { hint: `orchestrate host remove ${name}` });
   }
   if (isMap(document.get(KEY))) document.setIn([KEY, name], entry);
   else document.set(KEY, document.createNode({ [name]: entry }));
   return document.toString({ lineWidth: 0 });
+}
+
+/** Whether the text names that host; true where it cannot be read: somebody may just be writing it. */
+export function hasHost(text: string, name: string): boolean {
+  const document = parseDocument(text);
+  return document.errors.length > 0 || document.hasIn([KEY, name]);
 }
 
 /** The text without that host; null where it has none of that name. */

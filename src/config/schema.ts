@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { OrchestrateError, usageError } from '../errors.ts';
-import { AUTO_APPROVALS, EFFORTS, NETWORKS, SANDBOX_KINDS, WORKSPACE_KINDS } from '../types.ts';
+import { AUTO_APPROVALS, EFFORTS, NETWORKS, SANDBOX_KINDS, UPSTREAMS, WORKSPACE_KINDS } from '../types.ts';
 import { HOST_LABEL, HOST_NAME, type HostPlace, LOCAL_HOST, parseHostUrl } from './host-url.ts';
 import {
   BUILT_IN_ENGINES,
@@ -119,6 +119,7 @@ const hostDefinition = z
       tls: text.optional(),
       slots: written((value) => parseCount(value, { least: 1, most: 256 })),
       labels: z.array(label, 'expected a list').optional(),
+      upstream: z.enum(UPSTREAMS, `expected ${UPSTREAMS.join(' or ')}`).optional(),
     },
     'expected {url: …}',
   )

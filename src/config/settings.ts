@@ -8,6 +8,7 @@ import {
   NETWORKS,
   type Network,
   type SandboxKind,
+  type Upstream,
   type WorkspaceKind,
 } from '../types.ts';
 import { GIBIBYTE, HOUR_MS, MINUTE_MS } from './sizes.ts';
@@ -39,6 +40,8 @@ export interface HostDefinition {
   readonly slots?: number | undefined;
   /** What `--on` chooses by. */
   readonly labels?: readonly string[] | undefined;
+  /** Who connects to model services: this machine (not given), or the gateway there, which is told the keys then. */
+  readonly upstream?: Upstream | undefined;
 }
 
 /** How the engines of a Swarm's nodes are reached. */

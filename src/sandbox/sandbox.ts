@@ -81,8 +81,8 @@ export interface SandboxHost extends AsyncDisposable {
   readonly name: string;
   readonly isolation: IsolationLevel;
   readonly workspace: WorkspaceKind;
-  /** On another machine: keys stay on this one. */
-  readonly isRemote: boolean;
+  /** Its gateway may be told keys; else this side makes the connections that need one. */
+  readonly mayHoldKeys: boolean;
   /** What its machine has for all sandboxes together. */
   readonly capacity: Capacity;
   /** Lays out a tree once; concurrent and repeated calls for one tree share the work. */

@@ -25,6 +25,8 @@ export interface HostSource {
   readonly name: string;
   /** Agents at once at most; null: as many as its machine has room for. */
   readonly slots: number | null;
+  /** It is to get no more tasks; what is at work there goes on. Asked again and again. Not given: never. */
+  isDrained?(): boolean;
 }
 
 export interface HostsParts<Source extends HostSource> {
@@ -34,8 +36,12 @@ export interface HostsParts<Source extends HostSource> {
   open(source: Source): Promise<OpenedHost>;
   /** Removes what the run has there. */
   close(opened: OpenedHost): Promise<void>;
-  /** Who decides instead where attempts run, by names of `sources`; null or not given: nobody does. */
+  /** The host of that name is given up for now. */
+  onLost?(name: string): void;
+  /** Who decides instead where attempts run; null or not given: nobody does. */
   readonly placement?: Placement | null;
+  /** A host that came later and that `placement` names; not given, or null: there is none. */
+  sourceNamed?(name: string): Source | null;
   /** A host that could not be reached, or was lost, is tried again so often, milliseconds; not given: TRY_AGAIN_MS. */
   readonly tryAgainMs?: number;
   onWarning(line: string): void;
@@ -79,8 +85,9 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
     this.#members = parts.sources.map((source) => ({ source, opened: null, at: null, said: null }));
   }
 
+  /** There is no other, and none will come. */
   get isAlone(): boolean {
-    return this.#members.length === 1;
+    return this.#members.length === 1 && this.#parts.placement == null;
   }
 
   /**
@@ -159,7 +166,7 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
       placement == null
         ? (this.named(attempt.host) ?? this.first)
         : await this.#ready(await placement.place(attempt.id, to.signal, to.onWaiting), to.signal);
-    this.enter(attempt.id, at);
+    this.#enter(attempt.id, at);
     return at;
   }
 
@@ -180,11 +187,18 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
   get inTheWay(): string | null {
     if (this.#usable.length > 0) return null;
     const [reason] = this.atWork.flatMap(({ holds }) => holds.reason ?? []);
-    return reason ?? 'no host can be reached';
+    const isDrained = this.#members.some(({ source, at }) => at !== null && source.isDrained?.() === true);
+    return reason ?? (isDrained ? 'its hosts were removed from the settings' : 'no host can be reached');
+  }
+
+  /** An attempt that an earlier run left at work there. */
+  async adopt(attempt: AttemptId, at: HostAtWork): Promise<void> {
+    this.#enter(attempt, at);
+    await this.#parts.placement?.adopt(attempt);
   }
 
   /** The attempt is at work there from now on, until `leave`. */
-  enter(attempt: AttemptId, at: HostAtWork): void {
+  #enter(attempt: AttemptId, at: HostAtWork): void {
     at.busy += 1;
     this.#placed.set(attempt, at);
   }
@@ -210,6 +224,8 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
     const { opened } = member;
     member.at = null;
     member.opened = null;
+    this.#parts.onLost?.(at.name);
+    this.#parts.placement?.avoid(at.name, 'its engine does not answer');
     // Whoever works on it learns so first.
     if (opened !== null) void this.#parts.close(opened).catch(() => {});
     this.#comes(
@@ -254,6 +270,7 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
   }
 
   async #ready(name: string, signal: AbortSignal): Promise<HostAtWork> {
+    this.#discover(name);
     const until = performance.now() + READY_MS;
     for (;;) {
       const at = this.named(name);
@@ -267,8 +284,20 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
     }
   }
 
+  #discover(name: string): void {
+    if (this.#members.some(({ source }) => source.name === name)) return;
+    const source = this.#parts.sourceNamed?.(name) ?? null;
+    if (source === null) return;
+    const member = { source, opened: null, at: null, said: null };
+    this.#members.push(member);
+    this.#comes(member, this.#open(member));
+  }
+
   get #usable(): HostAtWork[] {
-    return this.atWork.filter(({ isReady, holds, slots }) => isReady && slots > 0 && holds.reason === null);
+    return this.#members.flatMap(({ source, at }) => {
+      const isUsable = at?.isReady === true && at.slots > 0 && at.holds.reason === null;
+      return isUsable && source.isDrained?.() !== true ? [at] : [];
+    });
   }
 
   #byHost<Value>(values: ReadonlyMap<AttemptId, Value>): Map<HostAtWork, Map<AttemptId, Value>> {

@@ -298,6 +298,8 @@ export class Run {
       isolation: hosts.isolation,
       base: base.commit,
     });
+    const { usedUp } = this.#the;
+    if (usedUp !== null) this.#emit({ type: 'run.stopping', cause: 'budget', reason: usedUp });
     for (const message of base.warnings) this.#emit({ type: 'warning', message });
     if (base.leftOut.length > 0 && options.baseRef === undefined) {
       const message = `Agents start from the last commit: ${nameSome(base.leftOut)} left out (--include-dirty takes local changes in).`;
@@ -453,7 +455,7 @@ export class Run {
         await this.#endOnLostHost(attempt, 0);
         continue;
       }
-      hosts.enter(attempt.id, at);
+      await hosts.adopt(attempt.id, at);
       // Where the sandbox is gone, its outbox goes with what is left of it.
       await this.#notes.take(attempt);
       const found = await adoptAttempt({ ...recovery, host: at.host }, attempt);
@@ -676,7 +678,12 @@ export class Run {
       onSnapshot: (trees) => this.#forecast.snapshotKept({ id: attempt.id, task: attempt.task, ...trees }),
       onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
       onQuiet: (minutes) => {
-        state.remarkTask(attempt.task, run.fence, minutes === null ? null : `quiet for ${minutes} min`);
+        try {
+          state.remarkTask(attempt.task, run.fence, minutes === null ? null : `quiet for ${minutes} min`);
+        } catch (error) {
+          // What cannot be written down here is told where something depends on it.
+          if (!(error instanceof OrchestrateError)) throw error;
+        }
       },
     };
   }

@@ -1,10 +1,11 @@
 /**
  * What the agent has written and the engine's log has not taken yet, paced: nothing is dropped of the first bytes, the
  * agent waits instead; of what comes after them faster than the pace, the oldest is dropped and counted. So an agent
- * that never stops printing costs the host a bounded rate, and the end of what it said is always there.
+ * that never stops printing costs the host a bounded rate, and the end of what it said is always there. It lies in blocks
+ * that are used again: what was dropped must not wait for a collector in memory that the agent could have.
  */
 
-import { type Ending, MAX_BODY, type OutputFrame, type OutputStream } from './frames.ts';
+import { type EndReport, MAX_BODY, type OutputFrame, type OutputStream } from './frames.ts';
 
 export interface Pace {
   /** So much of the output is never dropped: as much as one part of a transcript. */
@@ -31,11 +32,15 @@ export const PACE: Pace = {
 const LEAST_WAIT_MS = { whole: 1, later: 250 };
 /** What a piece costs beyond its bytes: a backlog of tiny ones is bounded too. */
 const PIECE_COST = 64;
+const BLOCK_BYTES = 64 * 1024;
 
+/** Bytes of one stream that lie side by side. */
 interface Piece {
   readonly stream: OutputStream;
+  readonly block: Buffer;
   /** What is left of it. */
-  data: Buffer;
+  from: number;
+  to: number;
   next: Piece | null;
 }
 
@@ -43,6 +48,10 @@ export class Backlog {
   readonly #pace: Pace;
   #first: Piece | null = null;
   #last: Piece | null = null;
+  /** Pieces are added to its end; every block before it is full. */
+  #block: Buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
+  #filled = 0;
+  readonly #spare: Buffer[] = [];
   #cost = 0;
   /** Position of the first byte that was neither taken nor dropped. */
   #at = 0;
@@ -68,17 +77,14 @@ export class Backlog {
     return !this.#mayDrop && this.#cost > this.#pace.waitBytes;
   }
 
+  /** @param data copied: it may be used again at once */
   add(stream: OutputStream, data: Buffer): void {
-    if (data.length === 0) return;
-    const piece: Piece = { stream, data, next: null };
-    if (this.#last === null) this.#first = piece;
-    else this.#last.next = piece;
-    this.#last = piece;
+    for (let done = 0; done < data.length; ) done += this.#append(stream, data.subarray(done));
     this.#seen += data.length;
-    this.#cost += data.length + PIECE_COST;
-    while (this.#mayDrop && this.#cost > this.#pace.keptBytes) {
-      this.#dropped += this.#first?.data.length ?? 0;
-      this.#shift();
+    for (let first = this.#first; first !== null && this.#mayDrop; first = this.#first) {
+      const excess = this.#cost - this.#pace.keptBytes;
+      if (excess <= 0) return;
+      this.#dropped += this.#pass(first, excess);
     }
   }
 
@@ -117,7 +123,7 @@ export class Backlog {
   }
 
   /** The last frame of all. */
-  end(ending: Ending): OutputFrame {
+  end(ending: EndReport): OutputFrame {
     return { kind: 'end', at: this.#at, ...ending };
   }
 
@@ -130,23 +136,50 @@ export class Backlog {
     const parts: Buffer[] = [];
     let left = MAX_BODY;
     for (let piece = this.#first; piece?.stream === stream && left > 0; piece = this.#first) {
-      const part = piece.data.subarray(0, left);
-      parts.push(part);
-      left -= part.length;
-      if (part.length === piece.data.length) this.#shift();
-      else {
-        piece.data = piece.data.subarray(part.length);
-        this.#cost -= part.length;
-      }
+      const { block, from } = piece;
+      const length = this.#pass(piece, left);
+      parts.push(block.subarray(from, from + length));
+      left -= length;
     }
+    // A copy, made before anything is added to a block that is free now.
     return Buffer.concat(parts);
   }
 
-  #shift(): void {
-    const piece = this.#first;
-    if (piece === null) return;
-    this.#cost -= piece.data.length + PIECE_COST;
-    this.#first = piece.next;
-    if (this.#first === null) this.#last = null;
+  /** As much of it as there is room for in the block; returns how much. */
+  #append(stream: OutputStream, data: Buffer): number {
+    if (this.#filled === BLOCK_BYTES) {
+      this.#block = this.#spare.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+      this.#filled = 0;
+    }
+    const from = this.#filled;
+    const to = from + data.copy(this.#block, from);
+    this.#filled = to;
+    this.#cost += to - from;
+    const last = this.#last;
+    if (last?.stream === stream && last.block === this.#block) last.to = to;
+    else this.#push({ stream, block: this.#block, from, to, next: null });
+    return to - from;
+  }
+
+  #push(piece: Piece): void {
+    if (this.#last === null) this.#first = piece;
+    else this.#last.next = piece;
+    this.#last = piece;
+    this.#cost += PIECE_COST;
+  }
+
+  /** Leaves up to so many bytes of the first piece behind; returns how many. */
+  #pass(first: Piece, most: number): number {
+    const length = Math.min(most, first.to - first.from);
+    first.from += length;
+    this.#cost -= length;
+    if (first.from < first.to) return length;
+    this.#cost -= PIECE_COST;
+    this.#first = first.next;
+    if (first.next === null) {
+      this.#last = null;
+      this.#filled = 0;
+    } else if (first.next.block !== first.block) this.#spare.push(first.block);
+    return length;
   }
 }

@@ -30,10 +30,10 @@ export type OutputStream = 'stdout' | 'stderr';
 export type OutputFrame =
   | { readonly kind: 'bytes'; readonly at: number; readonly stream: OutputStream; readonly data: Buffer }
   | { readonly kind: 'dropped'; readonly at: number; readonly count: number }
-  | ({ readonly kind: 'end'; readonly at: number } & Ending);
+  | ({ readonly kind: 'end'; readonly at: number } & EndReport);
 
 /** What PID 1 knows about the end, and nobody outside knows for certain. */
-export interface Ending {
+export interface EndReport {
   /** Somebody outside wanted it. */
   readonly wasTold: boolean;
   /** The kernel has killed something inside for want of memory, if only a child that the agent got over. */

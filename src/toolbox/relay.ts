@@ -5,9 +5,9 @@
 
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
-import { Socket } from 'node:net';
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { Backlog, PACE } from './backlog.ts';
-import { type Ending, encodeFrame, type OutputFrame, type OutputStream } from './frames.ts';
+import { type EndReport, encodeFrame, type OutputFrame, type OutputStream } from './frames.ts';
 
 const MKFIFO = '/opt/orchestrate/bin/mkfifo';
 /** Where pipes are made, and at once unlinked; the first that can be written to. */
@@ -60,12 +60,10 @@ export class Relay {
   }
 
   /** Passes on what is still there, the pace notwithstanding, and nothing after it. Takes at most 30 seconds. */
-  finish(ending: Ending): Promise<void> {
+  finish(ending: EndReport): Promise<void> {
     this.#isFinishing = true;
     for (const { stream, reader, source } of this.#pipes) {
       source.pause();
-      // What it read while the agent had to wait; the listener gets it.
-      while (source.read() !== null);
       // Ended, its file is closed, and the number may be another one's.
       if (!source.destroyed) for (const data of restOf(reader)) this.#backlog.add(stream, data);
     }
@@ -77,8 +75,18 @@ export class Relay {
   }
 
   #read({ stream, reader }: Pipe): Socket {
-    const source = new Socket({ fd: reader, readable: true, writable: false });
-    source.on('data', (data: Buffer) => this.#add(stream, data));
+    // One buffer for all that ever comes; where it waits, nothing is read ahead.
+    const buffer = Buffer.allocUnsafeSlow(BATCH_BYTES);
+    const callback = (length: number): boolean => {
+      this.#add(stream, buffer.subarray(0, length));
+      return true;
+    };
+    // The typings have `onread` for connections alone.
+    const options: SocketConstructorOpts & { readonly onread: OnReadOpts } = {
+      ...{ fd: reader, readable: true, writable: false },
+      onread: { buffer, callback },
+    };
+    const source = new Socket(options);
     source.on('error', () => {});
     return source;
   }

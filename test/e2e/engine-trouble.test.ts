@@ -3,7 +3,7 @@ import path from 'node:path';
 import Docker from 'dockerode';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { leftInDocker } from '../support/endurance.ts';
+import { leftInDocker, whenLong } from '../support/endurance.ts';
 import { EngineProxy } from '../support/engine-proxy.ts';
 import { containersOf } from '../support/killed-run.ts';
 import { followedRun } from '../support/run-events.ts';
@@ -45,11 +45,13 @@ async function written(title: string): Promise<number[]> {
 describe('an engine of its own', () => {
   let engine: SecondEngine;
   let env: { DOCKER_HOST: string };
+  let runtimes: Readonly<Record<string, { readonly path: string }>>;
 
   beforeAll(async () => {
     const images = await new Docker().listImages();
     const tags = images.flatMap(({ RepoTags }) => RepoTags ?? []);
-    engine = await SecondEngine.start({ 'live-restore': true });
+    runtimes = { other: { path: (await execa('which', ['runc'])).stdout } };
+    engine = await SecondEngine.start({ 'live-restore': true, runtimes });
     await engine.load(...tags.filter((tag) => /^orchestrate-(agent|sidecar|toolbox|base):/.test(tag)));
     env = { DOCKER_HOST: engine.dockerHost };
   });
@@ -73,7 +75,7 @@ describe('an engine of its own', () => {
     expect(await ownContainers()).toEqual([]);
   });
 
-  it('stays away: Ctrl-C ends the run at once, and the next one takes over what went on', async () => {
+  whenLong('stays away: Ctrl-C ends the run at once, and the next one takes over what went on', async () => {
     await submit('one');
     const run = followedRun(scratch, WORK, env);
     await run.said('tick-3.');
@@ -92,7 +94,7 @@ describe('an engine of its own', () => {
   });
 
   it('is started anew and ends what runs: told as that, the work so far is kept whole, and it is tried again', async () => {
-    await engine.configure({});
+    await engine.configure({ runtimes });
     await submit('one');
     const run = followedRun(scratch, WORK, env);
     await run.said('tick-3.');
@@ -107,6 +109,23 @@ describe('an engine of its own', () => {
     expect(await ownContainers()).toEqual([]);
   });
 
+  it('has another runtime: it is tried, agents are made with it, and what it isolates is said', async () => {
+    await submit('one');
+    const run = followedRun(scratch, 'echo tick-1.; sleep 4', env, ['--runtime', 'other']);
+    await run.said('tick-1.');
+    const agent = (await ownContainers()).find((name) => name.endsWith('one.1')) ?? '';
+    const { HostConfig } = await engine.docker.getContainer(agent).inspect();
+    expect(HostConfig).toMatchObject({ Runtime: 'other', NetworkMode: 'none' });
+    expect(await run.event('run.started')).toMatchObject({ isolation: 'shared-kernel' });
+    expect(await run.ended).toBe(0);
+    expect(JSON.stringify(run.events)).toContain('the runtime other isolates no better than the engine by itself');
+    await submit('two');
+    const refused = await scratch.orchestrate(['run', '--runtime', 'another', '--engine-command', WORK], { env });
+    expect(refused).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('no runtime "another", only ') });
+    expect(await scratch.json<ShownTask>(['task', 'two'])).toMatchObject({ status: 'queued', attempts: [] });
+    expect(await ownContainers()).toEqual([]);
+  });
+
   async function ownContainers(): Promise<string[]> {
     const filters = { label: [`orchestrate=${await scratch.installation()}`] };
     const containers = await engine.docker.listContainers({ all: true, filters });
@@ -115,18 +134,21 @@ describe('an engine of its own', () => {
 });
 
 describe('the machine’s engine, behind a socket', () => {
-  it('stops answering on every connection: it is seen within half a minute, and the run goes on after that', async () => {
-    await using proxy = await EngineProxy.open(path.join(scratch.folder, 'engine.sock'));
-    await submit('one');
-    const run = followedRun(scratch, WORK, { DOCKER_HOST: proxy.dockerHost });
-    await run.said('tick-3.');
-    proxy.freeze();
-    await run.event('run.paused');
-    await proxy.pass();
-    expect(await run.ended).toBe(0);
-    expect(await outcomes('one')).toEqual(['succeeded']);
-    expect(await written('one')).toEqual(LINES);
-  });
+  whenLong(
+    'stops answering on every connection: it is seen within half a minute, and the run goes on after that',
+    async () => {
+      await using proxy = await EngineProxy.open(path.join(scratch.folder, 'engine.sock'));
+      await submit('one');
+      const run = followedRun(scratch, WORK, { DOCKER_HOST: proxy.dockerHost });
+      await run.said('tick-3.');
+      proxy.freeze();
+      await run.event('run.paused');
+      await proxy.pass();
+      expect(await run.ended).toBe(0);
+      expect(await outcomes('one')).toEqual(['succeeded']);
+      expect(await written('one')).toEqual(LINES);
+    },
+  );
 
   it('does what it is asked for and loses the replies: nothing is done twice', async () => {
     await using proxy = await EngineProxy.open(path.join(scratch.folder, 'engine.sock'));

@@ -2,6 +2,7 @@ import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TestImages } from '../support/images.ts';
 import { containersOf, killedRun, until } from '../support/killed-run.ts';
+import { followedRun } from '../support/run-events.ts';
 import { Scratch } from '../support/scratch.ts';
 
 interface Task {
@@ -21,11 +22,12 @@ afterEach(() => scratch[Symbol.asyncDispose]());
 describe('a coordinator that is killed', () => {
   it('the next run goes on with the agent that still works, and does nothing twice', async () => {
     await scratch.must(['submit', 'x', '--title', 'long']);
-    await killedRun(scratch, [
-      '--engine-command',
-      'echo begun; while ! test -e /tmp/go; do sleep 0.2; test $((i=i+1)) -gt 40 && touch /tmp/go; done; echo x >> x.txt',
-    ]);
-    await scratch.must(['run', '--engine-command', 'false']);
+    const command = 'echo begun; while ! test -e /tmp/go; do sleep 0.2; done; echo x >> x.txt';
+    const name = await killedRun(scratch, ['--engine-command', command]);
+    const next = followedRun(scratch, 'false', {});
+    await next.said('taken over from a run that was cut off');
+    await execa('docker', ['exec', name, '/usr/bin/touch', '/tmp/go']);
+    expect(await next.ended).toBe(0);
     const task = await scratch.json<Task>(['task', 'long']);
     expect(task).toMatchObject({ status: 'succeeded', attempts: [{ outcome: 'succeeded', exitCode: 0 }] });
     expect(await scratch.must(['patch', 'show', 'long'])).toContain('+x');
@@ -61,10 +63,10 @@ describe('a coordinator that is killed', () => {
 describe('an agent that is taken over', () => {
   it('keeps its own time-out, however long the new run would give it', async () => {
     await scratch.must(['submit', 'x', '--title', 'slow']);
-    await killedRun(scratch, ['--engine-command', 'sleep 300', '--timeout', '8s']);
+    await killedRun(scratch, ['--engine-command', 'sleep 300', '--timeout', '5s']);
     await scratch.orchestrate(['run', '--engine', 'demo', '--timeout', '30m']);
     expect(await scratch.json<Task>(['task', 'slow'])).toMatchObject({
-      ...{ status: 'failed', reason: 'ended after its time-out of 8 s' },
+      ...{ status: 'failed', reason: 'ended after its time-out of 5 s' },
       attempts: [{ outcome: 'timeout' }],
     });
   });
@@ -98,7 +100,7 @@ describe('from another terminal', () => {
     await scratch.must(['submit', 'x', '--title', 'victim']);
     await scratch.must(['submit', 'x', '--title', 'other']);
     const command =
-      'echo kept > $ORCHESTRATE_TASK_ID.txt; test $ORCHESTRATE_TASK_ID = other && sleep 6 && exit 0; sleep 300';
+      'echo kept > $ORCHESTRATE_TASK_ID.txt; test $ORCHESTRATE_TASK_ID = other && sleep 4 && exit 0; sleep 300';
     const run = scratch.orchestrate(['run', '--engine-command', command]);
     await until(async () => (await scratch.must(['task', 'victim'])).includes('started'));
     await scratch.must(['kill', 'victim']);
@@ -124,7 +126,11 @@ describe('from another terminal', () => {
 
   it('a task queued while a run works is taken up by it', async () => {
     await scratch.must(['submit', 'x', '--title', 'first']);
-    const run = scratch.orchestrate(['run', '--engine-command', 'sleep 4; echo x > $ORCHESTRATE_TASK_ID.txt']);
+    const run = scratch.orchestrate([
+      'run',
+      '--engine-command',
+      'test $ORCHESTRATE_TASK_ID = late || sleep 4; echo x > $ORCHESTRATE_TASK_ID.txt',
+    ]);
     await until(async () => (await scratch.must(['task', 'first'])).includes('started'));
     await scratch.must(['submit', 'x', '--title', 'late']);
     await run;

@@ -188,7 +188,7 @@ describe('cleanup after the night', () => {
 
   it('with --all leaves nothing of ours on the engine, what is others’ there, and every unmerged patch', async () => {
     const kept = await refs();
-    await scratch.must(['cleanup', '--all']);
+    expect(await scratch.must(['cleanup', '--all'])).toMatch(/run log runs\/\w+\.log/);
     expect(await onEngine()).toEqual({
       objects: ['/others-agent', 'others-store'],
       images: [await baseImage(engine.docker)],

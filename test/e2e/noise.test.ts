@@ -10,8 +10,8 @@ import { CLI, Scratch } from '../support/scratch.ts';
 
 const MIB = 1024 ** 2;
 const IS_LONG = process.env.ORCHESTRATE_ENDURANCE === 'long';
-/** Each agent prints so many blocks of one MiB. */
-const BLOCKS = (IS_LONG ? 10 : 1) * 1024;
+/** Each agent prints so many blocks of one MiB: more than its transcript may hold, and all together than memory. */
+const BLOCKS = IS_LONG ? 10 * 1024 : 512;
 const NOISY = Array.from({ length: 15 }, (_, n) => `noisy-${n + 1}`);
 const PROMISED_TAIL = 10 * MIB;
 const PART_BYTES = 64 * MIB;
@@ -66,7 +66,7 @@ describe('with sixteen noisy agents', () => {
       const script = program(title === 'endless' ? null : BLOCKS);
       await scratch.submitScript(title, script);
     }
-    const running = begin('run', '--engine', 'demo', '--max-agents', '16', '--memory', '256m', '--timeout', '1h');
+    const running = begin('run', '--engine', 'demo', '--max-agents', '16', '--memory', '128m', '--timeout', '1h');
     const coordinator = peakMemory(running.pid);
     await transcribed('noisy-1', 1);
     const following = begin('logs', '-f', '--raw', 'noisy-1');

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import Docker from 'dockerode';
 import { execa } from 'execa';
+import { it } from 'vitest';
 import type { Scratch } from './scratch.ts';
 
 const CLI = path.resolve(import.meta.dirname, '../../dist/cli/main.js');
@@ -16,6 +17,11 @@ const IS_LONG = process.env.ORCHESTRATE_ENDURANCE === 'long';
 /** A number of repetitions: `short` in CI, `long` in the long form. */
 export function times({ short, long }: { readonly short: number; readonly long: number }): number {
   return IS_LONG ? long : short;
+}
+
+/** For what takes long and is proven at another place, in its parts: it is there in the long form alone. */
+export function whenLong(name: string, test: () => Promise<void>): void {
+  if (IS_LONG) it(name, test);
 }
 
 /** Numbers in [0, 1) that a seed determines (mulberry32). */

@@ -7,7 +7,7 @@ import { CLI, type Scratch } from './scratch.ts';
 
 export interface FollowedRun {
   readonly events: readonly RunEvent[];
-  /** Of all its output so far. */
+  /** Of all its output so far. Rejects where it ends without, as `event` does. */
   said(text: string): Promise<void>;
   event(type: string): Promise<RunEvent>;
   kill(signal: NodeJS.Signals): void;
@@ -15,8 +15,14 @@ export interface FollowedRun {
   readonly ended: Promise<number>;
 }
 
-export function followedRun(scratch: Scratch, command: string, env: Readonly<Record<string, string>>): FollowedRun {
-  const child = execa(process.execPath, [CLI, 'run', '--json', '--engine-command', command], {
+/** @param flags further ones of `run` */
+export function followedRun(
+  scratch: Scratch,
+  command: string,
+  env: Readonly<Record<string, string>>,
+  flags: readonly string[] = [],
+): FollowedRun {
+  const child = execa(process.execPath, [CLI, 'run', '--json', '--engine-command', command, ...flags], {
     ...{ cwd: scratch.repository, env: { ...scratch.env, ...env }, extendEnv: false, reject: false, stdin: 'ignore' },
   });
   const lines: string[] = [];
@@ -28,7 +34,7 @@ export function followedRun(scratch: Scratch, command: string, env: Readonly<Rec
     for (const look of waiting) look();
   });
   const find = <Found>(of: () => Found | undefined): Promise<Found> =>
-    new Promise((resolve) => {
+    new Promise((resolve, reject) => {
       const look = (): void => {
         const found = of();
         if (found === undefined) return;
@@ -37,6 +43,8 @@ export function followedRun(scratch: Scratch, command: string, env: Readonly<Rec
       };
       waiting.add(look);
       look();
+      // Where it has come to that, this changes nothing any more.
+      void child.then(({ stderr }) => reject(new Error(`it ended before that: ${stderr}`)));
     });
   return {
     events,

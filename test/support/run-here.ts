@@ -42,8 +42,8 @@ export async function runHere(scratch: Scratch, state: State, choices: Choices):
       ...wanted,
       async open(services) {
         const connection = await connectHost(wanted, env);
-        const { name, docker, isRemote } = connection;
-        return openDockerHost({ name, docker, connection, isRemote, ...common, ...services });
+        const { name, docker } = connection;
+        return openDockerHost({ name, docker, connection, ...common, ...services });
       },
     }),
   );

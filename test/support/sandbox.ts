@@ -48,6 +48,7 @@ export interface SandboxRun {
   readonly timeoutMs?: number;
   readonly limits?: Partial<Limits>;
   readonly alter?: Alteration | undefined;
+  readonly hasGateway?: boolean;
   /** In place of the command. */
   readonly program?: AgentProgram;
   /** Given each piece of output, in order. */
@@ -88,6 +89,12 @@ export interface LiveSandbox {
 class AlteringDocker extends Docker {
   readonly alterations = new Map<string, Alteration>();
 
+  /** @param connected to that one; not given: to the machine's */
+  constructor(connected?: Docker) {
+    super();
+    if (connected !== undefined) this.modem = connected.modem;
+  }
+
   // biome-ignore lint/suspicious/noExplicitAny: dockerode overloads it with a callback, which nobody here uses
   override createContainer(body: ContainerCreateOptions): any {
     const altered = structuredClone(body) as Body;
@@ -99,6 +106,7 @@ class AlteringDocker extends Docker {
 interface BenchParts {
   readonly scratch: Scratch;
   readonly host: SandboxHost;
+  open(): Promise<SandboxHost>;
   readonly tree: ObjectId;
   readonly commit: ObjectId;
 }
@@ -107,7 +115,7 @@ interface BenchParts {
 export class SandboxBench implements AsyncDisposable {
   readonly docker: Docker;
   readonly #docker: AlteringDocker;
-  readonly #parts: BenchParts;
+  #parts: BenchParts;
   readonly installation: string;
   #attempts = 0;
 
@@ -126,7 +134,7 @@ export class SandboxBench implements AsyncDisposable {
       readonly programs?: readonly string[];
       readonly workspace?: WorkspaceKind;
       /** Another engine than the machine's, which is sent what images it lacks. */
-      readonly engine?: Docker.DockerOptions;
+      readonly engine?: Docker | undefined;
       readonly onProgress?: (line: string) => void;
     } = {},
   ): Promise<SandboxBench> {
@@ -136,25 +144,27 @@ export class SandboxBench implements AsyncDisposable {
       const { tree, commit } = await resolveBase(repository, { includeDirty: false });
       const docker = new AlteringDocker(options.engine);
       const installation = randomBytes(6).toString('hex');
-      const host = await openDockerHost({
-        ...{
-          name: 'local',
-          docker,
-          installation,
-          run: `R${installation}`,
-          image: options.image ?? null,
-          programs: options.programs ?? [],
-          keep: [],
-          workspace: options.workspace ?? null,
-          imagesFrom: options.engine === undefined ? null : new Docker(),
-        },
-        ...outgoing(repository, 1),
-        objectFormat: repository.objectFormat,
-        onProgress: options.onProgress ?? (() => {}),
-        onWarning: () => {},
-      });
+      const open = (): Promise<SandboxHost> =>
+        openDockerHost({
+          ...{
+            name: 'local',
+            docker,
+            installation,
+            run: `R${installation}`,
+            image: options.image ?? null,
+            programs: options.programs ?? [],
+            keep: [],
+            workspace: options.workspace ?? null,
+            imagesFrom: options.engine === undefined ? null : new Docker(),
+          },
+          ...outgoing(repository, 1),
+          objectFormat: repository.objectFormat,
+          onProgress: options.onProgress ?? (() => {}),
+          onWarning: () => {},
+        });
+      const host = await open();
       await host.prepareTree({ tree, commit, near: null });
-      return new SandboxBench(docker, installation, { scratch, host, tree, commit });
+      return new SandboxBench(docker, installation, { scratch, host, tree, commit, open });
     } catch (error) {
       await scratch[Symbol.asyncDispose]();
       throw error;
@@ -173,6 +183,16 @@ export class SandboxBench implements AsyncDisposable {
   get base(): Pick<BaseTree, 'tree' | 'commit'> {
     const { tree, commit } = this.#parts;
     return { tree, commit };
+  }
+
+  /** Ends this run and begins the next one, on what is committed now. */
+  async reopen(): Promise<void> {
+    const { host, scratch, open } = this.#parts;
+    await host[Symbol.asyncDispose]();
+    const repository = await findRepository(scratch.repository, scratch.env);
+    const { tree, commit } = await resolveBase(repository, { includeDirty: false });
+    this.#parts = { scratch, open, host: await open(), tree, commit };
+    await this.host.prepareTree({ tree, commit, near: null });
   }
 
   /** Sets up, whatever was before; sandboxes that start afterwards start from what it made. */
@@ -211,7 +231,7 @@ export class SandboxBench implements AsyncDisposable {
       ...(typeof command === 'string' ? {} : { argv: command }),
       limits: { ...LIMITS, ...options.limits },
       timeoutMs: options.timeoutMs ?? 60_000,
-      hasGateway: false,
+      hasGateway: options.hasGateway ?? false,
       toolboxToken: null,
     });
     try {

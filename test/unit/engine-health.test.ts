@@ -204,6 +204,15 @@ describe('a sandbox', () => {
     expect(health.outages).toBe(0);
   });
 
+  it('whose output cannot be read, or that cannot be removed, is trouble with the engine', async () => {
+    const refused = json({ message: 'no' }, 500);
+    engine.answer('GET /containers/x/logs', refused);
+    engine.answer('DELETE /containers/x', refused);
+    const failed = { code: 'DOCKER_FAILED', kind: 'environment' };
+    await expect(sandbox().output()[Symbol.asyncIterator]().next()).rejects.toMatchObject(failed);
+    await expect(sandbox().discard()).rejects.toMatchObject(failed);
+  });
+
   it('that is not there any more was removed by others', async () => {
     engine.answer('POST /containers/x/wait', json({ message: 'No such container: x' }, 404));
     engine.answer('GET /containers/x/json', json({ message: 'No such container: x' }, 404));

@@ -90,6 +90,39 @@ describe('the backlog', () => {
     expect(backlog.end(BY_ITSELF)).toEqual({ kind: 'end', at: 10_000, ...BY_ITSELF });
   });
 
+  it('tells of each byte what it was and where, however its blocks were used again', () => {
+    /** What the byte at this position is. */
+    const byteAt = (position: number): number => (position * 7 + (position >> 8)) % 251;
+    const turn = fc.record({ bytes: fc.nat(150_000), frames: fc.nat(12), isError: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(turn, { maxLength: 40 }), (turns) => {
+        const backlog = new Backlog({ ...PACE, wholeBytes: 400_000, keptBytes: 300_000 }, 0);
+        let written = 0;
+        let told = 0;
+        const tell = (frame: OutputFrame | null): void => {
+          if (frame === null) return;
+          expect(frame.at).toBe(told);
+          if (frame.kind === 'dropped') told += frame.count;
+          if (frame.kind !== 'bytes') return;
+          expect(frame.data.every((byte, n) => byte === byteAt(told + n))).toBe(true);
+          told += frame.data.length;
+        };
+        for (const { bytes, frames, isError } of turns) {
+          const from = written;
+          const data = Buffer.from(Uint8Array.from({ length: bytes }, (_, n) => byteAt(from + n)));
+          backlog.add(isError ? 'stderr' : 'stdout', data);
+          // It is its to keep no longer.
+          data.fill(255);
+          written += bytes;
+          for (let n = 0; n < frames; n += 1) tell(backlog.takeAnyway());
+        }
+        for (const frame of rest(backlog)) tell(frame);
+        expect(told).toBe(written);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
   it('passes a burst on at once and the rest at its pace', () => {
     const backlog = new Backlog(PACE, 0);
     for (let n = 0; n < 3; n += 1) {

@@ -95,13 +95,25 @@ describe('where the next task goes', () => {
     expect(hosts.inTheWay).toBe('its disk is full');
   });
 
+  it('is no host that is drained, whose agents go on', async () => {
+    let isDrained = false;
+    const sources = ['a', 'b'].map((name) => ({ ...source(name), isDrained: () => isDrained && name === 'a' }));
+    await using hosts = await begun(hostsOf([], new Set(), { sources }).hosts);
+    await vi.waitFor(() => expect(hosts.atWork.every(({ isReady }) => isReady)).toBe(true));
+    expect(await give(hosts, '1')).toBe('a');
+    isDrained = true;
+    expect([await give(hosts, '2'), await give(hosts, '3'), await give(hosts, '4')]).toEqual(['b', 'b', null]);
+    expect(hosts.named('a')?.busy).toBe(1);
+    expect(hosts.inTheWay).toBeNull();
+  });
+
   it('is for somebody else to decide where that is so, who is told when the place is free again', async () => {
     const released: string[] = [];
     const placement = {
       name: 'swarm',
       place: async () => 'b',
       release: async (attempt: AttemptId) => void released.push(attempt),
-      onTaken: () => {},
+      ...{ onTaken: () => {}, avoid: () => {}, adopt: async () => {} },
       [Symbol.asyncDispose]: async () => {},
     };
     await using hosts = await begun(hostsOf(['a', 'b'], new Set(), { placement }).hosts);

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { EngineHealth } from '../../src/sandbox/docker/health.ts';
 import { DockerSandbox } from '../../src/sandbox/docker/sandbox.ts';
-import { type Ending, encodeFrame } from '../../src/toolbox/frames.ts';
+import { type EndReport, encodeFrame } from '../../src/toolbox/frames.ts';
 import { hasRunOutOfMemory } from '../../src/toolbox/memory.ts';
 import { FakeEngine, json } from '../support/fake-engine.ts';
 
@@ -19,7 +19,7 @@ interface End {
   readonly code: number;
   readonly isFlagged: boolean;
   /** What PID 1 wrote last of all; null where it was killed itself. */
-  readonly said: Ending | null;
+  readonly said: EndReport | null;
 }
 
 /** A sandbox that ended so. */

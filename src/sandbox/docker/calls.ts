@@ -140,7 +140,7 @@ function pingOf(modem: Modem, agent: HttpAgent): (limitMs: number) => Promise<vo
       dial.call(own, request, (error) => {
         clearTimeout(timer);
         if (error === null) resolve();
-        else reject(error);
+        else reject(late.signal.aborted ? new Error(`no answer within ${limitMs / SECOND_MS} s`) : error);
       });
     });
 }

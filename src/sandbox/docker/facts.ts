@@ -2,7 +2,7 @@
 
 import type Docker from 'dockerode';
 import type { WorkspaceKind } from '../../types.ts';
-import { answered, connectHost, type EngineConnection } from './connect.ts';
+import { answered, connectHost } from './connect.ts';
 import type { Environment } from './endpoint.ts';
 import { LOCAL_ENGINE } from './hosts.ts';
 import { rememberedWorkspace } from './workspace-probe.ts';
@@ -67,11 +67,7 @@ interface Info {
 /** Asks the engine that the docker command line would use. Throws the environment errors of `connectHost`. */
 export async function inspectEngine(env: Environment): Promise<EngineFacts> {
   await using connection = await connectHost(LOCAL_ENGINE, env);
-  return factsOf(connection);
-}
-
-/** Asks a connected engine. Throws DOCKER_UNREACHABLE and what else `answered` does. */
-export async function factsOf({ docker, endpoint }: EngineConnection): Promise<EngineFacts> {
+  const { docker, endpoint } = connection;
   const [version, info, images, workspace] = await answered(
     endpoint,
     Promise.all([docker.version(), docker.info() as Promise<Info>, ourImages(docker), rememberedWorkspace(docker)]),

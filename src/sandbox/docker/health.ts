@@ -6,7 +6,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { OrchestrateError } from '../../errors.ts';
+import { OrchestrateError } from '../../errors.ts';
 import { isEngineGone } from '../trouble.ts';
 import { engineGone, isClosing, isUnanswered } from './engine-errors.ts';
 
@@ -70,6 +70,12 @@ export class EngineHealth implements Disposable {
   /** Aborted, with ENGINE_GONE as the reason, when the engine is gone; another one after each return. */
   get gone(): AbortSignal {
     return this.#gone.signal;
+  }
+
+  /** Why it is gone, where more is known than that it does not answer. */
+  get whyGone(): OrchestrateError | null {
+    const { reason } = this.gone;
+    return reason instanceof OrchestrateError && reason.cause instanceof OrchestrateError ? reason.cause : null;
   }
 
   /** How often it was gone so far. */
@@ -179,7 +185,6 @@ export class EngineHealth implements Disposable {
     try {
       await this.#line.ping(this.#isGivenUp ? LAST_PING_MS : this.#times.pingMs);
       this.answered();
-      if (this.#isWatched) this.#hold();
     } catch (error) {
       this.#failures += 1;
       if (this.#failures >= this.#times.failures) this.#isGone(error);
@@ -187,7 +192,7 @@ export class EngineHealth implements Disposable {
     if (this.#isWatched) this.#plan(this.#failures > 0 ? this.#times.againMs : this.#times.everyMs);
   }
 
-  /** Sees to it that the stream is open; where it cannot be, the next ping that is answered tries again. */
+  /** Sees to it that the stream is open; where it cannot be, or ends, the next ping tries again. */
   #hold(): void {
     if (this.#holding !== null) return;
     const holding = new AbortController();
@@ -221,7 +226,10 @@ export class EngineHealth implements Disposable {
 
   #plan(afterMs: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.look(), afterMs);
+    this.#timer = setTimeout(() => {
+      this.#hold();
+      void this.look();
+    }, afterMs);
     if (this.#back === null) this.#timer.unref();
   }
 }

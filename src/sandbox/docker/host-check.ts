@@ -133,7 +133,7 @@ function dateOf(written: string): Date | null {
   return Number.isNaN(date.getTime()) ? null : date;
 }
 
-export function warningsOf(
+function warningsOf(
   engine: CheckedEngine,
   host: WantedHost,
   limits: Pick<Limits, 'cpus' | 'memoryBytes'>,

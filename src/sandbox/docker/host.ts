@@ -58,8 +58,8 @@ export interface DockerHostOptions extends Outgoing {
   readonly docker: Docker;
   /** What leads to the engine, where that ends with the host. */
   readonly connection?: AsyncDisposable;
-  /** On another machine; not given: it is not. */
-  readonly isRemote?: boolean;
+  /** Keys may be told to what runs there; not given: they may. */
+  readonly mayHoldKeys?: boolean;
   readonly installation: string;
   readonly run: string;
   /** The agent image the user asked for; null for ours. */
@@ -141,7 +141,8 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
         ...{ ...place, sidecar: images.sidecar, toolboxVolume: images.toolboxVolume, workspace: options.workspace },
         onProgress: options.onProgress,
       });
-      for (const line of saidOfRuntime(runtime, proven, runtimes)) options.onWarning(line);
+      const known = { level: runtimes.level, wanted: options.workspace };
+      for (const line of saidOfRuntime(runtime, proven, known)) options.onWarning(line);
       const { level: isolation, workspace } = proven;
       host = new DockerHost(options, { ...basis, isolation, workspace, runtime: runtime.name });
       return host;
@@ -226,7 +227,7 @@ class DockerHost implements SandboxHost {
   readonly isolation: IsolationLevel;
   readonly workspace: WorkspaceKind;
   readonly capacity: Capacity;
-  readonly isRemote: boolean;
+  readonly mayHoldKeys: boolean;
   readonly #options: DockerHostOptions;
   readonly #prepared: Prepared;
   readonly #keeper: KeeperClient;
@@ -250,7 +251,7 @@ class DockerHost implements SandboxHost {
     this.isolation = prepared.isolation;
     this.workspace = prepared.workspace;
     this.capacity = prepared.capacity;
-    this.isRemote = options.isRemote ?? false;
+    this.mayHoldKeys = options.mayHoldKeys ?? true;
     this.#options = options;
     this.#prepared = prepared;
     const { agent } = prepared.images;
@@ -360,7 +361,10 @@ class DockerHost implements SandboxHost {
 
   onTrouble(listener: (trouble: string | null) => void): void {
     this.#engine.mayWait();
-    this.#engine.listen((isAway) => listener(isAway ? 'the Docker engine does not answer' : null));
+    this.#engine.listen((isAway) => {
+      const why = this.#engine.whyGone?.message ?? 'the Docker engine does not answer';
+      listener(isAway ? why : null);
+    });
   }
 
   giveUp(): void {

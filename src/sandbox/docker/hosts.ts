@@ -4,7 +4,7 @@ import { LOCAL_HOST, parseHostUrl } from '../../config/host-url.ts';
 import type { Settings } from '../../config/settings.ts';
 import { suggest } from '../../config/suggest.ts';
 import { usageError } from '../../errors.ts';
-import type { Limits } from '../../types.ts';
+import type { Limits, Upstream } from '../../types.ts';
 
 export interface WantedHost {
   /** As the user calls it: a name of the settings, `local`, `context:NAME` or the address. */
@@ -16,6 +16,8 @@ export interface WantedHost {
   /** Agents at once there; null: as many as its CPUs and memory hold (`slotsOf`). */
   readonly slots: number | null;
   readonly labels: readonly string[];
+  /** Not given: of one elsewhere the coordinator. */
+  readonly upstream?: Upstream | undefined;
 }
 
 /** The engine that the docker command line would use. */
@@ -62,8 +64,8 @@ export function isAddress(word: string): boolean {
 export function wantedHost(word: string, hosts: Settings['hosts']): WantedHost {
   const definition = Object.hasOwn(hosts, word) ? hosts[word] : undefined;
   if (definition !== undefined) {
-    const { url, tls = null, slots = null, labels = [] } = definition;
-    return { name: word, url, tls, slots, labels };
+    const { url, tls = null, slots = null, labels = [], upstream } = definition;
+    return { name: word, url, tls, slots, labels, upstream };
   }
   if (word === LOCAL_HOST) return LOCAL_ENGINE;
   try {

@@ -103,11 +103,12 @@ interface Missing {
 async function sendMissing(transport: Transport, { wanted, base, images }: Missing): Promise<string | null> {
   const { to } = transport;
   const missing: string[] = [];
-  if ((await isToBeHad(transport, base.reference)) && !(await isThere(transport, base.reference))) {
+  const there = await Promise.all(images.map(({ tag }) => imageId(to, tag)));
+  const lacking = images.filter((_, at) => there[at] === null);
+  const isWanted = lacking.length > 0 || wanted.dockerfile !== null;
+  if (isWanted && (await isToBeHad(transport, base.reference)) && !(await isThere(transport, base.reference))) {
     missing.push(base.reference);
-    for (const { tag } of images) {
-      if ((await imageId(to, tag)) === null && (await isToBeHad(transport, tag))) missing.push(tag);
-    }
+    for (const { tag } of lacking) if (await isToBeHad(transport, tag)) missing.push(tag);
   }
   const { image } = wanted;
   const isUsers = image !== null && (await isToBeHad(transport, image));

@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import type { Container, ContainerInspectInfo } from 'dockerode';
 import { environmentError, type OrchestrateError } from '../../errors.ts';
 import type { KeeperClient } from '../../keeper/client.ts';
-import type { Ending } from '../../toolbox/frames.ts';
+import type { EndReport } from '../../toolbox/frames.ts';
 import type { AttemptId, ObjectId } from '../../types.ts';
 import type { Collection, CreatedSandbox, EndedSandbox, OutputChunk, RunningSandbox } from '../sandbox.ts';
 import { TROUBLE } from '../trouble.ts';
@@ -72,8 +72,13 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     return this;
   }
 
-  output(): AsyncIterable<OutputChunk> {
-    return agentOutput(containerLog(this.#parts.container, this.#parts.engine));
+  async *output(): AsyncGenerator<OutputChunk> {
+    const { container, engine, attempt } = this.#parts;
+    try {
+      yield* agentOutput(containerLog(container, engine));
+    } catch (cause) {
+      throw engineFailure(`what ${attempt} prints could not be followed`, cause);
+    }
   }
 
   async cpuMs(): Promise<number> {
@@ -244,13 +249,17 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   async discard(): Promise<void> {
     const { container, engine, keeper, attempt } = this.#parts;
     this.#isEnding = true;
-    await engine.steadily(() =>
-      container.remove({ force: true, v: true }).catch(async (error) => {
-        // 409: somebody else removes it at this moment; its workspace must not be touched before it is gone.
-        if (isStatus(error, 409)) await container.wait({ condition: 'removed' }).catch(ignoreStatus(404));
-        else ignoreStatus(404)(error);
-      }),
-    );
+    try {
+      await engine.steadily(() =>
+        container.remove({ force: true, v: true }).catch(async (error) => {
+          // 409: somebody else removes it at this moment; its workspace must not be touched before it is gone.
+          if (isStatus(error, 409)) await container.wait({ condition: 'removed' }).catch(ignoreStatus(404));
+          else ignoreStatus(404)(error);
+        }),
+      );
+    } catch (cause) {
+      throw engineFailure(`the sandbox of ${attempt} could not be removed`, cause);
+    }
     await keeper.removeAttempt(attempt);
   }
 }
@@ -275,7 +284,7 @@ function restarted(attempt: AttemptId): OrchestrateError {
  * The engine's flag is set only where it hears of it before it hears of the end, which it need not (20.10, on a busy
  * machine: not of two in sixty); PID 1 asks the kernel, unless it is killed itself.
  */
-function hasRunOut({ OOMKilled: isFlagged }: ContainerInspectInfo['State'], last: Ending | null): boolean {
+function hasRunOut({ OOMKilled: isFlagged }: ContainerInspectInfo['State'], last: EndReport | null): boolean {
   return last === null ? isFlagged : !last.wasTold && (isFlagged || last.outOfMemory);
 }
 

@@ -138,7 +138,8 @@ function contentOf({ Created, Architecture, RootFS }: ImageFacts): string {
 }
 
 /** Bytes of all, with what one has from another counted once. */
-function sizeOf(images: readonly ImageFacts[]): number {
+function sizeOf(named: readonly ImageFacts[]): number {
+  const images = [...new Map(named.map((image) => [image.Id, image])).values()];
   const layersOf = (image: ImageFacts): string => (image.RootFS?.Layers ?? []).join();
   return images.reduce((sum, image) => {
     const below = images.filter((other) => other !== image && layersOf(image).startsWith(`${layersOf(other)},`));

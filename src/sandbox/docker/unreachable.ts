@@ -3,6 +3,7 @@
 import { X509Certificate } from 'node:crypto';
 import { isLoopback } from '../../config/host-url.ts';
 import { environmentError, OrchestrateError } from '../../errors.ts';
+import { TROUBLE } from '../trouble.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /** `cause` is what a call to the engine at `endpoint` failed with. */
@@ -29,9 +30,11 @@ export function whyUnreachable(endpoint: Endpoint, cause: unknown): OrchestrateE
   });
 }
 
-/** What is known already of why a call could not be made: the error itself, or what it was caused by. */
+/** What is known already of why a call could not be made: the error itself, or what it was caused by; more than silence. */
 export function knownFault(error: unknown): OrchestrateError | null {
-  for (let one = error; one instanceof Error; one = one.cause) if (one instanceof OrchestrateError) return one;
+  for (let one = error; one instanceof Error; one = one.cause) {
+    if (one instanceof OrchestrateError && one.code !== TROUBLE.timeout && one.code !== TROUBLE.gone) return one;
+  }
   return null;
 }
 
@@ -57,7 +60,7 @@ function tlsFault({ name, options }: Endpoint, cause: unknown): OrchestrateError
   if (!isTlsCode(code)) return null;
   const fault = (problem: string, hint: string) => environmentError('HOST_TLS', `${name} ${problem}`, { hint, cause });
   const renew = 'renew the certificate of the engine over there (its --tlscert), then: orchestrate host check';
-  if (code === 'CERT_HAS_EXPIRED') return fault(`is not used: its certificate has expired${until(cause)}`, renew);
+  if (code === 'CERT_HAS_EXPIRED') return fault('is not used: its certificate has expired', renew);
   if (code === 'CERT_NOT_YET_VALID') {
     return fault('is not used: its certificate is not valid yet', 'compare the clocks of both machines');
   }
@@ -90,18 +93,12 @@ function tlsFault({ name, options }: Endpoint, cause: unknown): OrchestrateError
 }
 
 interface PeerCertificate {
-  readonly valid_to?: string;
   readonly subjectaltname?: string;
 }
 
 function certificateOf(cause: unknown): PeerCertificate | null {
   if (!(cause instanceof Error) || !('cert' in cause)) return null;
   return typeof cause.cert === 'object' ? (cause.cert as PeerCertificate | null) : null;
-}
-
-function until(cause: unknown): string {
-  const end = certificateOf(cause)?.valid_to;
-  return end === undefined || Number.isNaN(Date.parse(end)) ? '' : ` on ${day(new Date(end))}`;
 }
 
 /** When our own certificate ends; null where it cannot be read. */

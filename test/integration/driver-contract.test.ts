@@ -1,0 +1,100 @@
+// One contract for every kind of host. The remote one is a machine of its own, with an engine that has no image at all; it
+// is reached by TLS and by ssh.
+
+import { randomBytes } from 'node:crypto';
+import Docker from 'dockerode';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connectHost, type EngineConnection } from '../../src/sandbox/docker/connect.ts';
+import { LOCAL_ENGINE, type WantedHost } from '../../src/sandbox/docker/hosts.ts';
+import { ourImage } from '../../src/sandbox/docker/our-images.ts';
+import { driverContract } from '../support/driver-contract.ts';
+import { baseImage } from '../support/images.ts';
+import { MIB } from '../support/promises.ts';
+import { type RemoteEngine, RemoteNetwork } from '../support/remote-engine.ts';
+import { SandboxBench } from '../support/sandbox.ts';
+
+let network: RemoteNetwork;
+let remote: RemoteEngine;
+const connections: EngineConnection[] = [];
+
+beforeAll(async () => {
+  network = await RemoteNetwork.create();
+  remote = await network.add();
+});
+afterAll(async () => {
+  for (const connection of connections) await connection[Symbol.asyncDispose]();
+  await network?.[Symbol.asyncDispose]();
+});
+
+async function connected(where: Pick<WantedHost, 'url' | 'tls'>): Promise<Docker> {
+  const connection = await connectHost({ ...LOCAL_ENGINE, name: remote.name, ...where }, network.env);
+  connections.push(connection);
+  return connection.docker;
+}
+
+const byTls = () => connected({ url: remote.tlsUrl, tls: remote.tlsFolder });
+const bySsh = () => connected({ url: remote.sshUrl, tls: null });
+
+/** The bare base under the name of the agents' image, which is much larger. */
+async function nameBaseAsOurs(there: Docker): Promise<void> {
+  const here = new Docker();
+  const reference = await baseImage(here);
+  const { Id: id } = await here.getImage(reference).inspect();
+  const [repo, tag] = (await ourImage(there, 'orchestrate-agent', { reference, id })).tag.split(':');
+  await there.getImage(id).tag({ repo: repo ?? '', tag: tag ?? '' });
+}
+
+describe('a remote host without a registry and without any image', () => {
+  it('is sent what it needs, once', async () => {
+    const base = await baseImage(new Docker());
+    const said: string[] = [];
+    const open = async () => {
+      const options = { image: base, engine: await byTls(), onProgress: (line: string) => said.push(line) };
+      await using bench = await SandboxBench.open(options);
+      expect((await bench.run('echo there')).output).toBe('there\n');
+    };
+    await open();
+    expect(said[0]).toMatch(/^sending \S+, .*\(about \d+ MB\)$/);
+    const before = await remote.traffic();
+    said.length = 0;
+    await open();
+    expect(said).toEqual([]);
+    expect((await remote.traffic()).received - before.received).toBeLessThan(1_000_000);
+  });
+});
+
+describe('a remote host that has the images', () => {
+  let bench: SandboxBench;
+  beforeAll(async () => {
+    const docker = await byTls();
+    await nameBaseAsOurs(docker);
+    // Random, so that nothing of it can be packed.
+    const parts = Array.from({ length: 24 }, (_, at) => [`part-${at}`, randomBytes(512 * 1024).toString('hex')]);
+    const before = await remote.traffic();
+    bench = await SandboxBench.open({ files: Object.fromEntries(parts), engine: docker });
+    await bench.run('echo first >first');
+    first = all(await remote.traffic()) - all(before);
+  });
+  afterAll(() => bench?.[Symbol.asyncDispose]());
+  let first: number;
+
+  const all = ({ received, sent }: Awaited<ReturnType<RemoteEngine['traffic']>>): number => received + sent;
+
+  it('is sent of a second task, on a new commit of a later run, less than a hundredth of the first', async () => {
+    expect(first).toBeGreaterThan(12 * MIB);
+    const before = await remote.traffic();
+    await bench.scratch.write({ 'part-7': 'less\n', 'new/file': 'new\n' });
+    await bench.scratch.git('add', '--all');
+    await bench.scratch.git('commit', '--quiet', '--message', 'second');
+    await bench.reopen();
+    const end = await bench.run('cat part-7 new/file; md5sum <part-3; echo second >second');
+    expect(end).toMatchObject({ exitCode: 0, changed: ['second'] });
+    expect(end.output).toMatch(/^less\nnew\n/);
+    const second = all(await remote.traffic()) - all(before);
+    expect(second / first).toBeLessThan(0.01);
+  });
+});
+
+driverContract('a local host', async () => undefined);
+driverContract('a remote host by TLS', byTls);
+driverContract('a remote host by ssh', bySsh);
