@@ -26,9 +26,8 @@ let installation: string;
 beforeAll(async () => {
   image = await images.get('idle');
   network = await RemoteNetwork.create();
-  manager = await network.add();
-  worker = await network.add();
-  for (const machine of [manager, worker]) await machine.load(image);
+  [manager, worker] = await Promise.all([network.add(), network.add()]);
+  await Promise.all([manager, worker].map((machine) => machine.load(image)));
   const at = ({ address }: RemoteEngine) => ({ ListenAddr: '0.0.0.0:2377', AdvertiseAddr: address });
   // A node that says nothing is down after three of its periods.
   await manager.docker.swarmInit({ ...at(manager), Spec: { Dispatcher: { HeartbeatPeriod: SECOND_NS } } });
