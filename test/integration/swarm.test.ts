@@ -26,9 +26,8 @@ let installation: string;
 beforeAll(async () => {
   image = await images.get('idle');
   network = await RemoteNetwork.create();
-  manager = await network.add();
-  worker = await network.add();
-  for (const machine of [manager, worker]) await machine.load(image);
+  [manager, worker] = await Promise.all([network.add(), network.add()]);
+  await Promise.all([manager, worker].map((machine) => machine.load(image)));
   const at = ({ address }: RemoteEngine) => ({ ListenAddr: '0.0.0.0:2377', AdvertiseAddr: address });
   // A node that says nothing is down after three of its periods.
   await manager.docker.swarmInit({ ...at(manager), Spec: { Dispatcher: { HeartbeatPeriod: SECOND_NS } } });
@@ -89,24 +88,27 @@ async function updateWorker(change: Readonly<Record<string, unknown>>): Promise<
 
 describe('a Swarm of two nodes', () => {
   it('takes an attempt each, makes a third wait, and holds nothing that was released', async () => {
-    const placement = await open();
-    const nodes = await Promise.all(['one.1', 'two.1'].map((attempt) => place(placement, attempt)));
-    expect(nodes.map(({ name }) => name).sort()).toEqual([manager.name, worker.name]);
-    const said: string[] = [];
-    const third = place(placement, 'three.1', [], said);
-    await until(async () => said.some((reason) => reason.includes('insufficient resources on 2 nodes')));
-    await release(placement, 'two.1');
-    expect(await third).toEqual(nodes[1]);
-    const [idle] = await machineOf(nodes[0] as SwarmNode).docker.listContainers({
-      filters: { label: [`orchestrate=${installation}`] },
-    });
-    const { Config: config, HostConfig: host } = await machineOf(nodes[0] as SwarmNode)
-      .docker.getContainer(idle?.Id ?? '')
-      .inspect();
-    expect([config.Image, config.User]).toEqual([PLACEMENT_IMAGE, '65534:65534']);
-    expect([host.ReadonlyRootfs, host.CapDrop, host.PidsLimit]).toEqual([true, ['CAP_ALL'], 8]);
-    await placement[Symbol.asyncDispose]();
+    {
+      await using placement = await open();
+      const nodes = await Promise.all(['one.1', 'two.1'].map((attempt) => place(placement, attempt)));
+      expect(nodes.map(({ name }) => name).sort()).toEqual([manager.name, worker.name]);
+      const said: string[] = [];
+      const third = place(placement, 'three.1', [], said);
+      await until(async () => said.some((reason) => reason.includes('insufficient resources on 2 nodes')));
+      await release(placement, 'two.1');
+      expect(await third).toEqual(nodes[1]);
+    }
     await nothingLeft();
+  });
+
+  it('holds a place with a container that has no right', async () => {
+    await using placement = await open();
+    const { docker } = machineOf(await place(placement, 'one.1'));
+    const [idle] = await docker.listContainers({ filters: { label: [`orchestrate=${installation}`] } });
+    const { Config: config, HostConfig: host } = await docker.getContainer(idle?.Id ?? '').inspect();
+    expect([config.Image, config.User]).toEqual([PLACEMENT_IMAGE, '65534:65534']);
+    expect([host.ReadonlyRootfs, host.PidsLimit, host.LogConfig?.Type]).toEqual([true, 8, 'none']);
+    expect(host.CapDrop?.join()).toMatch(/^(?:CAP_)?ALL$/);
   });
 
   it('has nodes whose engines are reached as hosts, chosen by their labels', async () => {

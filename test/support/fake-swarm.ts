@@ -46,6 +46,8 @@ export class FakeSwarm implements AsyncDisposable {
   readonly tasks: FakeTask[] = [];
   /** Ids of nodes that have the placement's image. */
   readonly images = new Set<string>();
+  /** So many updates come too late: Swarm has changed the service itself meanwhile. */
+  lateUpdates = 0;
   /** Called before a creation is answered. */
   onCreate: () => Promise<void> = async () => {};
   #made = 0;
@@ -125,7 +127,10 @@ export class FakeSwarm implements AsyncDisposable {
       });
     }
     this.engine.answer(`POST /services/${id}/update`, async (response, request) => {
-      service.Spec = await bodyOf<ServiceSpec>(request);
+      const spec = await bodyOf<ServiceSpec>(request);
+      this.lateUpdates -= 1;
+      if (this.lateUpdates >= 0) return json({ message: 'update out of sequence' }, 500)(response, request);
+      service.Spec = spec;
       for (const task of this.tasks) {
         if (task.ServiceID === id && service.Spec.Mode.ReplicatedJob.TotalCompletions === 0)
           task.DesiredState = 'remove';

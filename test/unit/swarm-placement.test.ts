@@ -75,6 +75,7 @@ describe('a Swarm', () => {
       TaskTemplate: { Resources: { Reservations: { NanoCPUs: 2e9, MemoryBytes: 1024 ** 3 } } },
       Mode: { ReplicatedJob: { TotalCompletions: 1 } },
     });
+    swarm.lateUpdates = 2;
     await release('add-login.1');
     await release('add-login.1');
     expect(swarm.held).toEqual(['b']);

@@ -1,4 +1,4 @@
-/** The service that stands for one attempt in a Swarm: what it asks for, what it is called, and how it goes. Pure but for the last. */
+/** The service that stands for one attempt in a Swarm: what it asks for, what it is called, and how it goes. */
 
 import { createHash } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -32,6 +32,7 @@ const MOST_LETTERS = 63;
 /** For Swarm to tell the tasks of a service that it is over: one round of its own. */
 const SETTLED_TIMEOUT_MS = 5_000;
 const LOOK_AGAIN_MS = 100;
+const MOST_TRIES = 5;
 
 /** What an attempt needs of the node that it lands on. */
 export interface Need {
@@ -78,7 +79,7 @@ export function placementService(
         Labels: ours,
         Command: ['tini', '--', 'sleep', 'infinity'],
         ...{ Hostname: 'placement', User: NOBODY, ReadOnly: true, CapabilityDrop: ['ALL'] },
-        // Engines from 26 on know it; for others there is none.
+        // Older engines pass over it.
         Privileges: { NoNewPrivileges: true } as object,
         StopGracePeriod: SECOND_NS,
       },
@@ -108,29 +109,45 @@ function nanoCpus({ cpus }: Need): number {
 }
 
 /**
- * Removes it with its task. One that is gone is harmless. Engines before 24 let a job's task run on, and hold what it had
- * reserved, when its service is removed (moby#44312): so its job is changed to one of nothing first, which ends the task.
+ * Removes it with its task. One that is gone is harmless.
  * @param service name or id
  */
 export async function removeService(docker: Docker, service: string): Promise<void> {
   try {
-    const found = (await docker.getService(service).inspect()) as {
-      readonly ID: string;
-      readonly Version: { readonly Index: number };
-      readonly Spec: object;
-    };
-    const { ID: id, Version: version, Spec: spec } = found;
-    const nothing = { ...spec, Mode: { ReplicatedJob: { MaxConcurrent: 0, TotalCompletions: 0 } } };
-    const body = { _query: { version: version.Index }, _body: nothing };
-    // An engine that will not have it ends the task by itself.
-    await docker
-      .getService(id)
-      .update(body)
-      .then(() => settled(docker, id), ignoreStatus(400, 404, 500));
+    const id = await emptied(docker, service);
     await docker.getService(id).remove();
   } catch (error) {
     if (!isStatus(error, 404)) throw error;
   }
+}
+
+/**
+ * Changes its job to one of nothing, which ends the task. Engines before 24 let a job's task run on, and hold what it had
+ * reserved, when its service is removed (moby#44312). Returns its id.
+ */
+async function emptied(docker: Docker, service: string): Promise<string> {
+  for (let tries = 1; ; tries += 1) {
+    const found = (await docker.getService(service).inspect()) as InspectedService;
+    const { ID: id, Version: version, Spec: spec } = found;
+    const nothing = { ...spec, Mode: { ReplicatedJob: { MaxConcurrent: 0, TotalCompletions: 0 } } };
+    try {
+      await docker.getService(id).update({ _query: { version: version.Index }, _body: nothing });
+    } catch (error) {
+      ignoreStatus(400, 500)(error);
+      // 500 is also what it says where Swarm itself has changed it since it was looked at.
+      if (isStatus(error, 500) && tries < MOST_TRIES) continue;
+      // An engine that will not have it is one that ends the task by itself.
+      return id;
+    }
+    await settled(docker, id);
+    return id;
+  }
+}
+
+interface InspectedService {
+  readonly ID: string;
+  readonly Version: { readonly Index: number };
+  readonly Spec: object;
 }
 
 /** Resolves when none of its tasks is to run any more, or after a while. */
