@@ -4,8 +4,7 @@ import { once } from 'node:events';
 import Docker from 'dockerode';
 import { execa } from 'execa';
 import { resolveBase } from '../src/git/base.ts';
-import { rootCommit } from '../src/git/commits.ts';
-import { packOfTree } from '../src/git/objects.ts';
+import { outgoing } from '../src/git/outgoing.ts';
 import { findRepository } from '../src/git/repository.ts';
 import { openDockerHost } from '../src/sandbox/docker/host.ts';
 import { type AttemptHooks, type GatewayOptions, openRunGateway } from '../src/tasks/gateway.ts';
@@ -53,13 +52,8 @@ export async function openBenchHost(at: string, installation: string): Promise<B
     image: null,
     keep: [],
     workspace: null,
-    history: 1,
-    historyOf: () => Promise.reject(new Error('a bench needs no history')),
+    ...outgoing(repository, 1),
     objectFormat: repository.objectFormat,
-    async packOf() {
-      const commit = await rootCommit(repository, tree);
-      return { commit, pack: packOfTree(repository, tree, { commit }) };
-    },
     onProgress: () => {},
     onWarning: (line) => process.stderr.write(`${line}\n`),
   });

@@ -59,7 +59,13 @@ export async function openChecker(context: Context, settings: Settings, options:
   signal.throwIfAborted();
   const { installation, directory: stateDir } = state;
   const checker = createChecker({
-    ...{ host, watermarks, stateDir, run: guest.id, limits: settings.limits, timeoutMs: settings.timeoutMs },
+    ...{
+      place: () => ({ host, watermarks }),
+      stateDir,
+      run: guest.id,
+      limits: settings.limits,
+      timeoutMs: settings.timeoutMs,
+    },
     containerName: (id) => checkName(installation, guest.id, id),
   });
   const kept = opened.move();
@@ -79,15 +85,16 @@ interface HostPlace {
 }
 
 async function openHost(context: Context, settings: Settings, place: HostPlace): Promise<SandboxHost> {
-  const [{ connectEngine }, { openDockerHost }, { liveGuests }, { outgoing }] = await Promise.all([
-    import('../src/sandbox/docker/connect.ts'),
+  const [{ firstHost }, { openDockerHost }, { liveGuests }, { outgoing }] = await Promise.all([
+    import('./reach-host.ts'),
     import('../src/sandbox/docker/host.ts'),
     import('../src/tasks/guests.ts'),
     import('../src/git/outgoing.ts'),
   ]);
   const { repository, state, run, isGuest } = place;
   return openDockerHost({
-    ...{ name: 'local', docker: await connectEngine(context.env), installation: state.installation, run, isGuest },
+    ...(await firstHost(context, settings)),
+    ...{ installation: state.installation, run, isGuest },
     ...{ image: settings.image, dockerfile: settings.dockerfile, workspace: settings.workspace, keep: [] },
     runtime: settings.runtime,
     ...outgoing(repository, settings.history),

@@ -29,7 +29,7 @@ export interface PlanOptions {
   readonly trust: boolean;
 }
 
-export type PlanRunOptions = Pick<PlanOptions, 'settings' | 'trust'>;
+export type PlanRunOptions = Pick<RunOptions, 'settings' | 'trust' | 'allowRedBase'>;
 
 export interface RunOptions {
   /** The short way: queue this task, work it alone, show its patch, offer to apply it. */

@@ -11,7 +11,7 @@ type PlanningFlags = Pick<SettingFlags, (typeof PLANNING)[number]['name']> & {
   readonly yes?: true;
   readonly trust?: true;
 };
-type RunFlags = SettingFlags & { readonly trust?: true };
+type RunFlags = SettingFlags & { readonly trust?: true; readonly allowRedBase?: true };
 
 /** The settings that say who plans, and with what. */
 const PLANNING = [
@@ -147,11 +147,13 @@ function defineRun(parent: Command, act: Act, name: string, how: Named = {}): vo
     .argument('<plan>', 'its id, or the beginning of it');
   withSettingFlags(command)
     .option('--trust', "accept the repository's own orchestrate.yaml as it is now")
+    .option('--allow-red-base', 'with --for, --until: start although a check fails on the base')
     .addHelpText('after', examples(['plan run add-oauth2', 'plan run add-oauth2 --engine claude --max-agents 5']))
     .action(async (id: string, flags: RunFlags) => {
       const settings = await checked(settingFlags(flags));
       const { runPlan } = await import('./commands/plan-run.ts');
-      await act((context) => runPlan(context, id, { settings, trust: flags.trust ?? false }));
+      const { trust = false, allowRedBase = false } = flags;
+      await act((context) => runPlan(context, id, { settings, trust, allowRedBase }));
     });
 }
 

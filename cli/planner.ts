@@ -99,19 +99,19 @@ async function openPlace(
   settings: Settings,
   { engine, start }: { readonly engine: string; readonly start: BaseTree },
 ): Promise<Place> {
-  const [{ connectEngine }, { openDockerHost }, { agentName }, { registerGuest }, { outgoing }] = await Promise.all([
-    import('../src/sandbox/docker/connect.ts'),
+  const [{ firstHost }, { openDockerHost }, { agentName }, { registerGuest }, { outgoing }] = await Promise.all([
+    import('./reach-host.ts'),
     import('../src/sandbox/docker/host.ts'),
     import('../src/sandbox/docker/names.ts'),
     import('../src/tasks/guests.ts'),
     import('../src/git/outgoing.ts'),
   ]);
   const [repository, { installation, directory }] = await Promise.all([context.repository(), context.state()]);
-  const docker = await connectEngine(context.env);
+  const at = await firstHost(context, settings);
   const guest = registerGuest(directory);
   try {
     const host = await openDockerHost({
-      ...{ name: 'local', docker, installation, run: guest.id, isGuest: true, keep: [], programs: [engine] },
+      ...{ ...at, installation, run: guest.id, isGuest: true, keep: [], programs: [engine] },
       ...{ image: settings.image, dockerfile: settings.dockerfile, workspace: settings.workspace },
       runtime: settings.runtime,
       ...outgoing(repository, settings.history),

@@ -134,24 +134,20 @@ export interface QueueWork {
 export async function workQueue(context: Context, work: QueueWork): Promise<RunSummary> {
   const [
     { runQueue },
-    { connectEngine },
-    { openDockerHost },
     { agentName, checkName },
+    { runHosts },
     { roleOfTask },
     { acquireLock },
-    { liveGuests },
     { idlePolicy },
     { whileLanding },
     { refuseAutoMerge },
     repository,
   ] = await Promise.all([
     import('../src/coordinator.ts'),
-    import('../src/sandbox/docker/connect.ts'),
-    import('../src/sandbox/docker/host.ts'),
     import('../src/sandbox/docker/names.ts'),
+    import('./run-hosts.ts'),
     import('../src/roles/catalogue.ts'),
     import('../src/tasks/lock.ts'),
-    import('../src/tasks/guests.ts'),
     import('../src/review/policy.ts'),
     import('../src/merge/landing-lock.ts'),
     import('../src/merge/auto-merge.ts'),
@@ -174,7 +170,6 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
       (line) => context.warn(line),
       async () => {},
     );
-    const docker = await connectEngine(context.env);
     const { installation } = state;
     const roles = await context.roles(settings.base ?? 'HEAD');
     const agents = await waitingRoles(context);
@@ -189,20 +184,7 @@ export async function workQueue(context: Context, work: QueueWork): Promise<RunS
         id: work.run,
         onProgress: work.say ?? ((line) => context.note(line)),
         containerName: (task, n) => agentName(installation, task, n),
-        openHost: (services) =>
-          openDockerHost({
-            name: 'local',
-            docker,
-            installation,
-            image: settings.image,
-            dockerfile: settings.dockerfile,
-            programs: work.engine.programs ?? [],
-            workspace: settings.workspace,
-            runtime: settings.runtime,
-            objectFormat: repository.objectFormat,
-            guests: () => liveGuests(state.directory),
-            ...services,
-          }),
+        ...(await runHosts(context, work)),
       },
       {
         maxAgents: settings.maxAgents,

@@ -1,4 +1,4 @@
-/** One `orchestrate run`, read like a sentence: base → host → gateway → queue → end. What happens to the queue is in tasks/run.ts. */
+/** One `orchestrate run`, read like a sentence: base → hosts → gateways → queue → end. What happens to the queue is in tasks/run.ts. */
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { ulid } from 'ulid';
@@ -6,11 +6,16 @@ import type { EventBus } from './events.ts';
 import { resolveBase } from './git/base.ts';
 import { type Outgoing, outgoing } from './git/outgoing.ts';
 import { removeQuarantines } from './git/private-dir.ts';
+import { slotsOf } from './sandbox/docker/hosts.ts';
 import type { SandboxHost } from './sandbox/sandbox.ts';
+import { BudgetSlices } from './tasks/budget-slices.ts';
 import { capReached, carriedOver, NOTHING_SPENT } from './tasks/carry-over.ts';
 import { CLOCK, deadlineOf } from './tasks/deadline.ts';
 import { exitCodeOf, exitCodeOfFault } from './tasks/exit-code.ts';
-import { openRunGateway, type RunGateway } from './tasks/gateway.ts';
+import { openRunGateway } from './tasks/gateway.ts';
+import { type HostSource, Hosts } from './tasks/hosts.ts';
+import { leftBehind } from './tasks/left-behind.ts';
+import type { Placement } from './tasks/placement.ts';
 import { dropOld } from './tasks/retention.ts';
 import { Run, type RunEnvironment, type RunOptions, type RunSummary } from './tasks/run.ts';
 import type { AttemptId, RunId, Spent } from './types.ts';
@@ -29,8 +34,25 @@ export interface HostServices extends Outgoing {
 /** For a look at the engine's disk at the end, milliseconds. */
 const DISK_MS = 3000;
 
+/** Where agents may run. */
+export interface RunHost extends HostSource {
+  open(services: HostServices): Promise<SandboxHost>;
+}
+
+/** Hosts of which somebody else chooses for each attempt. */
+export interface PlacedHosts {
+  /** At least one. */
+  readonly hosts: readonly RunHost[];
+  readonly placement: Placement;
+  /** One that came later; null: there is none. */
+  hostNamed(name: string): RunHost | null;
+}
+
 export interface CoordinatorParts extends RunEnvironment {
-  openHost(services: HostServices): Promise<SandboxHost>;
+  /** At least one; or how they are found, by the run and the attempts of earlier ones that are still to be adopted. */
+  readonly hosts: readonly RunHost[] | ((run: RunId, keep: readonly AttemptId[]) => Promise<PlacedHosts>);
+  /** A host that none of these is and on which an earlier run has left agents; null: nobody knows it any more. Not given: as null. */
+  otherHost?(name: string): RunHost | null;
   /** What this run is to be called; not given: a new name. */
   readonly id?: RunId | undefined;
 }
@@ -49,12 +71,8 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   });
   await removeQuarantines(repository);
   const id = parts.id ?? (ulid() as RunId);
-  const host = await parts.openHost(hostServices(parts, id, options.history));
   const spent = continued === null ? NOTHING_SPENT : state.spentByRun(continued.id);
-  const gateway = await gatewayOn(host, options, spent).catch(async (error) => {
-    await closed(host, bus);
-    throw error;
-  });
+  const hosts = await beginHosts(parts, options, { id, spent });
   const run = state.beginRun({
     id,
     pid: options.pid,
@@ -63,10 +81,10 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     continues: continued?.id ?? null,
     budgetUsd: options.gateway?.configuration.caps.usd ?? null,
     budgetTokens: options.gateway?.configuration.caps.tokens ?? null,
-    isolation: host.isolation,
+    isolation: hosts.isolation,
   });
   const usedUp = capReached(options.gateway?.configuration.caps, spent);
-  const coordinator = new Run({ parts, options, run, base, host, gateway, deadline, usedUp });
+  const coordinator = new Run({ parts, options, run, base, hosts, deadline, usedUp });
   if (continued !== null) warn(bus, carriedOver({ continued, run, spent, deadline }));
   let exitCode = 0;
   let fault: string | null = null;
@@ -80,11 +98,10 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     throw error;
   } finally {
     // Nothing is left that could wait for an engine that is away.
-    host.giveUp();
-    await gateway?.[Symbol.asyncDispose]();
-    const disk = await diskOf(host);
+    hosts.giveUp();
+    const disk = await diskOf(hosts);
     // One that has no end has left something in the engine: the next start looks after it.
-    if (await closed(host, bus)) state.endRun(run.id);
+    if (await closed(hosts, bus)) state.endRun(run.id);
     await dropOld(repository, state, new Date()).catch((error) => warn(bus, error));
     const reason = options.signal.aborted ? 'interrupted' : (fault ?? coordinator.tally.limit);
     const ended = {
@@ -101,16 +118,69 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   }
 }
 
-async function gatewayOn(host: SandboxHost, { gateway }: RunOptions, spent: Spent): Promise<RunGateway | null> {
-  if (gateway === null) return null;
-  return openRunGateway(host, { ...gateway, configuration: { ...gateway.configuration, spent } });
+interface RunStart {
+  readonly id: RunId;
+  /** By the run that this one goes on for. */
+  readonly spent: Spent;
+}
+
+/** Opens the hosts, and a gateway on each; at least one is there then. */
+async function beginHosts(parts: CoordinatorParts, options: RunOptions, start: RunStart): Promise<Hosts<RunHost>> {
+  const unended = parts.state.unendedAttempts();
+  const left = new Set(unended.map(({ host }) => host));
+  const found = parts.hosts;
+  const placed =
+    typeof found === 'function'
+      ? await found(
+          start.id,
+          unended.map(({ id }) => id),
+        )
+      : null;
+  const wanted = placed?.hosts ?? (typeof found === 'function' ? [] : found);
+  const known = wanted.map(({ name }) => name);
+  const others = [...left].filter((name) => !known.includes(name)).flatMap((name) => parts.otherHost?.(name) ?? []);
+  const isAlone = placed === null && wanted.length + others.length === 1;
+  const { gateway } = options;
+  const reach = gateway && { ...gateway, configuration: { ...gateway.configuration, spent: start.spent } };
+  // One cap over several gateways: each gets its part of it.
+  const ledger = isAlone || reach === null ? null : new BudgetSlices(reach.configuration.caps, start.spent);
+  const hosts = new Hosts<RunHost>({
+    sources: [...wanted, ...others.map((other) => ({ ...other, slots: 0 }))],
+    placement: placed?.placement ?? null,
+    sourceNamed: (name) => placed?.hostNamed(name) ?? null,
+    async open(source) {
+      const host = await source.open(hostServices(parts, source.name, { run: start.id, history: options.history }));
+      try {
+        const gateway = reach && (await openRunGateway(host, reach, ledger && { ledger, name: source.name }));
+        const room = isAlone ? Number.POSITIVE_INFINITY : slotsOf(host.capacity, options.bounds.limits);
+        return { host, gateway, slots: source.slots ?? room };
+      } catch (error) {
+        await Promise.resolve(host[Symbol.asyncDispose]()).catch((failure) => warn(parts.bus, failure));
+        throw error;
+      }
+    },
+    async close({ host, gateway }) {
+      await gateway?.[Symbol.asyncDispose]();
+      await host[Symbol.asyncDispose]();
+    },
+    onLost: (name) => ledger?.lost(name),
+    onProgress: (line) => parts.onProgress(line),
+    onWarning: (line) => warn(parts.bus, line),
+  });
+  try {
+    await hosts.begin(left);
+    return hosts;
+  } catch (error) {
+    await closed(hosts, parts.bus);
+    throw error;
+  }
 }
 
 /** Null where the engine does not say at once: a run's end waits for nobody. */
-async function diskOf(host: SandboxHost): Promise<{ freeBytes: number; totalBytes: number } | null> {
+async function diskOf(hosts: Hosts): Promise<{ freeBytes: number; totalBytes: number } | null> {
   const late = new AbortController();
   const found = await Promise.race([
-    host.resources().catch(() => null),
+    hosts.atWork[0]?.host.resources().catch(() => null) ?? null,
     pause(DISK_MS, null, { signal: late.signal }).catch(() => null),
   ]);
   late.abort();
@@ -123,9 +193,9 @@ function firstLine(error: unknown): string {
 }
 
 /** False where the engine did not let us remove what the run needed. */
-async function closed(host: SandboxHost, bus: EventBus): Promise<boolean> {
+async function closed(hosts: Hosts, bus: EventBus): Promise<boolean> {
   try {
-    await host[Symbol.asyncDispose]();
+    await hosts[Symbol.asyncDispose]();
     return true;
   } catch (error) {
     warn(bus, error);
@@ -137,14 +207,17 @@ function warn(bus: EventBus, error: unknown): void {
   bus.emit({ type: 'warning', message: error instanceof Error ? error.message : String(error) });
 }
 
-function hostServices(parts: CoordinatorParts, run: RunId, history: number): HostServices {
-  const { repository, bus } = parts;
+function hostServices(
+  parts: CoordinatorParts,
+  name: string,
+  { run, history }: { readonly run: RunId; readonly history: number },
+): HostServices {
+  const { repository, state, bus } = parts;
   return {
     run,
     // Its tree is written down right before an attempt starts: nothing of one without is wanted.
-    keep: parts.state
-      .unendedAttempts()
-      .filter((attempt) => attempt.baseTree !== null)
+    keep: [...state.unendedAttempts(), ...leftBehind(state, name)]
+      .filter(({ baseTree, host }) => baseTree !== null && host === name)
       .map((attempt) => attempt.id),
     ...outgoing(repository, history),
     onProgress: (line) => parts.onProgress(line),

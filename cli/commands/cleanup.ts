@@ -11,7 +11,13 @@ import { revealLine } from '../../src/sanitise.ts';
 import type { State } from '../../src/state/state.ts';
 import { liveGuests } from '../../src/tasks/guests.ts';
 import { finishedResults } from '../../src/tasks/results.ts';
-import { oldTranscripts, removeTranscripts, TRANSCRIPT_AGE_MS } from '../../src/tasks/retention.ts';
+import {
+  oldRunLogs,
+  oldTranscripts,
+  removeRunLogs,
+  removeTranscripts,
+  TRANSCRIPT_AGE_MS,
+} from '../../src/tasks/retention.ts';
 import type { AttemptId } from '../../src/types.ts';
 import type { Context } from '../context.ts';
 import { settingsAnywhere } from '../hosts.ts';
@@ -48,8 +54,12 @@ export async function cleanup(context: Context, options: CleanupOptions): Promis
     before: options.olderThanMs === null ? null : before,
   });
   const checkLogs = await oldCheckLogs(state.directory, new Date(Date.now() - transcriptAge));
+  const atWork = liveRun(state)?.id;
+  const logs = await oldRunLogs(state.directory, new Date(Date.now() - transcriptAge));
+  const runLogs = logs.filter((name) => atWork === undefined || !name.startsWith(`${atWork}.`));
   if (!options.dryRun) {
     await removeCheckLogs(state.directory, checkLogs);
+    await removeRunLogs(state.directory, runLogs);
     if (options.patches) rejectUnmerged(state, refs);
     await deleteRefs(repository, results);
     await removeTranscripts(state.directory, transcripts);
@@ -57,6 +67,7 @@ export async function cleanup(context: Context, options: CleanupOptions): Promis
   removed.push(...results.map((name) => ({ type: 'result', name })));
   removed.push(...transcripts.map((attempt) => ({ type: 'transcript', name: attempt })));
   removed.push(...checkLogs.map((name) => ({ type: 'check log', name })));
+  removed.push(...runLogs.map((name) => ({ type: 'run log', name: `runs/${name}` })));
   if (context.json) context.printJson({ dryRun: options.dryRun, removed });
   else context.print(reportText(removed, options.dryRun));
   return 0;

@@ -42,7 +42,7 @@ export async function runPlan(context: Context, typed: string, options: PlanRunO
   if (others.length > 0 && !context.json) {
     context.note(`It waits for tasks that are not of the plan: ${others.join(', ')}. Work those too: orchestrate run`);
   }
-  const { exitCode } = await workWatched(context, { state, settings, only: tasks });
+  const { exitCode } = await workWatched(context, { state, settings, only: tasks, allowRedBase: options.allowRedBase });
   const undone = tasks.filter((task) => state.task(task).state !== 'succeeded');
   if (!context.json) {
     const done = tasks.length - undone.length;

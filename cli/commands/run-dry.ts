@@ -2,6 +2,7 @@
 
 import type { Settings } from '../../src/config/settings.ts';
 import { webhookHost } from '../../src/gateway/webhook.ts';
+import { type WantedHost, wantedHosts } from '../../src/sandbox/docker/hosts.ts';
 import { revealLine } from '../../src/sanitise.ts';
 import { CLOCK, type Deadline, deadlineOf, timeText } from '../../src/tasks/deadline.ts';
 import type { Context } from '../context.ts';
@@ -17,6 +18,11 @@ export interface PlannedTask {
   readonly phase: number;
 }
 
+interface Planned {
+  readonly tasks: readonly PlannedTask[];
+  readonly hosts: readonly WantedHost[];
+}
+
 /** `tasks`: in the order in which they would be worked. Throws what a run would throw before it starts anything. */
 export async function dryRun(context: Context, settings: Settings, tasks: readonly PlannedTask[]): Promise<void> {
   const thinking = await thinkingOf(
@@ -24,13 +30,15 @@ export async function dryRun(context: Context, settings: Settings, tasks: readon
     settings,
     tasks.map(({ agent }) => agent),
   );
+  const hosts = settings.sandbox === 'swarm' ? [] : wantedHosts(settings);
   const deadline = settings.end === null ? null : deadlineOf(settings.end, null, CLOCK);
-  const lines = [...linesOf(settings, thinking, tasks), ...(deadline === null ? [] : [endLine(deadline)])];
-  if (context.json) context.printJson({ ...documentOf(settings, thinking, tasks), deadline: deadline?.at ?? null });
+  const lines = [...linesOf(settings, thinking, { tasks, hosts }), ...(deadline === null ? [] : [endLine(deadline)])];
+  if (context.json)
+    context.printJson({ ...documentOf(settings, thinking, { tasks, hosts }), deadline: deadline?.at ?? null });
   else context.print(`${lines.join('\n')}\n`);
 }
 
-function documentOf(settings: Settings, thinking: Thinking, tasks: readonly PlannedTask[]) {
+function documentOf(settings: Settings, thinking: Thinking, { tasks, hosts }: Planned) {
   return {
     tasks: tasks.map(({ id, title, agent, priority, phase }) => ({ id, title, agent, priority, phase })),
     engine: thinking.engine.name,
@@ -40,7 +48,9 @@ function documentOf(settings: Settings, thinking: Thinking, tasks: readonly Plan
     reach: reachOf(settings, thinking),
     budget: { usd: settings.budget.usd, tokens: settings.budget.tokens, taskUsd: settings.taskBudgetUsd },
     maxAgents: settings.maxAgents,
-    host: 'local',
+    sandbox: settings.sandbox,
+    host: hosts[0]?.name ?? 'local',
+    hosts: hosts.map(({ name, url, slots, labels }) => ({ name, url, slots, labels })),
     image: settings.image,
     dockerfile: settings.dockerfile,
     workspace: settings.workspace,
@@ -60,12 +70,12 @@ function documentOf(settings: Settings, thinking: Thinking, tasks: readonly Plan
   };
 }
 
-function linesOf(settings: Settings, thinking: Thinking, tasks: readonly PlannedTask[]): string[] {
+function linesOf(settings: Settings, thinking: Thinking, { tasks, hosts }: Planned): string[] {
   const { limits, setUp, timeoutMs, idleTimeoutMs } = settings;
   const times = `time-out ${formatDuration(timeoutMs)}, idle ${formatDuration(idleTimeoutMs)}`;
   const size = `memory ${formatSize(limits.memoryBytes)}, ${limits.cpus} CPUs, ${limits.pids} processes, disk ${formatSize(limits.diskBytes)}`;
   const lines = [
-    `${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}, ${settings.maxAgents} at once, on the local Docker engine`,
+    `${tasks.length} ${tasks.length === 1 ? 'task' : 'tasks'}, ${settings.maxAgents} at once, ${whereText(settings, hosts)}`,
     `${engineLine(settings, thinking)}, ${imageOf(settings)}, ${times}`,
     costLine(settings, thinking),
     reachLine(reachOf(settings, thinking)),
@@ -81,6 +91,13 @@ function linesOf(settings: Settings, thinking: Thinking, tasks: readonly Planned
     ...tasks.map(({ id, title, phase, priority }) => `  phase ${phase}  ${priority.padEnd(6)}  ${id ?? title}`),
   ];
   return lines.map(revealLine);
+}
+
+function whereText({ sandbox, on }: Settings, hosts: readonly WantedHost[]): string {
+  if (sandbox === 'swarm') return `where Swarm has room${on.length === 0 ? '' : ` on nodes labelled ${on.join(', ')}`}`;
+  const [first] = hosts;
+  if (hosts.length === 1 && first?.url === null) return 'on the local Docker engine';
+  return `on ${hosts.map(({ name, url }) => (url === null || url === name ? name : `${name} (${url})`)).join(', ')}`;
 }
 
 function endLine({ at, closingMs, text }: Deadline): string {

@@ -47,20 +47,26 @@ async function join(context: Context, typed: string, signal: AbortSignal): Promi
       hint: patch === null ? 'a fresh one: orchestrate shell' : `its result: orchestrate shell --patch ${patch.id}`,
     });
   }
-  const { connectEngine } = await import('../../src/sandbox/docker/connect.ts');
-  const docker = await connectEngine(context.env);
+  const { settings } = await context.settings({}, { trust: false, ask: false });
+  const { hostNamed } = await import('../reach-host.ts');
+  await using at = await hostNamed(context, settings, attempt.host);
+  const { docker } = at;
   context.note(
     `In the sandbox of ${attempt.id}, where its agent is at work: what you change becomes part of its patch.`,
   );
-  return enterShell(context, { docker, installation: state.installation, containerName: attempt.container }, signal);
+  return await enterShell(
+    context,
+    { docker, installation: state.installation, containerName: attempt.container },
+    signal,
+  );
 }
 
 /** In a sandbox of its own. */
 async function visit(context: Context, options: ShellOptions, signal: AbortSignal): Promise<number> {
   const { settings } = await context.settings(options.settings, { trust: options.trust });
-  const [{ connectEngine }, { openDockerHost }, { agentName }, { registerGuest }, { visitSandbox }, { outgoing }] =
+  const [{ firstHost }, { openDockerHost }, { agentName }, { registerGuest }, { visitSandbox }, { outgoing }] =
     await Promise.all([
-      import('../../src/sandbox/docker/connect.ts'),
+      import('../reach-host.ts'),
       import('../../src/sandbox/docker/host.ts'),
       import('../../src/sandbox/docker/names.ts'),
       import('../../src/tasks/guests.ts'),
@@ -70,13 +76,14 @@ async function visit(context: Context, options: ShellOptions, signal: AbortSigna
   const [repository, state] = [await context.repository(), await context.state()];
   const { what, start } = await startOf(context, options.patch, settings);
   context.note(`A fresh sandbox on ${what}: what you change in it is thrown away when you leave.`);
-  const docker = await connectEngine(context.env);
+  const at = await firstHost(context, settings);
+  const { docker } = at;
   const { installation } = state;
   using guest = registerGuest(state.directory);
   const task = `shell-${guest.id.toLowerCase()}` as TaskId;
   const containerName = agentName(installation, task, 1);
   await using host = await openDockerHost({
-    ...{ name: 'local', docker, installation, run: guest.id, isGuest: true, keep: [] },
+    ...{ ...at, installation, run: guest.id, isGuest: true, keep: [] },
     ...{ image: settings.image, dockerfile: settings.dockerfile, workspace: settings.workspace },
     runtime: settings.runtime,
     ...outgoing(repository, settings.history),

@@ -45,7 +45,7 @@ interface SettingsFile extends ParsedLayer {
 }
 
 /** Settings with names of their own inside: files alone can say them. */
-const MAPPINGS: readonly string[] = ['engines', 'registries', 'roles', 'hosts'];
+const MAPPINGS: readonly string[] = ['engines', 'registries', 'roles', 'hosts', 'swarm'];
 const FILE_LIMIT = 1024 ** 2;
 const NO_FILE: SettingsFile = { layer: {}, problems: [], hash: '' };
 
@@ -82,24 +82,28 @@ export function checkFlags(flags: WrittenFlags): void {
 
 /** Makes the paths in a layer absolute. */
 function rooted(parsed: ParsedLayer, folder: string): ParsedLayer {
-  const { dockerfile, hosts } = parsed.layer;
+  const { dockerfile, hosts, swarm } = parsed.layer;
   return {
     ...parsed,
     layer: {
       ...parsed.layer,
       dockerfile: dockerfile === undefined ? undefined : resolve(folder, dockerfile),
       hosts: hosts === undefined ? undefined : rootedHosts(hosts, folder),
+      swarm: swarm === undefined ? undefined : rootedTls(swarm, folder),
     },
   };
 }
 
 function rootedHosts(hosts: Readonly<Record<string, HostDefinition>>, folder: string): Layer['hosts'] {
-  return Object.fromEntries(
-    Object.entries(hosts).map(([name, host]) => {
-      if (host.tls === undefined || host.tls.startsWith('~/')) return [name, host];
-      return [name, { ...host, tls: resolve(folder, host.tls) }];
-    }),
-  );
+  return Object.fromEntries(Object.entries(hosts).map(([name, host]) => [name, rootedTls(host, folder)]));
+}
+
+function rootedTls<Definition extends { readonly tls?: string | undefined }>(
+  definition: Definition,
+  folder: string,
+): Definition {
+  const { tls } = definition;
+  return tls === undefined || tls.startsWith('~/') ? definition : { ...definition, tls: resolve(folder, tls) };
 }
 
 function parseFlags(flags: WrittenFlags): ParsedLayer {

@@ -3,9 +3,16 @@
 import { z } from 'zod';
 import { OrchestrateError, usageError } from '../errors.ts';
 import { AUTO_APPROVALS, EFFORTS, NETWORKS, SANDBOX_KINDS, WORKSPACE_KINDS } from '../types.ts';
-import { HOST_LABEL, HOST_NAME, LOCAL_HOST, parseHostUrl } from './host-url.ts';
-import { BUILT_IN_ENGINES, type EngineDefinition, type HostDefinition, type Layer } from './settings.ts';
+import { HOST_LABEL, HOST_NAME, type HostPlace, LOCAL_HOST, parseHostUrl } from './host-url.ts';
+import {
+  BUILT_IN_ENGINES,
+  type EngineDefinition,
+  type HostDefinition,
+  type Layer,
+  type SwarmDefinition,
+} from './settings.ts';
 import { DAY_MS, MEBIBYTE, parseCount, parseDuration, parseNumber, parseSize, SECOND_MS } from './sizes.ts';
+import { parseSwarmAddress } from './swarm-address.ts';
 
 /** A value as it stands in YAML (string or number), in a variable or in a flag (string), read by one of our readers. */
 function written<T>(read: (text: string) => T) {
@@ -87,33 +94,45 @@ const hostName = z
   .string()
   .regex(HOST_NAME, 'a host has a name of lower case letters, digits and -')
   .refine((name) => name !== LOCAL_HOST, "local is this machine's own engine");
+/** Where something is, as it was written, and of which kind that is. */
+function place(read: (value: string) => HostPlace) {
+  return text.transform((value, context) => {
+    try {
+      return { written: value, kind: read(value).kind };
+    } catch (error) {
+      if (!(error instanceof OrchestrateError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+      return z.NEVER;
+    }
+  });
+}
+
+const TLS_MISSING = {
+  path: ['tls'],
+  message: 'tcp:// needs the folder of its certificates: without, anyone on the network would be root there',
+};
+const TLS_IDLE = { path: ['tls'], message: 'counts for tcp:// alone' };
 const hostDefinition = z
   .strictObject(
     {
-      url: text.transform((value, context) => {
-        try {
-          return { written: value, kind: parseHostUrl(value).kind };
-        } catch (error) {
-          if (!(error instanceof OrchestrateError)) throw error;
-          context.addIssue({ code: 'custom', message: error.message });
-          return z.NEVER;
-        }
-      }),
+      url: place(parseHostUrl),
       tls: text.optional(),
       slots: written((value) => parseCount(value, { least: 1, most: 256 })),
       labels: z.array(label, 'expected a list').optional(),
     },
     'expected {url: …}',
   )
-  .refine(({ url, tls }) => tls !== undefined || url.kind !== 'tcp', {
-    path: ['tls'],
-    message: 'tcp:// needs the folder of its certificates: without, anyone on the network would be root there',
-  })
-  .refine(({ url, tls }) => tls === undefined || url.kind === 'tcp', {
-    path: ['tls'],
-    message: 'counts for tcp:// alone',
-  })
+  .refine(({ url, tls }) => tls !== undefined || url.kind !== 'tcp', TLS_MISSING)
+  .refine(({ url, tls }) => tls === undefined || url.kind === 'tcp', TLS_IDLE)
   .transform(({ url, ...rest }): HostDefinition => ({ url: url.written, ...rest }));
+
+const swarmDefinition = z
+  .strictObject({ address: place(parseSwarmAddress), tls: text.optional() }, 'expected {address: …}')
+  .refine(({ address, tls }) => tls !== undefined || address.kind !== 'tcp', TLS_MISSING)
+  .refine(({ address, tls }) => tls === undefined || address.kind === 'tcp', TLS_IDLE)
+  .transform(
+    ({ address, tls }): SwarmDefinition => ({ address: address.written, ...(tls === undefined ? {} : { tls }) }),
+  );
 
 /** A host as flags say it. Throws usage `BAD_HOST` that names everything that is wrong with it. */
 export function parseHost(name: string, host: Readonly<Record<string, unknown>>): HostDefinition {
@@ -167,6 +186,7 @@ export const writtenSettings = z.strictObject({
   'max-pending-reviews': written((value) => parseCount(value, { least: 1, most: 1_000_000 })),
   runtime: text.regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "expected the name of one of the engine's runtimes").optional(),
   sandbox: z.enum(SANDBOX_KINDS, `expected ${SANDBOX_KINDS.join(' or ')}`).optional(),
+  swarm: swarmDefinition.optional(),
   hosts: z.record(hostName, hostDefinition).optional(),
   host: words.optional(),
   on: words.pipe(z.array(label)).optional(),
@@ -217,6 +237,7 @@ export function normalise(settings: z.output<typeof writtenSettings>): Layer {
     maxPendingReviews: settings['max-pending-reviews'],
     runtime: settings.runtime,
     sandbox: settings.sandbox,
+    swarm: settings.swarm,
     hosts: settings.hosts,
     host: settings.host,
     on: settings.on,

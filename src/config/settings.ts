@@ -41,6 +41,14 @@ export interface HostDefinition {
   readonly labels?: readonly string[] | undefined;
 }
 
+/** How the engines of a Swarm's nodes are reached. */
+export interface SwarmDefinition {
+  /** `ssh://ops@{addr}`, `tcp://{addr}:2376`, `ssh://{hostname}`; it has been read before. */
+  readonly address: string;
+  /** As of a `HostDefinition`. */
+  readonly tls?: string | undefined;
+}
+
 /** A private package registry; its token stays with the gateway. */
 export interface RegistryDefinition {
   /** The variable that holds the token. */
@@ -79,6 +87,7 @@ export interface Layer {
   readonly maxPendingReviews?: number | undefined;
   readonly runtime?: string | undefined;
   readonly sandbox?: SandboxKind | undefined;
+  readonly swarm?: SwarmDefinition | undefined;
   readonly hosts?: Readonly<Record<string, HostDefinition>> | undefined;
   readonly host?: readonly string[] | undefined;
   readonly on?: readonly string[] | undefined;
@@ -149,6 +158,8 @@ export interface Settings {
   /** The container runtime of sandboxes; null: the engine's default. */
   readonly runtime: string | null;
   readonly sandbox: SandboxKind;
+  /** Null: nobody said how its nodes are reached. */
+  readonly swarm: SwarmDefinition | null;
   /** Docker hosts by the user's names for them. */
   readonly hosts: Readonly<Record<string, HostDefinition>>;
   /** Hosts that agents run on, as they were written: a name of `hosts`, a Docker context, a URL; none: the local engine. */
@@ -195,6 +206,7 @@ export const WRITTEN_NAMES = {
   maxPendingReviews: 'max-pending-reviews',
   runtime: 'runtime',
   sandbox: 'sandbox',
+  swarm: 'swarm',
   hosts: 'hosts',
   host: 'host',
   on: 'on',
@@ -275,6 +287,7 @@ const RUNS_OR_LOOSENS = [
   'autoMerge',
   'runtime',
   'sandbox',
+  'swarm',
   'hosts',
   'host',
   'notify',
@@ -349,6 +362,7 @@ export function settingsOf(layer: Layer): Settings {
     maxPendingReviews: layer.maxPendingReviews ?? null,
     runtime: layer.runtime ?? null,
     sandbox: layer.sandbox ?? DEFAULTS.sandbox,
+    swarm: layer.swarm ?? null,
     hosts: layer.hosts ?? {},
     host: layer.host ?? [],
     on: layer.on ?? [],

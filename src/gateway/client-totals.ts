@@ -13,7 +13,9 @@ const NOTHING: Before = { usage: NO_USAGE, requests: 0, unsettled: NOTHING_SPENT
 export class EarlierTotals {
   /** By attempt. */
   readonly #used = new Map<string, Before>();
+  /** Less than nothing where a slice is counted, which knows nothing of what attempts brought with them. */
   #elsewhere = NOTHING_SPENT;
+  #leastElsewhere = 0;
 
   /** The gateway's word on an attempt; nothing of it is under way. */
   totals(totals: AttemptTotals): AttemptTotals {
@@ -45,7 +47,8 @@ export class EarlierTotals {
   }
 
   /** Takes note of what the run spent where this client was not told of it, before it or on other hosts. */
-  configured({ spent }: Configuration): void {
+  configured({ spent, isSlice = false }: Configuration): void {
+    if (isSlice) this.#leastElsewhere = Number.NEGATIVE_INFINITY;
     const known = sumOf([...this.#used.values()].map(spentBy));
     this.#elsewhere = {
       usd: Math.max(this.#elsewhere.usd, spent.usd - known.usd),
@@ -59,8 +62,8 @@ export class EarlierTotals {
     this.#used.set(attempt, before);
     const { usd, tokens } = spentBy(before);
     this.#elsewhere = {
-      usd: Math.max(0, this.#elsewhere.usd - usd),
-      tokens: Math.max(0, this.#elsewhere.tokens - tokens),
+      usd: Math.max(this.#leastElsewhere, this.#elsewhere.usd - usd),
+      tokens: Math.max(this.#leastElsewhere, this.#elsewhere.tokens - tokens),
     };
   }
 

@@ -6,13 +6,14 @@ import { environmentError, failure } from '../errors.ts';
 import { Caller } from '../session/caller.ts';
 import { keepBeating } from '../session/heartbeat.ts';
 import { CallFault, ProtocolError } from '../session/protocol.ts';
-import type { ModelApi } from '../types.ts';
+import type { Caps, ModelApi } from '../types.ts';
+import { sliceOf } from './budget.ts';
 import { answerDials, type DialFor } from './client-dials.ts';
 import { attemptFetch } from './client-fetch.ts';
 import { HomeKeys } from './client-keys.ts';
 import { jsonLines, resultOf } from './client-lines.ts';
 import { EarlierTotals } from './client-totals.ts';
-import type { AttemptAccess, AttemptTotals, Configuration, GatewayEvent, KeyTrial } from './protocol.ts';
+import type { AttemptAccess, AttemptTotals, Configuration, GatewayEvent, KeyTrial, SliceUse } from './protocol.ts';
 
 export type { DialFor } from './client-dials.ts';
 
@@ -62,6 +63,19 @@ export class GatewayClient implements AsyncDisposable {
     this.#configuration = this.#keys.keep(configuration);
     this.#earlier.configured(configuration);
     await this.#ask('configure', { ...this.#configuration });
+  }
+
+  /** Where a slice was configured: it is so big from here on, also for a gateway that is started anew. May be said twice. */
+  async grant(slice: Caps, isFinal: boolean): Promise<void> {
+    this.#sliceIs(slice);
+    await this.#ask('grant', { ...slice, isFinal });
+  }
+
+  /** Lowers the slice to what is used and reserved by now; it is not final any more. */
+  async giveBack(): Promise<SliceUse> {
+    const use = await this.#ask<SliceUse>('giveBack');
+    if (this.#configuration !== null) this.#sliceIs(sliceOf(this.#configuration.caps, use));
+    return use;
   }
 
   /** Asks a service for something free of charge, with its key. */
@@ -143,6 +157,10 @@ export class GatewayClient implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed.abort(new CallFault('SESSION_LOST', 'the gateway was let go'));
     (await this.#session?.catch(() => null))?.close();
+  }
+
+  #sliceIs(caps: Caps): void {
+    if (this.#configuration !== null) this.#configuration = { ...this.#configuration, caps };
   }
 
   /**

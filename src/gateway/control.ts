@@ -6,7 +6,7 @@ import { type Call, type Handler, serve } from '../session/serve.ts';
 import type { ModelApi } from '../types.ts';
 import { DialError } from './dial.ts';
 import type { Gateway } from './gateway.ts';
-import { accessParam, configurationParam, numberParam, textParam } from './params.ts';
+import { accessParam, capsParam, configurationParam, numberParam, textParam } from './params.ts';
 import { serveRequestCall } from './request-call.ts';
 import { tryKey } from './try-key.ts';
 
@@ -28,6 +28,10 @@ function controlCalls(gateway: Gateway): Readonly<Record<string, Handler>> {
     configure: async ({ params }) => {
       gateway.configure(configurationParam(params));
     },
+    grant: async ({ params }) => {
+      gateway.budget.grant(capsParam(params), params.isFinal === true);
+    },
+    giveBack: async () => gateway.budget.giveBack(),
     try: ({ params, signal }) => tryKey(gateway, textParam(params, 'api') as ModelApi, signal),
     open: async ({ params }) => {
       gateway.open(accessParam(params));

@@ -25,7 +25,7 @@ export class Gateway {
   readonly instance = randomUUID();
   readonly attempts = new Attempts();
   readonly events = new Events();
-  readonly budget = new Budget();
+  readonly budget = new Budget((slices) => this.events.emit({ type: 'wants-budget', ...slices }));
   readonly relay = new Relay();
   readonly toolboxes = new Toolboxes();
   readonly dialer = createDialer({ relay: (target, signal) => this.relay.connect(target, signal) });
@@ -55,18 +55,18 @@ export class Gateway {
   #redactor = new Redactor([]);
 
   configure(configuration: Configuration): void {
-    const { upstreams, extraCa, caps, spent } = configuration;
+    const { upstreams, extraCa, caps, isSlice = false, spent } = configuration;
     for (const client of this.#upstreams) client.retire();
     this.#refusals.clear();
     this.#configuration = configuration;
     this.#upstreams = upstreams.map((upstream) => new UpstreamClient(upstream, this.dialer, extraCa));
     this.#keepSecret(upstreams.map(({ auth }) => auth.value.replace(/^Bearer /i, '')));
     const { run } = this.budget;
-    run.caps = caps;
     // A coordinator that took over knows of what this gateway counted; adding it would count it twice.
     run.spent.usd = Math.max(run.spent.usd, spent.usd);
     run.spent.tokens = Math.max(run.spent.tokens, spent.tokens);
-    this.budget.reconsider();
+    this.budget.grant(caps, !isSlice);
+    if (isSlice) this.events.emit({ type: 'configured' });
   }
 
   /** Lets an attempt in, or changes what one may do. */

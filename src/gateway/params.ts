@@ -1,6 +1,7 @@
 /** Parameters of the coordinator's calls. It is built together with the gateway: only what would do harm is checked. */
 
 import { CallFault } from '../session/protocol.ts';
+import type { Caps } from '../types.ts';
 import type { AttemptAccess, Configuration } from './protocol.ts';
 
 type Params = Readonly<Record<string, unknown>>;
@@ -15,6 +16,11 @@ export function numberParam(params: Params, name: string): number {
   const value = params[name];
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
   throw badParam(name);
+}
+
+export function capsParam({ usd, tokens }: Params): Caps {
+  for (const cap of [usd, tokens]) if (cap !== null && !(typeof cap === 'number' && cap >= 0)) throw badParam('cap');
+  return { usd, tokens } as Caps;
 }
 
 export function configurationParam(params: Params): Configuration {

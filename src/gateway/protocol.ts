@@ -5,6 +5,9 @@
  * Calls (coordinator → gateway; see src/session/):
  * - `hello` {} → {instance}: an id that every start of the gateway makes anew; another one knows nothing of what was said.
  * - `configure` {@link Configuration} → {}: replaces what an earlier coordinator said; attempts stay.
+ * - `grant` {usd, tokens, isFinal} → {}: the run's cap is a slice, which is so big from here on; all in all, so that saying it
+ *   twice is harmless. `isFinal`: there will be no more; without it what does not fit waits.
+ * - `giveBack` {} → {@link SliceUse}: the slice is lowered to what is used and reserved, and is not final any more.
  * - `try` {api} → {@link KeyTrial}: asks the service for something free of charge with its key.
  * - `open` {@link AttemptAccess} → {}: lets an attempt in. Again for one that is open: its limits are replaced, its totals stay.
  *   What it used `before` counts, and its unsettled part for the run as well, where this gateway knows nothing of it yet.
@@ -71,10 +74,29 @@ export interface Configuration {
   /** Of the whole run, all attempts together. */
   readonly caps: Caps;
   /**
+   * The caps are this gateway's slice of what several share: what does not fit waits for a `grant`. `spent` is what this
+   * gateway alone has counted then, not what the run spent elsewhere.
+   */
+  readonly isSlice?: boolean;
+  /**
    * What the run has spent in all, as far as the coordinator knows, without the unsettled part of attempts that it opens; the
    * gateway goes by this or its own count, whichever is more.
    */
   readonly spent: Spent;
+}
+
+/** Of a gateway's own count, since it was started. */
+export interface SliceUse {
+  /** Gone for good, with what earlier gateways may have spent. */
+  readonly used: Spent;
+  /** The most that requests under way may come to. */
+  readonly reserved: Spent;
+}
+
+/** Sizes of the whole slice that would let requests in at once which wait: the most modest one of them, all of them. */
+export interface WantedSlices {
+  readonly least: Spent;
+  readonly most: Spent;
 }
 
 /** A host that the forward proxy may reach. */
@@ -187,6 +209,10 @@ export type GatewayEvent = { readonly seq: number; readonly at: string } & (
       readonly scope: 'attempt' | 'run';
       readonly unit: 'usd' | 'tokens';
     }
+  /** Requests wait for a bigger slice. */
+  | ({ readonly type: 'wants-budget' } & WantedSlices)
+  /** A gateway with a slice was configured: what was under way in the one before it is over. */
+  | { readonly type: 'configured' }
   /** One line of the audit: a request to a model or a connection through the forward proxy that has ended. */
   | {
       readonly type: 'audit';

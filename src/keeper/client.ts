@@ -76,7 +76,7 @@ export class KeeperClient implements AsyncDisposable {
     this.#transport = transport;
   }
 
-  /** Finished layers. */
+  /** Finished layers, the one that was used last first. */
   async trees(): Promise<TreeLayer[]> {
     const { trees } = await this.#ask<{ trees: TreeLayer[] }>('trees');
     return trees.map(({ tree, from, depth }) => ({ tree, from, depth }));

@@ -4,7 +4,7 @@
  * The keeper's session (root) opens and finishes them, the agents' session (their uid) fills them by `fill.ts`.
  */
 
-import { lchown, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { lchown, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { CallFault } from '../session/protocol.ts';
 import type { ObjectStore } from './objects.ts';
@@ -56,6 +56,14 @@ export class Layers {
   async all(): Promise<Layer[]> {
     const layers = await Promise.all((await this.#names()).map((name) => this.find(name)));
     return layers.filter((layer) => layer !== null);
+  }
+
+  /** Finished layers, the one that was used last first. */
+  async newestFirst(): Promise<Layer[]> {
+    const found = await Promise.all(
+      (await this.all()).map(async (layer) => ({ layer, usedAtMs: (await stat(this.meta(layer.tree))).mtimeMs })),
+    );
+    return found.sort((a, b) => b.usedAtMs - a.usedAtMs).map(({ layer }) => layer);
   }
 
   /** A finished layer, or null. */

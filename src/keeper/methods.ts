@@ -52,7 +52,7 @@ export function keeperMethods(store: string): Readonly<Record<string, Handler>> 
   const contexts = new Contexts(store);
   const setUps = new SetUps(store);
   return {
-    trees: async () => ({ trees: await layers.all() }),
+    trees: async () => ({ trees: await layers.newestFirst() }),
     stack: async ({ params }) => {
       const stack = await layers.stack(objectIdParam(params.tree));
       return { folders: stack.map((layer) => `t/${layer.tree}/f`) };

@@ -20,6 +20,11 @@ export interface CollectedResult {
   readonly tooLarge: readonly string[];
 }
 
+export interface KeptSnapshot extends Pick<CollectedResult, 'tooLarge'> {
+  /** Null when nothing was changed, or somebody else moved the ref. */
+  readonly tree: ObjectId | null;
+}
+
 export interface PatchOrigin {
   readonly attempt: AttemptId;
   readonly task: TaskId;
@@ -44,7 +49,7 @@ export async function collectPatch(
   origin: PatchOrigin,
 ): Promise<CollectedResult> {
   const collection = await sandbox.collect();
-  const tooLarge = collection.flags.filter((flag) => flag.code === 'too-large').map((flag) => flag.path);
+  const tooLarge = tooLargeOf(collection);
   const kept = await keep(repository, collection, origin);
   const ref = resultRef(origin.attempt);
   const created = kept !== null && (await createRef(repository, ref, kept.commit));
@@ -55,18 +60,38 @@ export async function collectPatch(
   return { patch: await patchOf(repository, origin, { tree: kept.tree, commit, flags: collection.flags }), tooLarge };
 }
 
-/** Keeps what an agent has so far as `refs/orchestrate/<task>/<n>/wip`; its tree, null when that is nothing. */
+/** The salvaged patch of an attempt that was given up, in place of what was kept of it before; null where it changed nothing. */
+export async function collectAgain(
+  repository: Repository,
+  sandbox: { collect(): Promise<Collection> },
+  origin: PatchOrigin,
+): Promise<CollectedPatch | null> {
+  const collection = await sandbox.collect();
+  const kept = await keep(repository, collection, origin);
+  if (kept === null) return null;
+  const ref = resultRef(origin.attempt);
+  const from = await readRef(repository, ref);
+  await moveRef(repository, ref, { from, to: kept.commit, message: 'orchestrate: fetched later' });
+  return { ...(await patchOf(repository, origin, { ...kept, flags: collection.flags })), state: 'salvaged' };
+}
+
+/** Keeps what an agent has so far as `refs/orchestrate/<task>/<n>/wip`. */
 export async function keepSnapshot(
   repository: Repository,
   collection: Collection,
   origin: PatchOrigin,
-): Promise<ObjectId | null> {
+): Promise<KeptSnapshot> {
+  const tooLarge = tooLargeOf(collection);
   const kept = await keep(repository, collection, origin);
-  if (kept === null) return null;
+  if (kept === null) return { tree: null, tooLarge };
   const name = wipRef(origin.attempt);
   const from = await readRef(repository, name);
   const moved = await moveRef(repository, name, { from, to: kept.commit, message: 'orchestrate: snapshot' });
-  return moved ? kept.tree : null;
+  return { tree: moved ? kept.tree : null, tooLarge };
+}
+
+function tooLargeOf({ flags }: Collection): readonly string[] {
+  return flags.filter((flag) => flag.code === 'too-large').map((flag) => flag.path);
 }
 
 /** The patch of an attempt whose sandbox is gone, from what was kept of it last; null where that is nothing. */

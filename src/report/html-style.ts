@@ -3,10 +3,10 @@
 export const STYLE = `
 :root { color-scheme: light dark; --ground: #f6f7f9; --card: #fff; --ink: #1a2028; --soft: #566070; --line: #dde1e7;
   --accent: #2456c8; --good: #1d7a46; --bad: #bd2b31; --warning: #8f5a00; --none: #7a8494; --code: #eef0f4;
-  --good-bar: #53b780; --bad-bar: #e5686d; --cut-bar: #d79a3a; --live-bar: #5b8def; --none-bar: #b3bac6; --hold-bar: #8365cf; --on-bar: #10151c; }
+  --good-bar: #53b780; --bad-bar: #e5686d; --cut-bar: #d79a3a; --live-bar: #5b8def; --none-bar: #b3bac6; --hold-bar: #8365cf; --on-bar: #10151c; --shade: #8d97a6; }
 @media (prefers-color-scheme: dark) { :root { --ground: #11151b; --card: #191f28; --ink: #e6e9ee; --soft: #9ba6b5;
   --line: #2c3542; --accent: #8fb2ff; --good: #6fcf97; --bad: #ff8f8f; --warning: #e9b35c; --none: #8c97a8; --code: #232b37;
-  --good-bar: #4fae7b; --bad-bar: #e07378; --cut-bar: #cf9a48; --live-bar: #6f9bef; --none-bar: #7f8a9b; --hold-bar: #a58cf0; } }
+  --good-bar: #4fae7b; --bad-bar: #e07378; --cut-bar: #cf9a48; --live-bar: #6f9bef; --none-bar: #7f8a9b; --hold-bar: #a58cf0; --shade: #556274; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -49,7 +49,12 @@ code { background: var(--code); border-radius: 4px; padding: 1px 5px; }
 .command code::before { content: "$ "; color: var(--soft); }
 pre { background: var(--code); border-radius: 8px; padding: 10px 12px; margin: 8px 0; overflow-x: auto; white-space: pre-wrap;
   overflow-wrap: anywhere; }
-.scroll { overflow-x: auto; }
+/* A shade at each edge beyond which there is more: what moves along covers it at the ends. */
+.scroll { overflow-x: auto; background:
+  linear-gradient(to right, var(--card) 16px, transparent) 0 0 / 40px 100% no-repeat local,
+  linear-gradient(to left, var(--card) 16px, transparent) 100% 0 / 40px 100% no-repeat local,
+  linear-gradient(to right, var(--shade), transparent) 0 0 / 16px 100% no-repeat scroll,
+  linear-gradient(to left, var(--shade), transparent) 100% 0 / 16px 100% no-repeat scroll; }
 svg { display: block; width: 100%; min-width: 700px; height: auto; font-family: inherit; }
 svg text { font-size: 13px; fill: var(--soft); }
 svg .name { fill: var(--ink); }
@@ -86,6 +91,6 @@ td.cost, th.cost { text-align: right; min-width: 5em; font-variant-numeric: tabu
   .tiles { grid-template-columns: 1fr 1fr; gap: 8px; } .tiles li:last-child:nth-child(odd) { grid-column: 1 / -1; } .tiles a { padding: 10px 12px; } }
 @media print { :root { --ground: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #bbb; --code: #f2f2f2; }
   body { font-size: 11pt; } header, main, footer { max-width: none; padding: 0; } .entries > li, tr { break-inside: avoid; }
-  section { border: 0; border-top: 1px solid var(--line); border-radius: 0; padding: 12px 0; } .scroll { overflow: visible; }
+  section { border: 0; border-top: 1px solid var(--line); border-radius: 0; padding: 12px 0; } .scroll { overflow: visible; background: none; }
   svg { min-width: 0; } svg, pre, code { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 `;

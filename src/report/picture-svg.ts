@@ -15,6 +15,8 @@ const AXIS = 26;
 const LEAST_BAR = 3;
 /** A letter of a label takes about this. */
 const LETTER = 7.2;
+/** Of a name that is too long this many letters say something. */
+const LEAST_LETTERS = 6;
 /** One of the other texts, which are larger on a narrow screen. */
 const LARGE_LETTER = 9;
 const STEPS_MIN = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10_080];
@@ -101,11 +103,11 @@ function laneSvg(lane: readonly Bar[], place: { readonly at: number; readonly to
 function barSvg(bar: Bar, top: number, scale: Scale): string {
   const from = scale(bar.from);
   const width = Math.max(LEAST_BAR, scale(bar.to) - from);
-  const label = `${bar.n > 1 ? '↻ ' : ''}${bar.task}`;
+  const label = shortened(`${bar.n > 1 ? '↻ ' : ''}${bar.task}`, Math.floor((width - 10) / LETTER));
   const text =
-    label.length * LETTER + 8 <= width
-      ? `<text class="label" x="${fixed(from + 6)}" y="${top + BAR / 2 + 4.5}">${escaped(label)}</text>`
-      : '';
+    label === ''
+      ? ''
+      : `<text class="label" x="${fixed(from + 6)}" y="${top + BAR / 2 + 4.5}">${escaped(label)}</text>`;
   const pauses = bar.pauses.map((pause) => {
     const start = scale(pause.from);
     return `<rect class="pause" x="${fixed(start)}" y="${top}" width="${fixed(Math.max(2, scale(pause.to) - start))}" height="${BAR}"/>`;
@@ -115,6 +117,12 @@ function barSvg(bar: Bar, top: number, scale: Scale): string {
     `<rect class="bar ${toneOf(bar)}" x="${fixed(from)}" y="${top}" width="${fixed(width)}" height="${BAR}" rx="3"/>` +
     `${pauses.join('')}${text}</g>`
   );
+}
+
+/** What of it fits into so many letters; nothing where that would say nothing. */
+function shortened(label: string, letters: number): string {
+  if (label.length <= letters) return label;
+  return letters < LEAST_LETTERS ? '' : `${label.slice(0, letters - 1)}…`;
 }
 
 function titleOf(bar: Bar): string {

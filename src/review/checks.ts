@@ -5,11 +5,11 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { PLAIN_ENVIRONMENT } from '../engine/command.ts';
 import type { SandboxHost } from '../sandbox/sandbox.ts';
-import { insist } from '../sandbox/trouble.ts';
+import { insist, isEngineGone } from '../sandbox/trouble.ts';
 import type { CheckRecord } from '../state/records.ts';
 import { isShortage, type Supervised, supervise } from '../tasks/supervise.ts';
 import { followOutput } from '../tasks/transcript.ts';
-import { Watermarks } from '../tasks/watermarks.ts';
+import type { Watermarks } from '../tasks/watermarks.ts';
 import type { AttemptId, Limits, TaskId } from '../types.ts';
 import { checkLogName } from './check-logs.ts';
 import type { CheckedTree, Checker } from './checker.ts';
@@ -20,8 +20,15 @@ const TIMED_OUT = 124;
 const KILLED = 137;
 const ROOM = { least: 2, most: 4 } as const;
 
-export interface CheckerOptions {
+/** A host, and who watches over its room. */
+export interface CheckPlace {
   readonly host: SandboxHost;
+  readonly watermarks: Watermarks;
+}
+
+export interface CheckerOptions {
+  /** Where the next check runs; another one where the last is gone for good. */
+  place(): CheckPlace;
   /** Of each check. */
   readonly limits: Limits;
   /** Of each check, milliseconds; its sandbox ends itself then, even without us. */
@@ -34,8 +41,6 @@ export interface CheckerOptions {
   readonly run: string;
   /** How many at once; not given: half the processors, at least 2 and at most 4. */
   readonly parallel?: number | undefined;
-  /** The one that watches the same host already. */
-  readonly watermarks?: Watermarks | undefined;
 }
 
 export function createChecker(options: CheckerOptions): Checker {
@@ -52,22 +57,25 @@ interface Try {
   readonly problem: string | null;
 }
 
+interface PlacedCheck extends CheckPlace {
+  readonly on: CheckedTree;
+  readonly command: string;
+}
+
 class SandboxedChecks implements Checker {
   readonly #options: CheckerOptions;
   readonly #room: Room;
-  readonly #watermarks: Watermarks;
   #count = 0;
 
   constructor(options: CheckerOptions) {
     this.#options = options;
     this.#room = new Room(options.parallel ?? roomHere());
-    this.#watermarks = options.watermarks ?? new Watermarks(() => options.host.resources());
   }
 
   async check(on: CheckedTree, commands: readonly string[], signal: AbortSignal): Promise<readonly CheckRecord[]> {
     signal.throwIfAborted();
     if (commands.length === 0) return [];
-    await orAborted(this.#options.host.prepareTree(on), signal);
+    await orAborted(this.#options.place().host.prepareTree(on), signal);
     const failed = new AbortController();
     const ending = AbortSignal.any([signal, failed.signal]);
     // All have ended, and are removed, before anything is said.
@@ -102,11 +110,23 @@ class SandboxedChecks implements Checker {
   }
 
   #inTurn(on: CheckedTree, command: string, signal: AbortSignal): Promise<Try> {
-    return this.#room.use(() => insist(() => this.#try(on, command, signal)), signal);
+    return this.#room.use(() => insist(() => this.#somewhere(on, command, signal)), signal);
   }
 
-  async #try(on: CheckedTree, command: string, signal: AbortSignal): Promise<Try> {
-    const { host, limits, timeoutMs, containerName, run, stateDir } = this.#options;
+  /** Elsewhere, where the host was given up meanwhile. */
+  async #somewhere(on: CheckedTree, command: string, signal: AbortSignal): Promise<Try> {
+    const place = this.#options.place();
+    try {
+      return await this.#try({ ...place, on, command }, signal);
+    } catch (error) {
+      if (!isEngineGone(error) || this.#options.place().host === place.host) throw error;
+      return this.#somewhere(on, command, signal);
+    }
+  }
+
+  async #try({ host, watermarks, on, command }: PlacedCheck, signal: AbortSignal): Promise<Try> {
+    const { limits, timeoutMs, containerName, run, stateDir } = this.#options;
+    await host.prepareTree(on);
     this.#count += 1;
     const id = `check-${on.name}-${this.#count}`;
     const attempt = id as AttemptId;
@@ -136,7 +156,7 @@ class SandboxedChecks implements Checker {
       // Awaited below; a failure meanwhile must not count as unhandled.
       output.catch(() => {});
       const supervised = await supervise(running, {
-        ...{ attempt, leftMs: timeoutMs, diskBytes: limits.diskBytes, watermarks: this.#watermarks, signal },
+        ...{ attempt, leftMs: timeoutMs, diskBytes: limits.diskBytes, watermarks, signal },
         ...{ idle: null, ties: null, isDisposable: true },
       });
       const durationMs = Math.round(performance.now() - began);

@@ -81,6 +81,10 @@ export interface SandboxHost extends AsyncDisposable {
   readonly name: string;
   readonly isolation: IsolationLevel;
   readonly workspace: WorkspaceKind;
+  /** Its gateway may be told keys; else this side makes the connections that need one. */
+  readonly mayHoldKeys: boolean;
+  /** What its machine has for all sandboxes together. */
+  readonly capacity: Capacity;
   /** Lays out a tree once; concurrent and repeated calls for one tree share the work. */
   prepareTree(base: BaseTree): Promise<void>;
   /**
@@ -164,6 +168,12 @@ export interface CreatedSetUp extends CreatedSandbox {
 export interface KeptSetUp {
   /** Tracked paths that it had changed and that are as they were again: how many, and the first of them, printable. */
   readonly restored: { readonly count: number; readonly paths: readonly string[] };
+}
+
+export interface Capacity {
+  /** Processors. */
+  readonly cpus: number;
+  readonly memoryBytes: number;
 }
 
 /** What there is of something, and how much of it is still to be had. */

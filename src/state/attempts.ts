@@ -72,6 +72,11 @@ export function attemptStarted(
   });
 }
 
+export function attemptPlaced(database: Database, id: AttemptId, fence: number, host: string): boolean {
+  const sql = `UPDATE attempts SET host = ? WHERE id = ? AND state <> 'ended' AND ? = (SELECT max(fence) FROM runs)`;
+  return database.transaction(() => database.run(sql, host, id, fence) === 1);
+}
+
 export function attemptStopping(database: Database, id: AttemptId, fence: number, cause: StopCause): boolean {
   const sql = `UPDATE attempts SET stopping = ?
     WHERE id = ? AND state <> 'ended' AND stopping IS NULL AND ? = (SELECT max(fence) FROM runs)`;
@@ -112,6 +117,11 @@ export function pauseTask(database: Database, id: TaskId, fence: number, reason:
     if (state !== (reason === null ? 'paused' : 'running')) return false;
     return moveTask(database, id, reason === null ? 'running' : 'paused', reason);
   });
+}
+
+export function remarkTask(database: Database, id: TaskId, fence: number, reason: string | null): boolean {
+  const sql = `UPDATE tasks SET reason = ? WHERE id = ? AND state = 'running' AND ? = (SELECT max(fence) FROM runs)`;
+  return database.run(sql, reason, id, fence) === 1;
 }
 
 export function endAttempt(database: Database, id: AttemptId, fence: number, end: AttemptEnd): boolean {
@@ -174,6 +184,15 @@ export function lossesOf(database: Database, task: TaskId): (string | null)[] {
 
 export function unendedAttempts(database: Database): AttemptRecord[] {
   return database.all<AttemptRow>("SELECT * FROM attempts WHERE state <> 'ended' ORDER BY rowid").map(recordOf);
+}
+
+export function lostWith(
+  database: Database,
+  fault: string,
+  on: { readonly host: string; readonly since: Date },
+): AttemptRecord[] {
+  const sql = `SELECT * FROM attempts WHERE outcome = 'lost' AND fault = ? AND host = ? AND endedAt > ? ORDER BY rowid`;
+  return database.all<AttemptRow>(sql, fault, on.host, on.since.toISOString()).map(recordOf);
 }
 
 export function newestAttempts(database: Database): Map<TaskId, AttemptRecord> {

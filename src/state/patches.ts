@@ -62,6 +62,23 @@ export function insertPatch(database: Database, patch: NonNullable<AttemptEnd['p
   settleNew(database, patch.id);
 }
 
+/** In place of what was salvaged of the attempt before, or where nothing was. False: it is the same, or no salvage any more. */
+export function salvageLate(database: Database, patch: NonNullable<AttemptEnd['patch']>): boolean {
+  return database.transaction(() => {
+    const found = findPatch(database, patch.id);
+    if (found === null) {
+      insertPatch(database, patch);
+      return true;
+    }
+    const { tree, commit, size, flags } = patch;
+    const sql = `UPDATE patches SET tree = ?, "commit" = ?, files = ?, insertions = ?, deletions = ?, flags = ?
+      WHERE id = ? AND state = 'salvaged' AND tree <> ?`;
+    const { files, insertions, deletions } = size;
+    const values = [tree, commit, files, insertions, deletions, JSON.stringify(flags), patch.id, tree];
+    return database.run(sql, ...values) === 1;
+  });
+}
+
 export function setPatchState(
   database: Database,
   id: AttemptId,

@@ -315,6 +315,11 @@ export class State {
     return attempts.attemptStarted(this.#database, id, fence, base);
   }
 
+  /** It was given its place there. False when the fence is stale or it has ended. */
+  attemptPlaced(id: AttemptId, fence: number, host: string): boolean {
+    return attempts.attemptPlaced(this.#database, id, fence, host);
+  }
+
   /** The agent is told to end. False when the fence is stale, or it has ended or was told before. */
   attemptStopping(id: AttemptId, fence: number, cause: StopCause): boolean {
     return attempts.attemptStopping(this.#database, id, fence, cause);
@@ -338,6 +343,11 @@ export class State {
   /** Its agent is held still, or goes on (reason null). False when the fence is stale or it is not running, or not paused. */
   pauseTask(id: TaskId, fence: number, reason: string | null): boolean {
     return attempts.pauseTask(this.#database, id, fence, reason);
+  }
+
+  /** What there is to say of a task whose agent works; null: nothing. False when the fence is stale or it is not running. */
+  remarkTask(id: TaskId, fence: number, reason: string | null): boolean {
+    return attempts.remarkTask(this.#database, id, fence, reason);
   }
 
   /**
@@ -364,6 +374,16 @@ export class State {
   /** Faults of the newest attempts at a task that were lost in a row, the newest first; empty: the last one was not. */
   lossesOf(task: TaskId): (string | null)[] {
     return attempts.lossesOf(this.#database, task);
+  }
+
+  /** Attempts on a host that ended since then with this fault. */
+  lostWith(fault: string, on: { readonly host: string; readonly since: Date }): AttemptRecord[] {
+    return attempts.lostWith(this.#database, fault, on);
+  }
+
+  /** What such an attempt had done after all. False where that is known already. */
+  salvageLate(patch: NonNullable<AttemptEnd['patch']>): boolean {
+    return patches.salvageLate(this.#database, patch);
   }
 
   /** In the order of claiming. */

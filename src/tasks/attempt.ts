@@ -13,7 +13,7 @@ import type { OutputChunk, RunningSandbox, SandboxHost } from '../sandbox/sandbo
 import { isEngineGone } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
 import type { Limits, ObjectId, Spent, Usage } from '../types.ts';
-import { conclude, end, faultAround } from './conclude.ts';
+import { conclude, end, faultAround, leftOutText } from './conclude.ts';
 import { earlierAttempt } from './earlier.ts';
 import { afterLoss, classOf, faultOf } from './faults.ts';
 import type { RunGateway } from './gateway.ts';
@@ -70,6 +70,8 @@ export interface AttemptContext {
   onSnapshot(trees: { readonly baseTree: ObjectId; readonly tree: ObjectId }): void;
   /** Its task is held still for this reason, or goes on (null). */
   onPaused(reason: string | null): void;
+  /** Its agent has shown no sign of work for so many minutes, or does again (null). */
+  onQuiet(minutes: number | null): void;
 }
 
 /** How an attempt ended. */
@@ -266,7 +268,8 @@ interface StartedAttempt {
 async function untilEnd(context: AttemptContext, started: StartedAttempt): Promise<EndedAttempt> {
   const { attempt, start, agent, running } = started;
   const talk = new Talk(context, attempt);
-  const idle = new IdleWatch(context.bounds.idleTimeoutMs, () => running.cpuMs());
+  const cpuMs = (): Promise<number> => running.cpuMs();
+  const idle = new IdleWatch(context.bounds.idleTimeoutMs, cpuMs, (minutes) => context.onQuiet(minutes));
   agent.ties.onActive = () => idle.active();
   const transcript = followAgent(context, started, { talk, idle });
   // Awaited below; a failure meanwhile must not count as unhandled.
@@ -396,13 +399,20 @@ function takeSnapshots(context: AttemptContext, started: StartedAttempt, idle: I
   const { attempt, start, running } = started;
   let current: Promise<void> = Promise.resolve();
   let over = false;
+  let saidLeftOut: string | null = null;
   const timer = setInterval(() => {
     current = current.then(async () => {
       const goOn = idle.hold();
       try {
-        const tree = await running.snapshot((collection) =>
+        const { tree, tooLarge } = await running.snapshot((collection) =>
           keepSnapshot(context.repository, collection, { attempt: attempt.id, task: attempt.task, start }),
         );
+        const leftOut = tooLarge.length === 0 ? null : leftOutText(tooLarge);
+        // Who salvages a snapshot later knows no more than is written down now.
+        if (leftOut !== null && leftOut !== saidLeftOut) {
+          context.emit({ type: 'warning', task: attempt.task, attempt: attempt.id, message: leftOut });
+        }
+        saidLeftOut = leftOut;
         if (tree !== null) context.onSnapshot({ baseTree: start.base.tree, tree });
       } catch (error) {
         if (over) return;

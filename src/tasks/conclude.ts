@@ -12,7 +12,7 @@ import type { AttemptContext } from './attempt.ts';
 import type { StartTree } from './start-tree.ts';
 import { KILLED_BY_USER, type Stopped, type Supervised } from './supervise.ts';
 
-const RUN_STOPPED = 'the run was stopped';
+export const RUN_STOPPED = 'the run was stopped';
 /** To take the work in, where the disk is said to be full and does not look it. */
 const MOST_TRIES = 5;
 
@@ -32,6 +32,9 @@ export async function conclude(
   const origin = { attempt: attempt.id, task: attempt.task, start };
   const { patch: collected, problem } = await takePatch(context, ended, origin);
   const failed = failureOf(ended, stopped, context, verdict.done ? null : verdict.reason) ?? problem;
+  if (problem !== null && failed !== problem) {
+    context.emit({ type: 'warning', task: attempt.task, attempt: attempt.id, message: problem.reason });
+  }
   const salvaged = failed !== null;
   const patch: CollectedPatch | null =
     collected === null ? null : { ...collected, state: salvaged ? 'salvaged' : 'pending' };
@@ -86,12 +89,16 @@ async function takeWhole(context: AttemptContext, ended: EndedSandbox, origin: O
     // A keeper that was lost meanwhile is started anew, and what it was reading is still there.
     const { patch, tooLarge } = await insist(() => collectPatch(context.repository, ended, origin));
     if (tooLarge.length === 0) return { patch, problem: null };
-    const reason = `what was changed is more than a patch may have; left out: ${nameSome(tooLarge)}`;
-    return { patch, problem: { outcome: 'failed', reason } };
+    return { patch, problem: { outcome: 'failed', reason: leftOutText(tooLarge) } };
   } catch (error) {
     if (!(error instanceof OrchestrateError) || error.code !== 'COLLECT_TOO_LARGE') throw error;
     return { patch: null, problem: { outcome: 'failed', reason: error.message } };
   }
+}
+
+/** @param paths printable */
+export function leftOutText(paths: readonly string[]): string {
+  return `what was changed is more than a patch may have; left out: ${nameSome(paths)}`;
 }
 
 interface Failure {

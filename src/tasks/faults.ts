@@ -14,6 +14,9 @@ export type FaultClass = 'result' | 'infrastructure' | 'permanent';
 /** Fault of an attempt whose coordinator was killed and whose sandbox was gone when the next one came. */
 export const COORDINATOR_KILLED = 'COORDINATOR_KILLED';
 
+/** Fault of an attempt whose host was given up while others could do its work; its sandbox may still be there. */
+export const HOST_LOST = 'HOST_LOST';
+
 /** Milliseconds before the first, second and third further try; each is made longer or shorter by up to JITTER of it. */
 export const RETRY_DELAYS_MS: readonly number[] = [5_000, 30_000, 120_000];
 export const JITTER = 0.3;
@@ -29,6 +32,7 @@ const CODES: Readonly<Record<FaultClass, readonly string[]>> = {
   infrastructure: [
     ...[
       COORDINATOR_KILLED,
+      HOST_LOST,
       'DOCKER_FAILED',
       'DOCKER_UNREACHABLE',
       'ENGINE_GONE',

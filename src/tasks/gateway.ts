@@ -8,6 +8,7 @@ import type { Access } from '../engine/engine.ts';
 import { environmentError, type OrchestrateError } from '../errors.ts';
 import { type DialFor, GatewayClient } from '../gateway/client.ts';
 import {
+  type AttemptAccess,
   type AttemptTotals,
   type Before,
   type Configuration,
@@ -21,6 +22,8 @@ import type { HomeFile, SandboxHost, SetUpEgress } from '../sandbox/sandbox.ts';
 import { type AskToolbox, remoteToolbox } from '../toolbox/remote-toolbox.ts';
 import type { Toolbox } from '../toolbox/toolbox.ts';
 import { type AttemptId, type Caps, type ModelApi, type Spent, tokensOf, type Usage } from '../types.ts';
+import { timeText } from './deadline.ts';
+import { HeldSlice, type Slices } from './held-slice.ts';
 
 const URL_IN_SANDBOX = `http://127.0.0.1:${GATEWAY_PORT}`;
 const NO_CAPS: Caps = { usd: null, tokens: null };
@@ -41,21 +44,36 @@ export interface GatewayOptions {
 
 /**
  * Starts the run's gateway on a host, or finds the one of a run that was cut off again, and tries each key once.
+ * @param slices given where the run has several: its caps and what it spent are the ledger's then, of the configuration's
+ * only which of the caps there are counts
  * Environment errors: KEY_REFUSED, UPSTREAM_UNREACHABLE, those of the host.
  */
-export async function openRunGateway(host: SandboxHost, options: GatewayOptions): Promise<RunGateway> {
+export async function openRunGateway(
+  host: SandboxHost,
+  wanted: GatewayOptions,
+  slices: Slices | null = null,
+): Promise<RunGateway> {
+  const options = host.mayHoldKeys ? wanted : withoutKeys(wanted);
   const { upstreams, egressVia } = options.configuration;
   const dials = egressVia === 'direct' || upstreams.some(({ via }) => via === 'direct');
   const client = new GatewayClient(await host.openGateway({ dials }), options.dial);
-  const gateway = new RunGateway(client, options);
+  const gateway = new RunGateway(client, options, slices);
   try {
-    await client.configure(options.configuration);
+    await gateway.configure();
     for (const { api } of upstreams) await gateway.tryKey(api);
+    gateway.join();
     return gateway;
   } catch (error) {
     await gateway[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** This side makes the connections that need a key, and puts it in. */
+function withoutKeys(options: GatewayOptions): GatewayOptions {
+  const { configuration } = options;
+  const upstreams = configuration.upstreams.map((upstream) => ({ ...upstream, via: 'coordinator' as const }));
+  return { ...options, configuration: { ...configuration, upstreams } };
 }
 
 /** What the attempts of a run may do, each the same. */
@@ -86,7 +104,7 @@ export interface AttemptHooks {
 export interface RunListener {
   /** No request can succeed any more (the key is refused): the run is to end. */
   onUnusable(error: OrchestrateError): void;
-  /** The whole run is over its budget; its attempts are told by themselves. */
+  /** The whole run is over its budget, all gateways together; its attempts are told by themselves. */
   onRunBudget(reason: string): void;
   onWarning(message: string): void;
 }
@@ -101,15 +119,29 @@ interface Limited {
 export class RunGateway implements AsyncDisposable {
   readonly #client: GatewayClient;
   readonly #options: GatewayOptions;
+  /** Null: the run's budget is all its own. */
+  readonly #slice: HeldSlice | null;
   readonly #disposed = new AbortController();
   readonly #hooks = new Map<string, AttemptHooks>();
   #listener: RunListener | null = null;
   readonly #limited = new Map<ModelApi, Limited>();
 
   /** For openRunGateway. */
-  constructor(client: GatewayClient, options: GatewayOptions) {
+  constructor(client: GatewayClient, options: GatewayOptions, slices: Slices | null) {
     this.#client = client;
     this.#options = options;
+    this.#slice = slices && new HeldSlice(client, slices, (reason, isNews) => this.#runBudget(reason, isNews));
+  }
+
+  /** For openRunGateway. */
+  configure(): Promise<void> {
+    const { configuration } = this.#options;
+    return this.#slice?.begin(configuration) ?? this.#client.configure(configuration);
+  }
+
+  /** For openRunGateway. */
+  join(): void {
+    this.#slice?.join();
   }
 
   /** Tells what concerns the whole run from now on; to be called once. */
@@ -137,8 +169,7 @@ export class RunGateway implements AsyncDisposable {
     const token = this.#token('agent', attempt);
     const toolboxToken = this.toolboxToken(attempt);
     const { apis, models, allow, caps } = plan;
-    const before = used === undefined ? undefined : beforeOf(used);
-    await this.#client.open({ attempt, token, toolboxToken, apis, models, allow, caps, before });
+    await this.#open({ attempt, token, toolboxToken, apis, models, allow, caps }, used);
     this.#hooks.set(attempt, hooks);
     for (const { until, reason } of this.#limited.values()) hooks.onPause(reason, until);
     return { url: URL_IN_SANDBOX, token };
@@ -149,7 +180,7 @@ export class RunGateway implements AsyncDisposable {
     const token = this.#token('agent', attempt);
     const { caps } = this.#options.plan;
     const nothing = { toolboxToken: null, apis: [], models: null, allow: [] };
-    await this.#client.open({ attempt, token, caps, ...nothing, before: beforeOf(used) });
+    await this.#open({ attempt, token, caps, ...nothing }, used);
     return this.#client.revoke(attempt);
   }
 
@@ -173,6 +204,12 @@ export class RunGateway implements AsyncDisposable {
         }
       },
     };
+  }
+
+  async #open(access: AttemptAccess & { readonly attempt: AttemptId }, used: UsedBefore | undefined): Promise<void> {
+    const open = (before: Before | undefined): Promise<void> => this.#client.open({ ...access, before });
+    const before = used && beforeOf(used);
+    await (this.#slice?.open(access.attempt, before, open) ?? open(before));
   }
 
   /** Ends what the attempt has under way and makes its token worthless; gives its totals. */
@@ -214,8 +251,14 @@ export class RunGateway implements AsyncDisposable {
     return this.#client.fetchFor(attempt);
   }
 
+  /** Where the budget is shared and this host is let go before the run ends, no attempt being left: gives back what is left. */
+  async retire(): Promise<void> {
+    await this.#slice?.retire();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed.abort();
+    this.#slice?.letGo();
     for (const { timer } of this.#limited.values()) clearTimeout(timer);
     await this.#client[Symbol.asyncDispose]();
   }
@@ -230,6 +273,7 @@ export class RunGateway implements AsyncDisposable {
   }
 
   #take(event: GatewayEvent): void {
+    this.#slice?.take(event);
     switch (event.type) {
       case 'usage':
         this.#hooks.get(event.attempt)?.onUsage(event.total);
@@ -255,6 +299,8 @@ export class RunGateway implements AsyncDisposable {
       case 'key-refused':
         this.#listener?.onUnusable(keyRefused(event.api, event.status, event.message));
         break;
+      case 'wants-budget':
+      case 'configured':
       case 'audit':
         break;
     }
@@ -267,13 +313,18 @@ export class RunGateway implements AsyncDisposable {
       this.#hooks.get(attempt)?.onBudget(reason);
       return;
     }
-    this.#listener?.onRunBudget(reason);
+    if (this.#slice === null) this.#runBudget(reason, true);
+    else this.#slice.tellUsedUp(reason);
+  }
+
+  #runBudget(reason: string, isNews: boolean): void {
+    if (isNews) this.#listener?.onRunBudget(reason);
     for (const hooks of this.#hooks.values()) hooks.onBudget(reason);
   }
 
   #pause(api: ModelApi, status: number, until: Date): void {
     if (until.getTime() - Date.now() < WORTH_PAUSING_MS) return;
-    const reason = `${NAMES[api]} wants us to wait (${status}) until ${until.toISOString()}`;
+    const reason = `${NAMES[api]} wants us to wait (${status}) until ${timeText(until, new Date())}`;
     clearTimeout(this.#limited.get(api)?.timer);
     const timer = setTimeout(() => this.#resume(api), until.getTime() - Date.now() + RESUME_ANYWAY_MS);
     this.#limited.set(api, { until, reason, timer });

@@ -5,6 +5,9 @@ const WORKING = 0.01;
 /** Milliseconds between two looks: a part of the time-out, at most so long. */
 const LOOKS_PER_TIMEOUT = 10;
 const MOST_BETWEEN_LOOKS_MS = 30_000;
+const MINUTE_MS = 60_000;
+/** From so long without a sign of work on it is worth a word to people. */
+const WORTH_SAYING_MINUTES = 2;
 
 export class IdleWatch implements Disposable {
   readonly #timeoutMs: number;
@@ -17,11 +20,18 @@ export class IdleWatch implements Disposable {
   #quietMs = 0;
   #wasActive = false;
   #holds = 0;
+  readonly #onQuiet: (minutes: number | null) => void;
+  /** Not told yet: whatever was told of the same agent before, in another run, may be wrong. */
+  #toldMinutes: number | null | undefined;
 
-  /** @param cpuMs asks how much CPU time the agent has used so far; only asked while it is silent */
-  constructor(timeoutMs: number, cpuMs: () => Promise<number>) {
+  /**
+   * @param cpuMs asks how much CPU time the agent has used so far; only asked while it is silent
+   * @param onQuiet told how many whole minutes it has shown no sign of work when that changes; null: fewer than two
+   */
+  constructor(timeoutMs: number, cpuMs: () => Promise<number>, onQuiet: (minutes: number | null) => void = () => {}) {
     this.#timeoutMs = timeoutMs;
     this.#cpuMs = cpuMs;
+    this.#onQuiet = onQuiet;
     this.#everyMs = Math.min(timeoutMs / LOOKS_PER_TIMEOUT, MOST_BETWEEN_LOOKS_MS);
   }
 
@@ -59,6 +69,7 @@ export class IdleWatch implements Disposable {
     const timer = this.#timer;
     await this.#judge();
     if (this.#timer !== timer) return;
+    this.#tell();
     if (this.#quietMs >= this.#timeoutMs) onIdle();
     else this.#plan(onIdle);
   }
@@ -79,6 +90,13 @@ export class IdleWatch implements Disposable {
     if (worked !== null && worked >= passed * WORKING) this.#quietMs = 0;
     else if (worked !== null) this.#quietMs += passed;
     this.#restart(cpu);
+  }
+
+  #tell(): void {
+    const whole = Math.floor(this.#quietMs / MINUTE_MS);
+    const minutes = whole < WORTH_SAYING_MINUTES ? null : whole;
+    if (minutes !== this.#toldMinutes) this.#onQuiet(minutes);
+    this.#toldMinutes = minutes;
   }
 
   #restart(cpu: number | null): void {

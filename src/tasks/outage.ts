@@ -1,6 +1,7 @@
 /**
- * What a run does while its Docker engine does not answer: it starts nothing, and what is at work waits for the return. It
- * does not wait where somebody wants the run to end now, nor for ever: then all is left as it is, for the next run.
+ * What a run does while a Docker engine does not answer: it starts nothing there, and what is at work waits for the return.
+ * It does not wait where somebody wants the run to end now, nor for ever: where another host can do the work, that one does
+ * soon; else all is left as it is, for the next run.
  */
 
 import { environmentError, type OrchestrateError } from '../errors.ts';
@@ -10,6 +11,18 @@ import type { Holds } from './holds.ts';
 
 /** So long without an engine, milliseconds, and nobody is about to bring it back. */
 const LONGEST_MS = 30 * 60_000;
+/** How often it is seen whether another host can do the work by now, milliseconds. */
+const LOOK_AGAIN_MS = 1_000;
+
+/** Where work goes on while a host is away. */
+export interface HandOver {
+  /** Milliseconds: a network that is cut for a minute costs nobody the work. */
+  readonly afterMs: number;
+  /** Another host can do it. */
+  isPossible(): boolean;
+  /** The host is given up. */
+  onLost(): void;
+}
 
 export interface OutageParts {
   readonly host: Pick<SandboxHost, 'onTrouble' | 'giveUp'>;
@@ -18,23 +31,35 @@ export interface OutageParts {
   readonly stopNow: AbortSignal;
   /** The run is to end with this, and with no attempt told to end: they are the next run's. */
   onTooLong(error: OrchestrateError): void;
+  /** Null or not given: it is the only host. */
+  readonly handOver?: HandOver | null;
   /** Not given: LONGEST_MS. */
   readonly longestMs?: number;
 }
 
 /** From here on the run outlives trouble with its engine. */
-export function outliveOutages({ host, holds, stopNow, onTooLong, longestMs = LONGEST_MS }: OutageParts): void {
-  let timer: NodeJS.Timeout | undefined;
+export function outliveOutages(parts: OutageParts): void {
+  const { host, holds, stopNow, onTooLong, longestMs = LONGEST_MS, handOver = null } = parts;
+  let timers: NodeJS.Timeout[] = [];
+  // What waits keeps the process alive, not the waiting.
+  const later = (act: () => void, ms: number): void => void timers.push(setTimeout(act, ms).unref());
+  const over = (tell: () => void): void => {
+    for (const timer of timers) clearTimeout(timer);
+    tell();
+    host.giveUp();
+  };
   host.onTrouble((trouble) => {
     holds.set('engine', trouble);
-    clearTimeout(timer);
+    for (const timer of timers) clearTimeout(timer);
+    timers = [];
     if (trouble === null) return;
-    const tooLong = (): void => {
-      onTooLong(tooLongGone(longestMs));
-      host.giveUp();
+    later(() => over(() => onTooLong(tooLongGone(longestMs))), longestMs);
+    if (handOver === null) return;
+    const look = (): void => {
+      if (handOver.isPossible()) over(() => handOver.onLost());
+      else later(look, LOOK_AGAIN_MS);
     };
-    // What waits keeps the process alive, not the waiting.
-    timer = setTimeout(tooLong, longestMs).unref();
+    later(look, handOver.afterMs);
   });
   const giveUp = (): void => host.giveUp();
   if (stopNow.aborted) giveUp();

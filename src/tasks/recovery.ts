@@ -44,9 +44,8 @@ export async function adoptAttempt(parts: RecoveryParts, attempt: AttemptRecord)
 }
 
 /** The end of an attempt whose sandbox is gone: its last snapshot is kept, its task waits for another attempt. */
-export async function lostAttempt(parts: RecoveryParts, attempt: AttemptRecord): Promise<AttemptEnd> {
-  const start = await startOf(parts, attempt);
-  const { id, task } = attempt;
+export async function lostAttempt(parts: Stored, attempt: AttemptRecord): Promise<AttemptEnd> {
+  const { task } = attempt;
   const message = 'the run that worked on it was cut off';
   const earlier = parts.state.lossesOf(task);
   return {
@@ -57,11 +56,20 @@ export async function lostAttempt(parts: RecoveryParts, attempt: AttemptRecord):
     usage: NO_USAGE,
     egressDenied: [],
     summary: null,
-    patch: start === null ? null : await salvageSnapshot(parts.repository, { attempt: id, task, start }),
+    patch: await salvageOf(parts, attempt),
   };
 }
 
-async function startOf(parts: RecoveryParts, attempt: AttemptRecord): Promise<StartTree | null> {
+/** The last snapshot of what it did, as a salvaged patch; null: there is none. */
+export async function salvageOf(parts: Stored, attempt: AttemptRecord): Promise<AttemptEnd['patch']> {
+  const start = await startOf(parts, attempt);
+  const { id, task } = attempt;
+  return start === null ? null : salvageSnapshot(parts.repository, { attempt: id, task, start });
+}
+
+type Stored = Pick<RecoveryParts, 'repository' | 'state'>;
+
+async function startOf(parts: Stored, attempt: AttemptRecord): Promise<StartTree | null> {
   const { baseTree: tree, baseCommit: commit } = attempt;
   if (tree === null || commit === null) return null;
   const goesOn = parts.state.task(attempt.task).startFrom !== null;

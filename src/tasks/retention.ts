@@ -32,12 +32,24 @@ export async function dropOld(repository: Repository, state: State, now: Date): 
 
 /** Drops the logs of runs that nothing was written to for as long as transcripts are kept. */
 export async function retainRunLogs(stateDir: string, now: Date): Promise<void> {
+  const old = await oldRunLogs(stateDir, new Date(now.getTime() - TRANSCRIPT_AGE_MS));
+  await removeRunLogs(stateDir, old).catch(() => undefined);
+}
+
+/** Names of the logs of runs, their earlier parts too, that were not written to after `before`; sorted. */
+export async function oldRunLogs(stateDir: string, before: Date): Promise<string[]> {
   const folder = runLogFolder(stateDir);
+  const old: string[] = [];
   for (const name of await readdir(folder).catch(() => [])) {
     const file = await stat(join(folder, name)).catch(() => null);
-    const isOld = file !== null && file.mtimeMs <= now.getTime() - TRANSCRIPT_AGE_MS;
-    if (isOld) await rm(join(folder, name), { force: true }).catch(() => undefined);
+    if (file !== null && file.mtimeMs <= before.getTime()) old.push(name);
   }
+  return old.sort();
+}
+
+/** Ones that are gone are no error. */
+export async function removeRunLogs(stateDir: string, names: readonly string[]): Promise<void> {
+  for (const name of names) await rm(join(runLogFolder(stateDir), name), { force: true });
 }
 
 /** The newest part of an attempt's transcript; it need not exist. */

@@ -5,13 +5,11 @@ import { changedPaths } from '../git/diff.ts';
 import type { Repository } from '../git/repository.ts';
 import { AutoMerge } from '../merge/auto-merge.ts';
 import type { Checker } from '../review/checker.ts';
-import { createChecker } from '../review/checks.ts';
+import { type CheckPlace, createChecker } from '../review/checks.ts';
 import type { ReviewPolicy } from '../review/policy.ts';
-import type { SandboxHost } from '../sandbox/sandbox.ts';
 import type { State } from '../state/state.ts';
 import type { Limits, ObjectId, RunId, TaskId } from '../types.ts';
 import { Reviews } from './reviews.ts';
-import type { Watermarks } from './watermarks.ts';
 
 export interface WantedReviews extends ReviewPolicy {
   /** Nothing is started while so many patches are pending; null: they may pile up. */
@@ -25,9 +23,9 @@ export interface WantedReviews extends ReviewPolicy {
 export interface RunPatchesContext {
   readonly repository: Repository;
   readonly state: State;
-  readonly host: SandboxHost;
+  /** Where the next check runs. */
+  place(): CheckPlace;
   readonly run: RunId;
-  readonly watermarks: Watermarks;
   readonly bounds: { readonly limits: Limits; readonly timeoutMs: number };
   /** Not given: patches wait. */
   readonly wanted: WantedReviews | undefined;
@@ -52,10 +50,10 @@ export class RunPatches {
   readonly checker: Checker;
 
   constructor(context: RunPatchesContext) {
-    const { wanted = NONE, repository, state, host, run, watermarks, bounds, only, signal, emit, isSetUpFor } = context;
+    const { wanted = NONE, repository, state, place, run, bounds, only, signal, emit, isSetUpFor } = context;
     const { checks, autoApprove, autoMerge: branch = null } = wanted;
     const checker = createChecker({
-      ...{ host, watermarks, ...bounds, stateDir: state.directory, run },
+      ...{ place, ...bounds, stateDir: state.directory, run },
       containerName: (id) => wanted.containerName(run, id),
     });
     this.checker = checker;

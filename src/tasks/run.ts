@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Engine } from '../engine/engine.ts';
-import { OrchestrateError } from '../errors.ts';
+import { environmentError, OrchestrateError } from '../errors.ts';
 import type { EventBody, EventBus } from '../events.ts';
 import type { Base } from '../git/base.ts';
 import { nameSome } from '../git/bytes.ts';
@@ -10,11 +10,10 @@ import type { Repository } from '../git/repository.ts';
 import { summaryOf } from '../notes/summary.ts';
 import { type Restacked, restackAbove, restackStale } from '../review/restack.ts';
 import type { Role } from '../roles/role.ts';
-import type { SandboxHost } from '../sandbox/sandbox.ts';
 import { isEngineGone } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord, RunRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
-import { type Caps, NO_USAGE, type RunId, type TaskId } from '../types.ts';
+import { type AttemptId, type Caps, NO_USAGE, type RunId, type TaskId } from '../types.ts';
 import {
   type AttemptBounds,
   type AttemptContext,
@@ -24,25 +23,28 @@ import {
   runAttempt,
   withoutSandbox,
 } from './attempt.ts';
+import { end, RUN_STOPPED } from './conclude.ts';
 import { Control } from './control.ts';
 import { CLOCK, type Deadline, DeadlineWatch, type WantedEnd } from './deadline.ts';
 import { earlierWork } from './earlier.ts';
-import type { GatewayOptions, RunGateway } from './gateway.ts';
+import { HOST_LOST } from './faults.ts';
+import type { GatewayOptions, RunListener } from './gateway.ts';
 import { Holds } from './holds.ts';
+import { HostAtWork, type HostRun, type OpenedHost } from './host-at-work.ts';
+import type { Hosts } from './hosts.ts';
 import { KeptEvents } from './kept-events.ts';
+import { fetchLeftBehind } from './left-behind.ts';
 import { NoteExchange } from './note-exchange.ts';
-import { outliveOutages } from './outage.ts';
 import { preflight, requireRoom, type WantedPreflight } from './preflight.ts';
-import { type Adopted, adoptAttempt, lostAttempt } from './recovery.ts';
+import { type Adopted, adoptAttempt, lostAttempt, salvageOf } from './recovery.ts';
 import { RunForecast } from './run-forecast.ts';
 import { RunPatches, type WantedReviews } from './run-patches.ts';
 import { workQueue } from './scheduler.ts';
-import { RunSetUp, type WantedSetUp } from './set-up.ts';
-import { NO_WAIT, StartLine, type StartTurn } from './start-line.ts';
+import type { WantedSetUp } from './set-up.ts';
+import { NO_WAIT, StartLine } from './start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './start-tree.ts';
 import { StateRoom } from './state-room.ts';
 import { KILLED_BY_USER } from './supervise.ts';
-import { Watermarks } from './watermarks.ts';
 
 export interface RunOptions {
   readonly maxAgents: number;
@@ -74,6 +76,8 @@ export interface RunOptions {
   /** Aborted: agents are stopped, their work is salvaged, the run ends. */
   readonly signal: AbortSignal;
   readonly pid: number;
+  /** Where there are other hosts, how long one may be away before its tasks go elsewhere, milliseconds; not given: 90 s. */
+  readonly hostLostAfterMs?: number | undefined;
 }
 
 /** What the runs of a repository have in common. */
@@ -103,8 +107,8 @@ export interface RunParts {
   readonly options: RunOptions;
   readonly run: RunRecord;
   readonly base: Base;
-  readonly host: SandboxHost;
-  readonly gateway: RunGateway | null;
+  /** Begun, and not attached yet. */
+  readonly hosts: Hosts;
   /** Of `options.end`. */
   readonly deadline: Deadline | null;
   /** Why nothing is begun: what the run goes on for has spent all that it may; null: it has not. */
@@ -122,6 +126,8 @@ const NOT_STARTED: Omit<AttemptEnd, 'reason'> = {
   patch: null,
 };
 
+/** Longer than a network is usually cut for: whoever starts again elsewhere does all the work again. */
+const HOST_LOST_AFTER_MS = 90_000;
 const NO_CAPS: Caps = { usd: null, tokens: null };
 /** In the reason of what waits for a person to review. */
 const WAITS_FOR_REVIEWS = '--max-pending-reviews';
@@ -151,14 +157,16 @@ export class Run {
   #unusable: OrchestrateError | null = null;
   readonly #line = new StartLine();
   readonly #control: Control;
-  readonly #watermarks: Watermarks;
+  /** To end those whose place is taken away. */
+  readonly #taken = new Map<AttemptId, AbortController>();
   readonly #room: StateRoom;
   readonly #kept = new KeptEvents();
   readonly #notes: NoteExchange;
   readonly #forecast: RunForecast;
   /** Sandboxes on their way out. */
   readonly #leaving = new Set<Promise<void>>();
-  readonly #setUp: RunSetUp | null;
+  /** What its hosts have in common. */
+  readonly #forHosts: HostRun;
   readonly #patches: RunPatches;
   /** What stands in the way of starting anything. */
   readonly #holds: Holds;
@@ -173,19 +181,38 @@ export class Run {
       this.#emit(reason === null || cause === null ? { type: 'run.resumed' } : { type: 'run.paused', cause, reason }),
     );
     this.#deadline = this.#watchOver(the.deadline);
-    outliveOutages({
-      ...{ host: the.host, holds: this.#holds, stopNow: this.#control.stopNow },
-      onTooLong: (error) => this.#cannotGoOn(error, { now: false }),
-    });
-    this.#watermarks = new Watermarks(() => the.host.resources(), this.#holds);
     this.#room = new StateRoom({
       ...{ directory: the.parts.state.directory, holds: this.#holds },
-      onOut: (shortage) => this.#watermarks.endBiggest(shortage),
+      onOut: (shortage) => the.hosts.busiest.watermarks.endBiggest(shortage),
     });
     the.parts.state.whenFull(() => this.#room.giveSpare());
-    this.#notes = new NoteExchange({ ...the.parts, host: the.host, emit: (event) => this.#emit(event) });
+    this.#notes = new NoteExchange({ ...the.parts, host: the.hosts, emit: (event) => this.#emit(event) });
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
-    the.gateway?.listen({
+    if (the.usedUp !== null) {
+      this.#limit = the.usedUp;
+      this.#control.stop({ now: false });
+    }
+    const { options, parts, run, base, hosts } = the;
+    hosts.onTaken((attempt, why) => this.#taken.get(attempt)?.abort(why));
+    this.#forHosts = {
+      ...{ repository: parts.repository, base, bounds: options.bounds, setUp: options.setUp ?? null },
+      ...{ stopStarting: this.#control.stopStarting, listener: this.#listener() },
+      onProgress: (line) => parts.onProgress(line),
+      onWarning: (message) => this.#emit({ type: 'warning', message }),
+    };
+    this.#patches = new RunPatches({
+      ...parts,
+      ...{ run: run.id, bounds: options.bounds, signal: this.#control.stopNow },
+      ...{ wanted: options.reviews, only: options.only },
+      place: () => hosts.first,
+      emit: (event) => this.#emit(event),
+      isSetUpFor: async (tree) => (await hosts.first.setUp?.isOf(tree)) !== false,
+    });
+  }
+
+  /** What concerns the whole run, from whichever host's gateway. */
+  #listener(): RunListener {
+    return {
       onRunBudget: (reason) => {
         // Each agent that it stops says so.
         if (this.#limit !== reason) this.#emit({ type: 'run.stopping', cause: 'budget', reason });
@@ -197,29 +224,50 @@ export class Run {
         this.#cannotGoOn(error, { now: true });
       },
       onWarning: (message) => this.#emit({ type: 'warning', message }),
+    };
+  }
+
+  /** Takes a host into service. Where it is the only one, what stands in its way stands in the run's. */
+  #attach(opened: OpenedHost): HostAtWork {
+    const { hosts } = this.#the;
+    const { isAlone } = hosts;
+    const { name } = opened.host;
+    const at: HostAtWork = new HostAtWork(opened, this.#forHosts, {
+      label: isAlone ? null : name,
+      holds: isAlone ? this.#holds : new Holds((reason) => this.#hostHeld(name, reason)),
+      stopNow: this.#control.stopNow,
+      onTooLong: (error) => this.#cannotGoOn(error, { now: false }),
+      handOver: isAlone
+        ? null
+        : {
+            afterMs: this.#the.options.hostLostAfterMs ?? HOST_LOST_AFTER_MS,
+            isPossible: () => hosts.isReplaceable(at),
+            onLost: () => {
+              const message = `the host ${name} does not answer: its tasks go elsewhere, and what they left is fetched when it is back`;
+              this.#emit({ type: 'warning', message });
+              hosts.lost(at);
+            },
+          },
     });
-    if (the.usedUp !== null) {
-      this.#limit = the.usedUp;
-      this.#control.stop({ now: false });
-    }
-    const { options, parts, run, base, host } = the;
-    const wanted = options.setUp ?? null;
-    this.#setUp =
-      wanted &&
-      new RunSetUp(wanted, {
-        ...{ host, base, repository: parts.repository, watermarks: this.#watermarks, bounds: options.bounds },
-        signal: this.#control.stopStarting,
-        openEgress: async () => (await the.gateway?.admitSetUp()) ?? null,
-        onProgress: (line) => parts.onProgress(line),
-        onWarning: (message) => this.#emit({ type: 'warning', message }),
-      });
-    this.#patches = new RunPatches({
-      ...parts,
-      ...{ host, run: run.id, watermarks: this.#watermarks, bounds: options.bounds, signal: this.#control.stopNow },
-      ...{ wanted: options.reviews, only: options.only },
-      emit: (event) => this.#emit(event),
-      isSetUpFor: async (tree) => (await this.#setUp?.isOf(tree)) !== false,
+    return at;
+  }
+
+  #hostHeld(name: string, reason: string | null): void {
+    const message =
+      reason === null ? `tasks are given to the host ${name} again` : `no task is given to ${name}: ${reason}`;
+    this.#emit({ type: 'warning', message });
+  }
+
+  /** Once per host, before its first task. */
+  async #prepareHost(at: HostAtWork): Promise<void> {
+    const { hosts, parts, options } = this.#the;
+    if (at !== hosts.first) await at.watermarks.begin();
+    await fetchLeftBehind({
+      ...{ ...parts, host: at.host, diskBytes: options.bounds.limits.diskBytes },
+      onWarning: (message) => this.#emit({ type: 'warning', message }),
     });
+    if (at.holds.reason === null) at.layBase();
+    await at.setUp?.make();
   }
 
   get tally(): Omit<RunSummary, 'run'> {
@@ -241,15 +289,17 @@ export class Run {
   }
 
   async #workQueue(): Promise<RunSummary> {
-    const { parts, options, run, base, host } = this.#the;
+    const { parts, options, run, base, hosts } = this.#the;
     const counts = parts.state.counts(options.only);
     this.#emit({
       type: 'run.started',
       run: run.id,
       tasks: counts.queued + counts.blocked,
-      isolation: host.isolation,
+      isolation: hosts.isolation,
       base: base.commit,
     });
+    const { usedUp } = this.#the;
+    if (usedUp !== null) this.#emit({ type: 'run.stopping', cause: 'budget', reason: usedUp });
     for (const message of base.warnings) this.#emit({ type: 'warning', message });
     if (base.leftOut.length > 0 && options.baseRef === undefined) {
       const message = `Agents start from the last commit: ${nameSome(base.leftOut)} left out (--include-dirty takes local changes in).`;
@@ -258,20 +308,24 @@ export class Run {
     using control = this.#control;
     using deadline = this.#deadline;
     deadline?.start();
-    using _ = this.#watermarks;
     using _room = this.#room;
-    await Promise.all([this.#watermarks.begin(), this.#room.begin()]);
-    if (this.#holds.reason === null) {
-      // Laid out while the first tasks are being claimed; they wait for the same work.
-      host.prepareTree({ tree: base.tree, commit: base.commit, near: null }).catch(() => {});
-    }
+    const joining = {
+      attach: (opened: OpenedHost) => this.#attach(opened),
+      prepare: (at: HostAtWork) => this.#prepareHost(at),
+    };
+    const atWork = hosts.attach(joining);
+    await Promise.all([this.#room.begin(), ...atWork.map(({ watermarks }) => watermarks.begin())]);
+    // Laid out while the first tasks are being claimed; they wait for the same work.
+    if (this.#holds.reason === null) hosts.first.layBase();
     await this.#restack(restackStale);
     const adopted = (await this.#adopt()).map(begun);
     try {
-      if (options.preflight !== undefined && run.continues === null) requireRoom(this.#holds);
+      if (options.preflight !== undefined && run.continues === null) {
+        requireRoom({ of: (cause) => this.#holds.of(cause) ?? hosts.first.holds.of(cause) });
+      }
       // Agents that were taken over do not wait; what they were set up with is there then.
-      if (this.#setUp !== null && adopted.length === 0) await this.#untilRoom(control.stopStarting);
-      await this.#setUp?.make();
+      if (hosts.first.setUp !== null && adopted.length === 0) await this.#untilRoom(control.stopStarting);
+      await hosts.prepare();
       await this.#preflight();
     } catch (error) {
       // Nothing is started; what runs already was set up before.
@@ -287,7 +341,7 @@ export class Run {
       only: options.only,
       allowOverlap: options.allowOverlap,
       signal: control.stopStarting,
-      host: host.name,
+      place: () => hosts.next(),
       engine: options.engine.name,
       timeoutMs: options.bounds.timeoutMs,
       diskBytes: options.bounds.limits.diskBytes,
@@ -295,7 +349,7 @@ export class Run {
       attempt: (task, attempt) => this.#attempt(task, attempt),
       maxPendingReviews: options.reviews?.maxPending,
       isBusy: () => this.#patches.isBusy,
-      hold: () => this.#holds.reason,
+      hold: () => this.#inTheWay,
       onHeld: (reason) => this.#held(reason),
     })
       .catch((fault) => {
@@ -317,10 +371,17 @@ export class Run {
     return { run: this.#the.run.id, ...this.tally };
   }
 
+  /** Why nothing is started just now. */
+  get #inTheWay(): string | null {
+    return this.#holds.reason ?? this.#the.hosts.inTheWay;
+  }
+
   /** A set-up takes as much as an agent does. */
   async #untilRoom(signal: AbortSignal): Promise<void> {
-    while (this.#holds.reason !== null && !signal.aborted) {
-      this.#held(this.#holds.reason);
+    for (;;) {
+      const reason = this.#holds.reason ?? this.#the.hosts.first.holds.reason;
+      if (reason === null || signal.aborted) return;
+      this.#held(reason);
       await pause(LOOK_AGAIN_MS);
     }
   }
@@ -360,7 +421,7 @@ export class Run {
 
   /** Tries what can be tried, where that is wanted and something is left to start. */
   async #preflight(): Promise<void> {
-    const { parts, options, run, base, host } = this.#the;
+    const { parts, options, run, base, hosts } = this.#the;
     const { only, gateway, reviews, maxAgents, bounds } = options;
     const tasks = parts.state
       .tasks()
@@ -368,7 +429,7 @@ export class Run {
     if (options.preflight === undefined || tasks.length === 0) return;
     await preflight({
       ...options.preflight,
-      ...{ host, base, tasks, maxAgents, limits: bounds.limits, stateDir: parts.state.directory },
+      ...{ host: hosts.first.host, base, tasks, maxAgents, limits: bounds.limits, stateDir: parts.state.directory },
       ...{ checker: this.#patches.checker, checks: reviews?.checks ?? [] },
       ...{ autoApprove: reviews?.autoApprove ?? 'never', autoMerge: reviews?.autoMerge ?? null },
       keys: gateway?.configuration.upstreams.map(({ api }) => api) ?? [],
@@ -384,32 +445,39 @@ export class Run {
 
   /** Takes over what an earlier run left: what can go on does, what is gone waits again. */
   async #adopt(): Promise<(() => Promise<void>)[]> {
-    const { parts, options, run, host } = this.#the;
-    const recovery = { ...parts, host, diskBytes: options.bounds.limits.diskBytes };
+    const { parts, options, run, hosts } = this.#the;
+    const recovery = { ...parts, diskBytes: options.bounds.limits.diskBytes };
     const going: (() => Promise<void>)[] = [];
     for (const attempt of parts.state.unendedAttempts()) {
       if (attempt.run === run.id) continue;
+      const at = hosts.named(attempt.host);
+      if (at === null) {
+        await this.#endOnLostHost(attempt, 0);
+        continue;
+      }
+      await hosts.adopt(attempt.id, at);
       // Where the sandbox is gone, its outbox goes with what is left of it.
       await this.#notes.take(attempt);
-      const found = await adoptAttempt(recovery, attempt);
+      const found = await adoptAttempt({ ...recovery, host: at.host }, attempt);
       if (found === null) {
-        await this.#settle(attempt);
+        await this.#settle(attempt, at);
         await this.#end(attempt, withoutSandbox(await lostAttempt(recovery, attempt)), 0);
-      } else going.push(() => this.#resume(found));
+        hosts.leave(attempt.id);
+      } else going.push(() => this.#resume(found, at).finally(() => hosts.leave(attempt.id)));
     }
     return going;
   }
 
   /** What an attempt used whose sandbox is gone, where its gateway still knows. */
-  async #settle(attempt: AttemptRecord): Promise<void> {
-    const { parts, run, gateway } = this.#the;
+  async #settle(attempt: AttemptRecord, { gateway }: HostAtWork): Promise<void> {
+    const { parts, run } = this.#the;
     if (gateway === null || attempt.baseTree === null) return;
     const { requests, usage, unsettled } = await gateway.settle(attempt.id, attempt);
     if (requests > 0) parts.state.attemptUsage(attempt.id, run.fence, usage);
     parts.state.attemptUnsettled(attempt.id, run.fence, unsettled);
   }
 
-  async #resume(found: Adopted): Promise<void> {
+  async #resume(found: Adopted, at: HostAtWork): Promise<void> {
     const { attempt } = found;
     const began = performance.now();
     this.#emit({
@@ -418,12 +486,25 @@ export class Run {
       attempt: attempt.id,
       message: 'taken over from a run that was cut off',
     });
-    const context = { ...this.#contextOf(attempt, NO_WAIT), ...(await this.#ownTerms(attempt)) };
+    const context = {
+      ...this.#contextOf(attempt, at, { turn: NO_WAIT, signal: this.#signalOf(attempt) }),
+      ...(await this.#ownTerms(attempt)),
+    };
     // Paused by a run that was cut off, and not by this one.
     context.onPaused(null);
     const task = this.#the.parts.state.task(attempt.task);
     const ended = await resumeAttempt(context, task, found);
     if (ended !== null) await this.#end(attempt, ended, began);
+    else if (this.#the.hosts.isLost(at)) await this.#endOnLostHost(attempt, began);
+  }
+
+  /** The host may be back one day: what the sandbox holds is fetched then. */
+  async #endOnLostHost(attempt: AttemptRecord, began: number): Promise<void> {
+    const { parts } = this.#the;
+    const error = environmentError(HOST_LOST, `the host ${attempt.host} was lost`);
+    const losses = (): (string | null)[] => parts.state.lossesOf(attempt.task);
+    const patch = await salvageOf(parts, attempt);
+    await this.#end(attempt, withoutSandbox({ ...lostEnd({ losses }, error), patch }), began);
   }
 
   /** What an attempt was started with goes on, whatever this run would give it. */
@@ -447,12 +528,28 @@ export class Run {
     const { parts, run } = this.#the;
     const began = performance.now();
     this.#released();
-    this.#watermarks.starting();
-    const turn = this.#line.turn();
+    const { hosts } = this.#the;
     // Before anything is awaited: whoever wants it ended asks once.
-    const context = this.#contextOf(attempt, turn);
-    const { ended, conflict } = await this.#perform(task, attempt, context).finally(turn.pass);
-    if (ended === null) return;
+    const signal = this.#signalOf(attempt);
+    let at: HostAtWork;
+    try {
+      at = await hosts.place(attempt, { signal, onWaiting: (why) => this.#waitsForPlace(attempt, why) });
+    } catch (error) {
+      hosts.leave(attempt.id);
+      return this.#end(attempt, withoutSandbox(this.#notPlaced(attempt, signal, error)), began);
+    }
+    if (at.name !== attempt.host) parts.state.attemptPlaced(attempt.id, run.fence, at.name);
+    at.watermarks.starting();
+    const turn = this.#line.turn();
+    const context = this.#contextOf({ ...attempt, host: at.name }, at, { turn, signal });
+    const { ended, conflict } = await this.#perform(task, attempt, context).finally(() => {
+      turn.pass();
+      hosts.leave(attempt.id);
+    });
+    if (ended === null) {
+      if (hosts.isLost(at)) await this.#endOnLostHost({ ...attempt, host: at.name }, began);
+      return;
+    }
     await this.#end(attempt, ended, began, conflict !== null);
     if (conflict === null) return;
     parts.state.blockTask(task.id, run.fence, conflict);
@@ -463,6 +560,7 @@ export class Run {
   async #end(attempt: AttemptRecord, { end, discard }: EndedAttempt, began: number, silent = false): Promise<void> {
     const { parts, run } = this.#the;
     this.#control.ended(attempt.id);
+    this.#taken.delete(attempt.id);
     const note = await summaryOf(parts, attempt.task, end);
     const goesOn = this.#the.options.engine.goesOn === true;
     if (!parts.state.endAttempt(attempt.id, run.fence, { ...end, note, goesOn })) {
@@ -511,7 +609,7 @@ export class Run {
     let start: StartTree | StartConflict;
     try {
       start = await startTreeOf(repository, state, this.#the.base, attempt);
-      if (!('with' in start) && (await this.#setUp?.isOf(start.tree)) === false) {
+      if (!('with' in start) && (await this.#the.hosts.first.setUp?.isOf(start.tree)) === false) {
         const message = 'starts from results that change what the set-up depends on, and from the set-up of the base';
         context.emit({ type: 'warning', task: task.id, attempt: attempt.id, message });
       }
@@ -525,21 +623,46 @@ export class Run {
     return { ended: await runAttempt(context, task, attempt, start), conflict: null };
   }
 
-  #contextOf(attempt: AttemptRecord, turn: StartTurn): AttemptContext {
-    const { parts, options, run, host, gateway } = this.#the;
-    const { repository, state } = parts;
-    const signal = this.#control.signalFor(attempt);
+  /** Aborted when the attempt is to end, which is written down then. */
+  #signalOf(attempt: AttemptRecord): AbortSignal {
+    const { parts, run } = this.#the;
+    const taken = new AbortController();
+    this.#taken.set(attempt.id, taken);
+    const signal = AbortSignal.any([this.#control.signalFor(attempt), taken.signal]);
     const onAbort = (): void => {
-      state.attemptStopping(attempt.id, run.fence, signal.reason === KILLED_BY_USER ? 'killed' : 'interrupted');
+      const cause = signal.reason === KILLED_BY_USER ? 'killed' : 'interrupted';
+      parts.state.attemptStopping(attempt.id, run.fence, cause);
     };
     signal.addEventListener('abort', onAbort, { once: true });
+    return signal;
+  }
+
+  #waitsForPlace({ task, id }: AttemptRecord, why: string): void {
+    this.#emit({ type: 'warning', task, attempt: id, message: `it waits for a place: ${why}` });
+  }
+
+  /** The end of an attempt that found no host. */
+  #notPlaced({ task }: AttemptRecord, signal: AbortSignal, error: unknown): AttemptEnd {
+    const losses = (): (string | null)[] => this.#the.parts.state.lossesOf(task);
+    if (!signal.aborted) return lostEnd({ losses }, error);
+    const reason = typeof signal.reason === 'string' ? signal.reason : RUN_STOPPED;
+    return end('killed', { reason, exitCode: null, patch: null, fault: null });
+  }
+
+  #contextOf(
+    attempt: AttemptRecord,
+    at: HostAtWork,
+    { turn, signal }: Pick<AttemptContext, 'turn' | 'signal'>,
+  ): AttemptContext {
+    const { parts, options, run } = this.#the;
+    const { repository, state } = parts;
     return {
-      host,
+      host: at.host,
       engine: options.engine,
       roleOf: options.roleOf,
-      gateway,
+      gateway: at.gateway,
       bounds: options.bounds,
-      watermarks: this.#watermarks,
+      watermarks: at.watermarks,
       room: this.#room,
       notes: this.#notes,
       signal,
@@ -554,6 +677,9 @@ export class Run {
       onUnsettled: (spent) => void state.attemptUnsettled(attempt.id, run.fence, spent),
       onSnapshot: (trees) => this.#forecast.snapshotKept({ id: attempt.id, task: attempt.task, ...trees }),
       onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
+      onQuiet: (minutes) => {
+        state.remarkTask(attempt.task, run.fence, minutes === null ? null : `quiet for ${minutes} min`);
+      },
     };
   }
 

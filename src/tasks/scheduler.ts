@@ -7,7 +7,7 @@ import type { State } from '../state/state.ts';
 /** How soon a task that another process queued is seen, milliseconds (CLI.md: within a quarter of a second). */
 const LOOK_AGAIN_MS = 200;
 
-export interface SchedulerOptions extends Omit<AttemptPlace, 'hold'> {
+export interface SchedulerOptions extends Omit<AttemptPlace, 'hold' | 'host'> {
   readonly state: State;
   readonly run: RunRecord;
   readonly maxAgents: number;
@@ -15,6 +15,8 @@ export interface SchedulerOptions extends Omit<AttemptPlace, 'hold'> {
   readonly adopted: readonly (() => Promise<void>)[];
   /** Aborted: nothing more is started; what runs is awaited. */
   readonly signal: AbortSignal;
+  /** Name of the host that has a free place for the next one; null: there is none. Asked again and again. */
+  place(): string | null;
   /** Something else is under way beside the attempts, which may have more to be done: the queue is not at its end yet. */
   isBusy?(): boolean;
   /** Why nothing may be started just now, as a phrase; null: nothing stands in the way. Asked again and again. */
@@ -37,7 +39,10 @@ export async function workQueue(options: SchedulerOptions): Promise<void> {
   for (const resume of options.adopted) begin(resume());
   for (;;) {
     while (active.size < options.maxAgents && !signal.aborted && faults.length === 0) {
-      const claimed = state.claimNext(run, { ...options, hold: options.hold?.() });
+      const hold = options.hold?.() ?? null;
+      const host = options.place();
+      if (host === null && hold === null) break;
+      const claimed = state.claimNext(run, { ...options, host: host ?? '', hold });
       if (claimed === null) break;
       begin(options.attempt(claimed.task, claimed.attempt));
     }

@@ -34,6 +34,8 @@ export interface SetUpContext {
   readonly bounds: { readonly limits: Limits; readonly timeoutMs: number };
   /** Aborted when nothing is to be started any more. */
   readonly signal: AbortSignal;
+  /** Name of the file in the state's folder that has its whole output. Not given: `setup.log`. */
+  readonly logName?: string;
   /** Opens the way out of a set-up that has to be made, until it is disposed of; null: no network at all. */
   openEgress(): Promise<(SetUpEgress & AsyncDisposable) | null>;
   /** One line for people, as it happens. */
@@ -92,7 +94,7 @@ async function setUp(context: SetUpContext, spec: Spec): Promise<void> {
   onProgress(`set-up: ${shortened(spec.command)}`);
   await using egress = await context.openEgress();
   const created = await host.createSetUp({ ...spec, egress });
-  const log = join(context.repository.stateDir, 'setup.log');
+  const log = join(context.repository.stateDir, context.logName ?? 'setup.log');
   const lines = new Lines(onProgress);
   try {
     const running = await created.start();

@@ -26,7 +26,7 @@ export function whyOf(task: TaskSummary, context: WhyContext): string | null {
     case 'blocked':
       return reason?.startsWith('waits for ') ? waitsFor(task, reason, context) : reason;
     case 'running':
-      return reason ?? whyRunning(context);
+      return whyRunning(reason, context);
     case 'paused':
     case 'failed':
     case 'cancelled':
@@ -63,11 +63,12 @@ function waitsFor({ dependsOn }: TaskSummary, reason: string, { stateOf }: WhyCo
   }, reason);
 }
 
-function whyRunning({ now, attempt }: WhyContext): string | null {
-  if (attempt === null) return null;
+function whyRunning(reason: string | null, { now, attempt }: WhyContext): string | null {
+  if (attempt === null) return reason;
   if (attempt.stopping !== null) return 'is being ended';
   if (attempt.state === 'creating') return 'its sandbox is being made';
   if (attempt.state === 'collecting') return 'its work is being collected';
+  if (reason !== null) return reason;
   const { startedAt, timeoutMs } = attempt;
   if (startedAt === null || timeoutMs === null) return null;
   const workedMs = now.getTime() - Date.parse(startedAt);

@@ -4,7 +4,7 @@
  * that never stops printing costs the host a bounded rate, and the end of what it said is always there.
  */
 
-import { MAX_BODY, type OutputFrame, type OutputStream } from './frames.ts';
+import { type Ending, MAX_BODY, type OutputFrame, type OutputStream } from './frames.ts';
 
 export interface Pace {
   /** So much of the output is never dropped: as much as one part of a transcript. */
@@ -117,8 +117,8 @@ export class Backlog {
   }
 
   /** The last frame of all. */
-  end(wasTold = false): OutputFrame {
-    return { kind: 'end', at: this.#at, wasTold };
+  end(ending: Ending): OutputFrame {
+    return { kind: 'end', at: this.#at, ...ending };
   }
 
   get #mayDrop(): boolean {

@@ -5,7 +5,7 @@
  * A line is a letter, the position of its first byte in the output (decimal), a comma, a CRC-32 (hexadecimal) of letter,
  * position and body, a colon, and the body:
  * `o`, `e` bytes of the agent's stdout or stderr · `d` how many bytes were dropped there (decimal) · `z` the end, with a
- * `t` where PID 1 was told from outside to end, and else nothing.
+ * `t` where PID 1 was told from outside to end, and an `m` where the kernel killed something inside for want of memory.
  * The body is stuffed so that no byte of it is a newline (consistent overhead: 1 in 253 at most, whatever it holds). The
  * sum is there because engines give followers entries that were read while they were being written (20.10: seen).
  */
@@ -30,7 +30,15 @@ export type OutputStream = 'stdout' | 'stderr';
 export type OutputFrame =
   | { readonly kind: 'bytes'; readonly at: number; readonly stream: OutputStream; readonly data: Buffer }
   | { readonly kind: 'dropped'; readonly at: number; readonly count: number }
-  | { readonly kind: 'end'; readonly at: number; readonly wasTold: boolean };
+  | ({ readonly kind: 'end'; readonly at: number } & Ending);
+
+/** What PID 1 knows about the end, and nobody outside knows for certain. */
+export interface Ending {
+  /** Somebody outside wanted it. */
+  readonly wasTold: boolean;
+  /** The kernel has killed something inside for want of memory, if only a child that the agent got over. */
+  readonly outOfMemory: boolean;
+}
 
 /** The frame's line, with its newline. `bytes` frames hold at most MAX_BODY of them. */
 export function encodeFrame(frame: OutputFrame): Buffer {
@@ -61,7 +69,7 @@ export function decodeFrame(line: Buffer): OutputFrame | null {
     case 'd':
       return { kind: 'dropped', at, count: Number(data.toString('latin1')) };
     default:
-      return { kind: 'end', at, wasTold: data.length > 0 };
+      return { kind: 'end', at, wasTold: data.includes('t'), outOfMemory: data.includes('m') };
   }
 }
 
@@ -73,7 +81,7 @@ function letterOf(frame: OutputFrame): string {
 function bodyOf(frame: OutputFrame): Buffer {
   if (frame.kind === 'bytes') return frame.data;
   if (frame.kind === 'dropped') return Buffer.from(String(frame.count));
-  return Buffer.from(frame.wasTold ? 't' : '');
+  return Buffer.from(`${frame.wasTold ? 't' : ''}${frame.outOfMemory ? 'm' : ''}`);
 }
 
 function sumOf(start: string, data: Buffer): string {

@@ -11,6 +11,7 @@ import { constants } from 'node:os';
 import { whenWorked } from './clock.ts';
 import type { ToolboxConfig, ToolsConfig } from './config.ts';
 import { forwardPort } from './forward.ts';
+import { hasRunOutOfMemory } from './memory.ts';
 import { Relay } from './relay.ts';
 import { serveTools } from './tools/serve-tools.ts';
 
@@ -33,7 +34,7 @@ function start(config: ToolboxConfig): void {
   const exit = (code: number): void => {
     if (leaving) return;
     leaving = true;
-    void relay.finish(wasTold).then(() => process.exit(forced ?? code));
+    void relay.finish({ wasTold, outOfMemory: hasRunOutOfMemory() }).then(() => process.exit(forced ?? code));
   };
   const how: Ending = { exit, isEnding: () => ending };
   const reaper = config.tools === null ? startAgent(config, relay, how) : startTools(config, config.tools, how);

@@ -7,7 +7,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { Backlog, PACE } from './backlog.ts';
-import { encodeFrame, type OutputFrame, type OutputStream } from './frames.ts';
+import { type Ending, encodeFrame, type OutputFrame, type OutputStream } from './frames.ts';
 
 const MKFIFO = '/opt/orchestrate/bin/mkfifo';
 /** Where pipes are made, and at once unlinked; the first that can be written to. */
@@ -59,11 +59,8 @@ export class Relay {
     this.#add('stderr', Buffer.from(`orchestrate: ${line}\n`));
   }
 
-  /**
-   * Passes on what is still there, the pace notwithstanding, and nothing after it. Takes at most 30 seconds.
-   * @param wasTold it ends because somebody outside wanted it to
-   */
-  finish(wasTold: boolean): Promise<void> {
+  /** Passes on what is still there, the pace notwithstanding, and nothing after it. Takes at most 30 seconds. */
+  finish(ending: Ending): Promise<void> {
     this.#isFinishing = true;
     for (const { stream, reader, source } of this.#pipes) {
       source.pause();
@@ -75,7 +72,7 @@ export class Relay {
     for (let frame = this.#backlog.takeAnyway(); frame !== null; frame = this.#backlog.takeAnyway()) this.#write(frame);
     return new Promise((resolve) => {
       setTimeout(resolve, FINISH_MS);
-      this.#log.write(encodeFrame(this.#backlog.end(wasTold)), () => resolve());
+      this.#log.write(encodeFrame(this.#backlog.end(ending)), () => resolve());
     });
   }
 

@@ -105,7 +105,15 @@ describe('run --detach', () => {
     const command = 'until test -e /tmp/go; do sleep 0.2; done; echo x > x.txt';
     const flags = ['run', 'x', '--detach', '--json', '--engine-command', command];
     const { run } = JSON.parse(await scratch.must(flags, { env: { PATH } })) as Started;
-    const attaching = scratch.orchestrate(['attach']);
+    const attaching = execa(process.execPath, [CLI, 'attach'], {
+      ...{ cwd: scratch.repository, env: scratch.env, extendEnv: false, reject: false },
+    });
+    let seen = '';
+    attaching.stdout.on('data', (chunk) => {
+      seen += String(chunk);
+    });
+    // It looks at a run that is alive, and at an agent that works.
+    await expect.poll(() => seen, { timeout: 20_000 }).toMatch(/x {2}started \(attempt 1/);
     await until(async () => (await containersOf(scratch, 'status=running', 'label=orchestrate.kind=agent')).length > 0);
     process.kill(run.pid, 'SIGKILL');
     expect(await attaching).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('was cut off') });

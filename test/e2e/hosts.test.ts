@@ -1,94 +1,128 @@
-// Hosts by ssh and TLS, as a person adds and checks them, and what is said when something is wrong with one.
+/** A run on several real Docker hosts, each reached as users reach theirs. */
 
-import { readFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { execa } from 'execa';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { connectHost } from '../../src/sandbox/docker/connect.ts';
-import { LOCAL_ENGINE } from '../../src/sandbox/docker/hosts.ts';
+import Docker from 'dockerode';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { commandEngine } from '../../src/engine/command.ts';
+import { ensureImages } from '../../src/sandbox/docker/images.ts';
 import { until } from '../support/killed-run.ts';
+import { stateOf } from '../support/queue.ts';
 import { type RemoteEngine, RemoteNetwork } from '../support/remote-engine.ts';
+import { runHere } from '../support/run-here.ts';
 import { Scratch } from '../support/scratch.ts';
 
-let scratch: Scratch;
 let network: RemoteNetwork;
-let remote: RemoteEngine;
+let one: RemoteEngine;
+let two: RemoteEngine;
+let scratch: Scratch;
+/** Small beside that of agents. */
+let image: string;
 
 beforeAll(async () => {
-  [scratch, network] = await Promise.all([Scratch.create(), RemoteNetwork.create()]);
-  remote = await network.add();
-});
+  const images = await ensureImages(new Docker(), { image: null, dockerfile: null }, () => {});
+  image = images.sidecar;
+  network = await RemoteNetwork.create();
+  [one, two] = await Promise.all([network.add(), network.add()]);
+  await Promise.all([one, two].map((host) => host.load('orchestrate-base:latest', images.sidecar, images.toolbox)));
+  scratch = await Scratch.create();
+  const hosts = [
+    'hosts:',
+    ...[one, two].map((host) => `  ${host.name}: {url: "${host.tlsUrl}", tls: ${host.tlsFolder}, slots: 2}`),
+  ];
+  const folder = path.join(scratch.env.XDG_CONFIG_HOME ?? '', 'orchestrate');
+  await mkdir(folder, { recursive: true });
+  await writeFile(path.join(folder, 'config.yaml'), `${hosts.join('\n')}\n`);
+}, 240_000);
+
 afterAll(async () => {
-  await network[Symbol.asyncDispose]();
-  await scratch[Symbol.asyncDispose]();
+  await scratch?.[Symbol.asyncDispose]();
+  await network?.[Symbol.asyncDispose]();
 });
 
-async function host(...args: readonly string[]) {
-  return scratch.orchestrate(['host', ...args], { env: { PATH: network.env.PATH } });
+interface Task {
+  readonly id: string;
+  readonly host: string | null;
+  readonly status: string;
 }
 
-async function checked(): Promise<readonly Record<string, unknown>[]> {
-  const { stdout } = await host('check', '--json');
-  return (JSON.parse(stdout) as { hosts: readonly Record<string, unknown>[] }).hosts;
+describe('a run on two hosts', () => {
+  it('gives tasks to both, and the patches are those that this machine would make', async () => {
+    for (const n of [1, 2, 3, 4]) await scratch.must(['submit', `file ${n}`]);
+    const command = 'echo "$ORCHESTRATE_TASK_ID" > "$ORCHESTRATE_TASK_ID.txt"; sleep 3';
+    const hosts = [one, two].flatMap(({ name }) => ['--host', name]);
+    const run = await scratch.orchestrate([
+      'run',
+      ...hosts,
+      '--max-agents',
+      '4',
+      '--image',
+      image,
+      '--engine-command',
+      command,
+    ]);
+    expect(run, run.stderr).toMatchObject({ exitCode: 0 });
+    const { tasks } = JSON.parse(await scratch.must(['status', '--json'])) as { tasks: Task[] };
+    expect(tasks.map(({ status }) => status)).toEqual(Array(4).fill('succeeded'));
+    expect(tasks.map(({ host }) => host).sort()).toEqual([one.name, one.name, two.name, two.name]);
+    expect(await scratch.must(['patch', 'show', 'file-1'])).toContain('+file-1');
+    for (const host of [one, two]) {
+      expect(await leftOn(host)).toEqual([]);
+    }
+  });
+
+  it('has others do the work of one that is lost, and fetches what that held when it is back', async () => {
+    const state = stateOf(scratch);
+    onTestFinished(() => state.close());
+    const command =
+      'echo begun > "$ORCHESTRATE_TASK_ID.txt"; sleep "$(cat seconds 2>/dev/null || echo 12)"; echo done >> "$ORCHESTRATE_TASK_ID.txt"';
+    for (const n of [1, 2, 3]) await scratch.must(['submit', `lost ${n}`]);
+    const warnings: string[] = [];
+    const wanted = [one, two].map(({ name, tlsUrl, tlsFolder }) => ({
+      ...{ name, url: tlsUrl, tls: tlsFolder, slots: 2, labels: [] },
+    }));
+    const run = runHere(scratch, state, {
+      ...{ engine: commandEngine({ name: 'command', command }), hosts: wanted, image, maxAgents: 3 },
+      hostLostAfterMs: 2_000,
+      onWarning: (line) => warnings.push(line),
+    });
+    const atWork = () => state.unendedAttempts().filter(({ state }) => state === 'running');
+    await until(async () => atWork().length === 3);
+    const lost = atWork().filter(({ host }) => host === one.name);
+    expect(lost.length).toBeGreaterThan(0);
+    // What they have so far is kept.
+    await until(async () => {
+      const refs = await scratch.git('for-each-ref', '--format=%(refname)', 'refs/orchestrate');
+      return lost.every(({ task }) => refs.includes(`${task}/1/wip`));
+    });
+    await one.cutNetwork();
+    await until(async () => lost.every(({ task }) => state.task(task).attempts === 2));
+    await one.joinNetwork();
+    await run;
+    expect(state.tasks().map(({ state }) => state)).toEqual(Array(state.tasks().length).fill('succeeded'));
+    expect(warnings.join('\n')).toContain(`the host ${one.name} does not answer`);
+    for (const { id, task } of lost) {
+      const [first, second] = state.attemptsOf(task);
+      expect(first).toMatchObject({ outcome: 'lost', fault: 'HOST_LOST', host: one.name });
+      expect(second).toMatchObject({ outcome: 'succeeded', host: two.name });
+      expect(state.patch(id)).toMatchObject({ state: 'salvaged' });
+    }
+    await scratch.must(['submit', 'afterwards']);
+    await runHere(scratch, state, {
+      ...{ engine: commandEngine({ name: 'command', command: 'true' }), hosts: wanted, image },
+      onWarning: (line) => warnings.push(line),
+    });
+    for (const { id } of lost) {
+      expect(warnings.join('\n')).toContain(`what ${id} had done on the host ${one.name} was fetched`);
+      expect(await scratch.must(['patch', 'show', id])).toContain('+done');
+    }
+    for (const host of [one, two]) expect(await leftOn(host)).toEqual([]);
+  });
+});
+
+/** Names of containers that no host keeps. */
+async function leftOn(host: RemoteEngine): Promise<string[]> {
+  const label = ['orchestrate.kind'];
+  const found = await host.docker.listContainers({ all: true, filters: { label } });
+  return found.filter(({ Labels }) => Labels['orchestrate.kind'] !== 'cache').flatMap(({ Names }) => Names);
 }
-
-/** What leads to the remote engine at present: process ids. */
-async function sshProcesses(): Promise<readonly string[]> {
-  const { stdout } = await execa('pgrep', ['-f', `^/usr/bin/ssh.* -- ${remote.address}$`], { reject: false });
-  return stdout.split('\n').filter((line) => line !== '');
-}
-
-it('hosts are added once they answer, by ssh and by TLS, and doctor and check know them', async () => {
-  await remote.setMaxSessions(1);
-  await remote.addLatency(200);
-  const byTls = ['add', 'by-tls', remote.tlsUrl, '--tls', remote.tlsFolder];
-  for (const args of [['add', 'by-ssh', remote.sshUrl, '--label', 'gpu'], byTls]) {
-    const { exitCode, stdout, stderr } = await host(...args);
-    expect(exitCode, stderr).toBe(0);
-    expect(stdout).toContain('Docker ');
-  }
-  await remote.addLatency(0);
-  expect(await checked()).toMatchObject([
-    { name: 'by-ssh', ok: true, hostKey: 'known', labels: ['gpu'], engine: { storageDriver: expect.any(String) } },
-    { name: 'by-tls', ok: true, hostKey: null, engine: { certificates: { engine: expect.any(String) } } },
-  ]);
-  const doctor = await scratch.orchestrate(['doctor'], { env: { PATH: network.env.PATH } });
-  expect(doctor.stdout).toMatch(/host by-ssh +Docker /);
-  const nobody = await host('add', 'nobody', `ssh://nobody@${remote.address}`);
-  expect([nobody.exitCode, nobody.stderr]).toEqual([3, expect.stringContaining('accepts none of your ssh keys')]);
-  const plain = await host('add', 'plain', remote.tlsUrl);
-  expect([plain.exitCode, plain.stderr]).toEqual([2, expect.stringContaining('anyone on the network would be root')]);
-  const file = await readFile(path.join(scratch.env.XDG_CONFIG_HOME ?? '', 'orchestrate/config.yaml'), 'utf8');
-  expect(file).not.toMatch(/nobody|plain/);
-  expect(await sshProcesses()).toEqual([]);
-});
-
-it('a command that ends leaves no ssh behind, and neither does one that is killed', async () => {
-  const connecting = `import { connectEngine } from '${path.resolve('src/sandbox/docker/connect.ts')}';
-    await connectEngine({ ...process.env, DOCKER_HOST: '${remote.sshUrl}' });`;
-  for (const signal of [undefined, 'SIGINT', 'SIGKILL'] as const) {
-    const script = signal === undefined ? connecting : `${connecting} process.kill(process.pid, '${signal}');`;
-    const args = ['--import', 'tsx', '--input-type=module', '--eval', script];
-    const run = await execa(process.execPath, args, { env: { PATH: network.env.PATH }, reject: false });
-    expect(run.signal, run.stderr).toBe(signal);
-    expect(run.exitCode).toBe(signal === undefined ? 0 : undefined);
-    await until(async () => (await sshProcesses()).length === 0);
-  }
-});
-
-it('what goes wrong on the way is told with what to do', async () => {
-  await using connection = await connectHost({ ...LOCAL_ENGINE, name: 'x', url: remote.sshUrl }, network.env);
-  await remote.changeHostKey();
-  await remote.expireCertificate();
-  expect(await checked()).toMatchObject([
-    { name: 'by-ssh', ok: false, hostKey: 'changed', error: { code: 'HOST_KEY_CHANGED' } },
-    { name: 'by-tls', ok: false, error: { code: 'HOST_TLS', message: expect.stringContaining('has expired') } },
-  ]);
-  expect((await host('check')).exitCode).toBe(3);
-  // The connection that there was is as good as before; once it breaks there is no other.
-  await connection.docker.ping();
-  for (const pid of await sshProcesses()) process.kill(Number(pid));
-  await until(async () => connection.fault?.code === 'HOST_KEY_CHANGED');
-  await expect(connection.docker.version()).rejects.toThrow();
-  expect(await host('remove', 'by-tls')).toMatchObject({ exitCode: 0 });
-});

@@ -31,8 +31,12 @@ beforeAll(async () => {
   await engine.load(await baseImage(new Docker()));
   vi.stubEnv('DOCKER_HOST', engine.dockerHost);
   scratch = await Scratch.create(FILES);
-  server = await ModelServer.start({ script: nightModel(), key: KEY });
-  const scene = { scratch, server, engine };
+  let filled = (): void => {};
+  const isFilled = new Promise<void>((resolve) => {
+    filled = resolve;
+  });
+  server = await ModelServer.start({ script: nightModel(isFilled), key: KEY });
+  const scene = { scratch, server, engine, filled };
   halves = [await firstHalf(scene), await secondHalf(scene)];
   terminal = await scratch.must(['report', '--since', '1h']);
   markdown = await scratch.must(['report', '--since', '1h', '--markdown']);
@@ -48,7 +52,7 @@ afterAll(async () => {
 
 describe('the report of a night', () => {
   it('tells by data what came of it', async () => {
-    expect(halves.map(({ exitCode }) => exitCode)).toEqual([4, 4]);
+    expect(halves).toMatchObject([{ exitCode: 4 }, { exitCode: 4 }]);
     // Of Node itself.
     for (const { stderr } of halves) expect(stderr).not.toContain('Warning: ');
     const report = await scratch.json(['report', '--since', '1h']);
@@ -184,7 +188,7 @@ describe('cleanup after the night', () => {
 
   it('with --all leaves nothing of ours on the engine, what is others’ there, and every unmerged patch', async () => {
     const kept = await refs();
-    await scratch.must(['cleanup', '--all']);
+    expect(await scratch.must(['cleanup', '--all'])).toMatch(/run log runs\/\w+\.log/);
     expect(await onEngine()).toEqual({
       objects: ['/others-agent', 'others-store'],
       images: [await baseImage(engine.docker)],

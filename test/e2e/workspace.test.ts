@@ -192,6 +192,8 @@ describe('the limit of the disk', () => {
       expect(Number.parseInt(large, 10)).toBeLessThan(6e9);
       const changed = await work.git('diff', '--name-only', 'main', 'refs/orchestrate/work/1/result');
       expect(changed).toBe('kept.txt');
+      expect(await work.must(['task', 'work'])).toContain('left out: big');
+      expect(await work.must(['report'])).toContain('left out: big');
     },
   );
 

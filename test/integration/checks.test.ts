@@ -8,6 +8,7 @@ import type { CheckedTree, Checker } from '../../src/review/checker.ts';
 import { type CheckerOptions, createChecker } from '../../src/review/checks.ts';
 import { checkName, KIND_LABEL, LABEL } from '../../src/sandbox/docker/names.ts';
 import { RUN_KINDS, sweep } from '../../src/sandbox/docker/sweep.ts';
+import { Watermarks } from '../../src/tasks/watermarks.ts';
 import { SandboxBench } from '../support/sandbox.ts';
 
 const NEVER = new AbortController().signal;
@@ -26,8 +27,15 @@ afterAll(() => bench[Symbol.asyncDispose]());
 function checker(options: Partial<CheckerOptions> = {}): Checker {
   checkers += 1;
   const run = `T${checkers}`;
+  const watermarks = new Watermarks(() => bench.host.resources());
   return createChecker({
-    ...{ host: bench.host, limits: LIMITS, timeoutMs: 60_000, stateDir: bench.scratch.folder, run },
+    ...{
+      place: () => ({ host: bench.host, watermarks }),
+      limits: LIMITS,
+      timeoutMs: 60_000,
+      stateDir: bench.scratch.folder,
+      run,
+    },
     containerName: (id) => checkName(bench.installation, run, id),
     ...options,
   });

@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { lastFrame } from '../../src/sandbox/docker/container-log.ts';
 import {
   hostConfig,
   hurried,
@@ -195,8 +196,11 @@ describe('an agent that wants everything', () => {
 
   it('gets no more memory than its limit', async () => {
     const limits = { memoryBytes: 256 * MIB };
-    const end = await bench.run([...PROBE, 'memory', '24'], { limits });
-    expect(end).toMatchObject({ exitCode: 137, outOfMemory: true });
+    const live = await bench.start([...PROBE, 'memory', '24'], { limits });
+    expect(await live.end()).toMatchObject({ exitCode: 137, outOfMemory: true });
+    // Whatever the engine comes to know of it.
+    expect(await lastFrame(live.container)).toMatchObject({ outOfMemory: true });
+    await live.discard();
     const free = await bounded(['memory', '24'], {
       limits,
       alter: ({ HostConfig: host }) => Object.assign(host, { Memory: 0, MemorySwap: 0 }),

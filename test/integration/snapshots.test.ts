@@ -37,8 +37,14 @@ describe('snapshots of an agent at work', () => {
   it('keep what it had when its container vanishes', async () => {
     addTask('vanishes');
     // The second attempt ends at once; the first waits for its end, which comes from outside.
-    const running = work('if test $ORCHESTRATE_ATTEMPT = 1; then echo half > half.txt; sleep 60; fi');
+    const running = work(
+      'if test $ORCHESTRATE_ATTEMPT = 1; then truncate -s 50G huge; echo half > half.txt; sleep 60; fi',
+    );
     while ((await wip('vanishes')) === '') await new Promise((resolve) => setTimeout(resolve, 100));
+    // Nobody knows it any more where only the snapshot is left.
+    while (!JSON.stringify(state.eventsOf(state.resolveTask('vanishes'))).includes('left out: huge')) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
     await new Docker().getContainer(agentName(state.installation, 'vanishes', 1)).remove({ force: true });
     await running;
     expect(state.attemptsOf(state.resolveTask('vanishes'))).toMatchObject([

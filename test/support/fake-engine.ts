@@ -13,6 +13,8 @@ export class FakeEngine implements AsyncDisposable {
   /** What was asked so far: `POST /containers/x/start`. */
   readonly asked: string[] = [];
   readonly docker: Docker;
+  /** For calls that nobody scripted; null: they are never answered. */
+  otherwise: Answer | null = null;
   readonly #answers = new Map<string, Answer>();
   readonly #folder: string;
   #server: Server | null = null;
@@ -30,6 +32,7 @@ export class FakeEngine implements AsyncDisposable {
   static async start(): Promise<FakeEngine> {
     const engine = new FakeEngine(await mkdtemp(path.join(tmpdir(), 'fake-engine-')));
     engine.answer('GET /_ping', (response) => response.end('OK'));
+    engine.answer('GET /events', (response) => response.flushHeaders());
     await engine.up();
     return engine;
   }
@@ -45,7 +48,7 @@ export class FakeEngine implements AsyncDisposable {
       const call = `${request.method} ${(request.url ?? '').replace(/\?.*/, '')}`;
       this.asked.push(call);
       request.resume();
-      if (!this.#isHanging) this.#answers.get(call)?.(response, request);
+      if (!this.#isHanging) (this.#answers.get(call) ?? this.otherwise)?.(response, request);
     });
     server.listen(this.socket);
     await once(server, 'listening');
@@ -57,6 +60,11 @@ export class FakeEngine implements AsyncDisposable {
     this.#server?.close();
     this.#server?.closeAllConnections();
     this.#server = null;
+  }
+
+  /** Cuts off what is connected and accepts at once, as where a service manager keeps the socket of one started anew. */
+  restart(): void {
+    this.#server?.closeAllConnections();
   }
 
   /** Accepts, and answers nothing. */

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { type DialFor, GatewayClient } from '../../src/gateway/client.ts';
+import { type DialFor, GatewayClient, type GatewayTransport } from '../../src/gateway/client.ts';
 import type { AttemptAccess, Configuration, GatewayEvent } from '../../src/gateway/protocol.ts';
 import { duplexOf } from './keeper.ts';
 import { compiledProgram } from './programs.ts';
@@ -102,7 +102,11 @@ export class LocalGateway implements AsyncDisposable {
 
   /** What another coordinator would use. */
   newClient(dial: DialFor = dialHere): GatewayClient {
-    return new GatewayClient({ open: async () => openBridge(this.program, this.folder, []) }, dial);
+    return new GatewayClient(this.transport(), dial);
+  }
+
+  transport(): GatewayTransport {
+    return { open: async () => openBridge(this.program, this.folder, []) };
   }
 
   get socket(): string {
@@ -137,6 +141,8 @@ export class LocalGateway implements AsyncDisposable {
       headers: { 'content-type': 'application/json', ...auth, ...headers },
       ...(signal === undefined ? {} : { signal }),
     });
+    // Answered before all of its body was taken, its connection may be cut off under what is still being sent.
+    request.on('error', () => {});
     request.end(content === undefined || Buffer.isBuffer(content) ? content : JSON.stringify(content));
     const [response] = (await once(request, 'response')) as [http.IncomingMessage];
     return response;
@@ -145,8 +151,8 @@ export class LocalGateway implements AsyncDisposable {
   /** Sends bytes as they are; what came back until the gateway closed. */
   async raw(...pieces: readonly (string | Buffer)[]): Promise<string> {
     const socket = connect(this.socket);
-    await once(socket, 'connect');
     socket.on('error', () => {});
+    await once(socket, 'connect');
     for (const piece of pieces) socket.write(piece);
     return text(socket).catch(() => '');
   }

@@ -67,8 +67,8 @@ function taskOf(request: ModelRequest): string {
   return [...Object.keys(ALL), ...SPENDING].sort((a, b) => at(a) - at(b))[0] ?? '';
 }
 
-/** The model of the night. */
-export function nightModel(): (request: ModelRequest) => Promise<Answer> {
+/** The model of the night. @param isFilled resolves when the one that fills its disk has ended: a budget must not end it first */
+export function nightModel(isFilled: Promise<void>): (request: ModelRequest) => Promise<Answer> {
   let hasRefused = false;
   return async (request) => {
     const answers = answersSoFar(request);
@@ -79,6 +79,7 @@ export function nightModel(): (request: ModelRequest) => Promise<Answer> {
     }
     const commands = ALL[task];
     if (commands === undefined) {
+      if (task === SPENDING[1]) await isFilled;
       return {
         text: 'Once more.',
         tools: [shellCall(request, `echo ${answers + 1} >> tries.txt`)],
@@ -96,6 +97,8 @@ export interface NightScene {
   readonly scratch: Scratch;
   readonly server: ModelServer;
   readonly engine: SecondEngine;
+  /** See {@link nightModel}. */
+  filled(): void;
 }
 
 export interface HalfNight {
@@ -104,21 +107,25 @@ export interface HalfNight {
 }
 
 /** Until the budget is used up; the engine's disk is nearly full when it begins. */
-export async function firstHalf({ scratch, server, engine }: NightScene): Promise<HalfNight> {
+export async function firstHalf(scene: NightScene): Promise<HalfNight> {
+  const { scratch, engine } = scene;
   for (const title of Object.keys(SCENES)) await scratch.must(['submit', title, '--title', title]);
   for (const title of SPENDING) await scratch.must(['submit', title, '--title', title, '--priority', 'low']);
   const giveBack = await engine.fill(PART_LEFT);
   const bounds = ['--budget-usd', '0.6', '--task-budget-usd', '0.35'];
-  const run = started({ scratch, server, engine }, [...bounds, '--image', await baseImage(engine.docker)]);
+  const run = started(scene, [...bounds, '--image', await baseImage(engine.docker)]);
+  const isFilled = told(run, '"type":"task.ended","task":"keep-all-sums"').then(() => scene.filled());
   await told(run, '"type":"run.paused"');
   await giveBack();
+  await Promise.race([isFilled, run]);
   return endOf(run);
 }
 
 /** Until the deadline. Meanwhile the engine is started anew. */
-export async function secondHalf({ scratch, server, engine }: NightScene): Promise<HalfNight> {
+export async function secondHalf(scene: NightScene): Promise<HalfNight> {
+  const { scratch, server, engine } = scene;
   for (const title of Object.keys(LATER)) await scratch.must(['submit', title, '--title', title]);
-  const run = started({ scratch, server, engine }, ['--for', '45s', '--image', await baseImage(engine.docker)]);
+  const run = started(scene, ['--for', '45s', '--image', await baseImage(engine.docker)]);
   await server.received((request) => 'turn' in request && isSecondCall(request as ModelRequest));
   await engine.down();
   await engine.up();

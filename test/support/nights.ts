@@ -39,11 +39,17 @@ export async function workNight(scratch: Scratch, night: Night): Promise<string[
       {
         ...{ repository, state, bus, onProgress: () => {} },
         containerName: (task, n) => agentName(installation, task, n),
-        openHost: (services) =>
-          openDockerHost({
-            ...{ name: 'local', docker: new Docker(), installation, image: null, workspace: null },
-            ...{ objectFormat: repository.objectFormat, storeLimits: night.storeLimits, ...services },
-          }),
+        hosts: [
+          {
+            name: 'local',
+            slots: null,
+            open: (services) =>
+              openDockerHost({
+                ...{ name: 'local', docker: new Docker(), installation, image: null, workspace: null },
+                ...{ objectFormat: repository.objectFormat, storeLimits: night.storeLimits, ...services },
+              }),
+          },
+        ],
       },
       {
         ...{

@@ -33,6 +33,7 @@ export interface RemoteOptions {
 export class RemoteNetwork implements AsyncDisposable {
   readonly #hosts: RemoteEngine[] = [];
   readonly #knownHosts: string[] = [];
+  #count = 0;
 
   private constructor(
     readonly name: string,
@@ -65,7 +66,8 @@ export class RemoteNetwork implements AsyncDisposable {
 
   /** Starts one more host and waits until its engine answers. */
   async add(options: RemoteOptions = {}): Promise<RemoteEngine> {
-    const number = this.#hosts.length + 1;
+    this.#count += 1;
+    const number = this.#count;
     const host = await RemoteEngine.start(this, number, options);
     this.#hosts.push(host);
     await this.trust(host);
@@ -106,8 +108,9 @@ export class RemoteNetwork implements AsyncDisposable {
 }
 
 export class RemoteEngine implements AsyncDisposable {
-  /** Through TLS. */
+  /** Through TLS, as `options` say. */
   readonly docker: Docker;
+  readonly options: Docker.DockerOptions;
 
   private constructor(
     readonly network: RemoteNetwork,
@@ -118,10 +121,11 @@ export class RemoteEngine implements AsyncDisposable {
     tls: { readonly server: Certificate; readonly client: Certificate },
   ) {
     this.#server = tls.server;
-    this.docker = new Docker({
+    this.options = {
       ...{ host: this.address, port: TLS_PORT, protocol: 'https' },
       ...{ ca: tls.server.cert, cert: tls.client.cert, key: tls.client.key },
-    });
+    };
+    this.docker = new Docker(this.options);
   }
 
   readonly #server: Certificate;

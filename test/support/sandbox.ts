@@ -9,8 +9,7 @@ import Docker, { type ContainerCreateOptions, type HostConfig } from 'dockerode'
 import { shellProgram } from '../../src/engine/command.ts';
 import type { AgentProgram } from '../../src/engine/engine.ts';
 import { resolveBase } from '../../src/git/base.ts';
-import { rootCommit } from '../../src/git/commits.ts';
-import { packOfTree } from '../../src/git/objects.ts';
+import { outgoing } from '../../src/git/outgoing.ts';
 import { findRepository } from '../../src/git/repository.ts';
 import { openDockerHost } from '../../src/sandbox/docker/host.ts';
 import type { BaseTree, OutputChunk, RunningSandbox, SandboxHost, SetUpEgress } from '../../src/sandbox/sandbox.ts';
@@ -126,13 +125,16 @@ export class SandboxBench implements AsyncDisposable {
       readonly files?: Readonly<Record<string, string>>;
       readonly programs?: readonly string[];
       readonly workspace?: WorkspaceKind;
+      /** Another engine than the machine's, which is sent what images it lacks. */
+      readonly engine?: Docker.DockerOptions;
+      readonly onProgress?: (line: string) => void;
     } = {},
   ): Promise<SandboxBench> {
     const scratch = await Scratch.create(options.files ?? { 'README.md': '# Sample\n' });
     try {
       const repository = await findRepository(scratch.repository, scratch.env);
       const { tree, commit } = await resolveBase(repository, { includeDirty: false });
-      const docker = new AlteringDocker();
+      const docker = new AlteringDocker(options.engine);
       const installation = randomBytes(6).toString('hex');
       const host = await openDockerHost({
         ...{
@@ -144,16 +146,11 @@ export class SandboxBench implements AsyncDisposable {
           programs: options.programs ?? [],
           keep: [],
           workspace: options.workspace ?? null,
-          history: 1,
+          imagesFrom: options.engine === undefined ? null : new Docker(),
         },
-        historyOf: () => Promise.reject(new Error('no history was asked for')),
+        ...outgoing(repository, 1),
         objectFormat: repository.objectFormat,
-        packOf: async (wanted, without) => {
-          const root = await rootCommit(repository, wanted);
-          const pack = packOfTree(repository, wanted, { commit: root, ...(without === null ? {} : { without }) });
-          return { commit: root, pack };
-        },
-        onProgress: () => {},
+        onProgress: options.onProgress ?? (() => {}),
         onWarning: () => {},
       });
       await host.prepareTree({ tree, commit, near: null });

@@ -102,6 +102,13 @@ export class SecondEngine implements AsyncDisposable {
     });
   }
 
+  /** It is started anew with another `daemon.json`. */
+  async configure(configuration: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.down();
+    await writeFile(path.join(this.folder, 'daemon.json'), JSON.stringify(configuration));
+    await this.up();
+  }
+
   /** Ends it as its service would, and waits for that: its containers end too, unless it was told to keep them. */
   async down(): Promise<void> {
     const daemon = this.#daemon;

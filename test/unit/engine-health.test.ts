@@ -1,6 +1,6 @@
 // Whether the engine answers, what waits for it, and what does not wait any more.
 import { once } from 'node:events';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { limitCalls } from '../../src/sandbox/docker/calls.ts';
 import type { EngineHealth } from '../../src/sandbox/docker/health.ts';
 import { DockerSandbox } from '../../src/sandbox/docker/sandbox.ts';
@@ -129,6 +129,26 @@ describe('what needs the engine', () => {
     expect(asked).toBeLessThan(10);
   });
 
+  it('waits for its return where the engine refused because it was about to go', async () => {
+    health.mayWait();
+    const isAway = told(true);
+    engine.answer('GET /info', (response, request) => {
+      response.once('close', () => engine.down());
+      json({ message: 'get some-store: database not open' }, 500)(response, request);
+    });
+    const info = health.steadily(() => engine.docker.info());
+    await isAway;
+    engine.answer('GET /info', json({ Name: 'it' }));
+    await engine.up();
+    expect(await info).toMatchObject({ Name: 'it' });
+  });
+
+  it('fails where an engine that seemed about to go stays', async () => {
+    const message = 'failed to update store for object type *libnetwork.endpoint: open : no such file or directory';
+    engine.answer('GET /info', json({ message }, 500));
+    await expect(health.steadily(() => engine.docker.info())).rejects.toMatchObject({ statusCode: 500 });
+  });
+
   it('is asked for once where the engine refused', async () => {
     engine.answer('GET /info', json({ message: 'no' }, 500));
     await expect(health.steadily(() => engine.docker.info())).rejects.toMatchObject({ statusCode: 500 });
@@ -168,6 +188,29 @@ describe('a sandbox', () => {
     engine.down();
     await told(true);
     expect(ended.cutOff).toMatchObject({ code: 'ENGINE_RESTARTED' });
+  });
+
+  it('that ended with an engine which was back before any ping was refused was ended by that', async () => {
+    health.mayWait();
+    await vi.waitUntil(() => engine.asked.includes('GET /events'));
+    await health.look();
+    engine.answer('GET /containers/x/logs', (response) => response.end());
+    const waits = new Promise<void>((resolve) => engine.answer('POST /containers/x/wait', () => resolve()));
+    const ended = sandbox().ended();
+    await waits;
+    engine.answer('GET /containers/x/json', json({ State: { Status: 'exited', Running: false, ExitCode: 137 } }));
+    engine.restart();
+    expect(await ended).toMatchObject({ cutOff: { code: 'ENGINE_RESTARTED' } });
+    expect(health.outages).toBe(0);
+  });
+
+  it('whose output cannot be read, or that cannot be removed, is trouble with the engine', async () => {
+    const refused = json({ message: 'no' }, 500);
+    engine.answer('GET /containers/x/logs', refused);
+    engine.answer('DELETE /containers/x', refused);
+    const failed = { code: 'DOCKER_FAILED', kind: 'environment' };
+    await expect(sandbox().output()[Symbol.asyncIterator]().next()).rejects.toMatchObject(failed);
+    await expect(sandbox().discard()).rejects.toMatchObject(failed);
   });
 
   it('that is not there any more was removed by others', async () => {

@@ -51,9 +51,14 @@ function requestAs(
 const length = `content-length: ${QUESTION.length}`;
 
 async function opened(): Promise<Socket> {
-  const socket = connect(gateway.socket);
+  const socket = connect(gateway.socket).on('error', () => {});
   await once(socket, 'connect');
-  return socket.on('error', () => {}).resume();
+  return socket.resume();
+}
+
+/** However it ends: what was not read when it was closed shows as a connection that was reset. */
+async function closed(socket: Socket): Promise<void> {
+  if (!socket.closed) await new Promise((resolve) => socket.once('close', resolve));
 }
 
 async function expectServed(): Promise<void> {
@@ -134,7 +139,7 @@ it('sends no body of a request on when half of it is missing', async () => {
   const before = service.requests.length;
   const socket = await opened();
   socket.end(request(['content-length: 1000']));
-  await once(socket, 'close');
+  await closed(socket);
   expect(service.requests.length).toBe(before);
 });
 
@@ -186,9 +191,13 @@ it("does not hold more of one attempt's bodies than it may have", async () => {
   const content = 'x'.repeat(20 << 20);
   const body = { model: MODEL, max_tokens: 10, messages: [{ role: 'user', content }] };
   const asked = [1, 2, 3].map(() => gateway.ask({ token: large.token, body }));
+  // Awaited below; a failure meanwhile must not count as unhandled.
+  for (const reply of asked) reply.catch(() => {});
   await gate.arrived(3);
-  const refused = await gateway.ask({ token: large.token, body });
-  expect([refused.status, refused.headers['x-orchestrate-reason']]).toEqual([503, 'too-many']);
+  const refused = await gateway.begin({ token: large.token, body });
+  // What it says beside is lost where the connection is cut off below the rest of the body.
+  refused.on('error', () => {}).resume();
+  expect([refused.statusCode, refused.headers['x-orchestrate-reason']]).toEqual([503, 'too-many']);
   await expectServed();
   gate.open();
   for (const reply of asked) expect((await reply).status).toBe(200);
@@ -199,7 +208,7 @@ it('closes a connection whose headers never end, and one that never begins', asy
   const slow = await opened();
   slow.write('POST /v1/messages HTTP/1.1\r\nhost: a\r\n');
   const silent = await opened();
-  await Promise.all([once(slow, 'close'), once(silent, 'close')]);
+  await Promise.all([closed(slow), closed(silent)]);
   await expectServed();
 });
 

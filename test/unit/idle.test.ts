@@ -77,6 +77,22 @@ describe('an agent', () => {
     expect(idle()).toBe(0);
   });
 
+  it('that shows no sign for minutes is called quiet, minute by minute, until it does again', async () => {
+    const told: (number | null)[] = [];
+    using watch = new IdleWatch(
+      600_000,
+      async () => 0,
+      (minutes) => told.push(minutes),
+    );
+    watch.start(() => {});
+    await vi.advanceTimersByTimeAsync(115_000);
+    expect(told).toEqual([null]);
+    await vi.advanceTimersByTimeAsync(120_000);
+    watch.active();
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(told).toEqual([null, 2, 3, null]);
+  });
+
   it('that has ended is watched no more', async () => {
     const { watch, idle } = watched(() => 0);
     watch[Symbol.dispose]();

@@ -8,6 +8,7 @@ import { Backlog, type Pace } from '../../src/toolbox/backlog.ts';
 import { decodeFrame, encodeFrame, MAX_BODY, MAX_LINE, type OutputFrame } from '../../src/toolbox/frames.ts';
 
 const NEWLINE = 10;
+const BY_ITSELF = { wasTold: false, outOfMemory: false };
 
 describe('a frame', () => {
   /** Bytes with many newlines, long stretches without, and everything else. */
@@ -86,7 +87,7 @@ describe('the backlog', () => {
     expect(dropped).toEqual({ kind: 'dropped', at: 0, count: 10_000 - data.length });
     expect(data.length).toBeGreaterThan(PACE.keptBytes / 2);
     expect(data.at(-1)).toBe(99);
-    expect(backlog.end()).toEqual({ kind: 'end', at: 10_000, wasTold: false });
+    expect(backlog.end(BY_ITSELF)).toEqual({ kind: 'end', at: 10_000, ...BY_ITSELF });
   });
 
   it('passes a burst on at once and the rest at its pace', () => {
@@ -164,7 +165,7 @@ async function textOf(log: ContainerLog): Promise<string> {
 
 describe('an agent’s output', () => {
   const all = framesOf('abcdefghijkl');
-  const end: OutputFrame = { kind: 'end', at: 12, wasTold: false };
+  const end: OutputFrame = { kind: 'end', at: 12, ...BY_ITSELF };
   const without = (...gone: number[]) => all.filter((_, n) => !gone.includes(n));
 
   it('is followed, and that is all when nothing is missing', async () => {

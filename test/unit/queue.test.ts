@@ -172,6 +172,17 @@ describe('tasks that touch the same files', () => {
     expect(claim()).toBe('log-out');
   });
 
+  it('are remarked upon while they run, by the run that has them alone', () => {
+    state.addTasks([login]);
+    expect(state.remarkTask('add-login' as TaskId, run.fence, 'quiet')).toBe(false);
+    claim();
+    expect(state.remarkTask('add-login' as TaskId, run.fence - 1, 'quiet')).toBe(false);
+    expect(state.remarkTask('add-login' as TaskId, run.fence, 'quiet')).toBe(true);
+    expect(reasonOf('add-login')).toBe('quiet');
+    end('add-login', 'succeeded');
+    expect(reasonOf('add-login')).toBeNull();
+  });
+
   it('wait for the next one where they overlap with more than one', () => {
     state.addTasks([login, task('docs', { files: ['docs/'] }), task('both', { files: ['docs/a.md', 'src/auth.ts'] })]);
     expect(claims()).toEqual(['add-login', 'docs']);

@@ -113,6 +113,19 @@ describe('the page', () => {
   });
 });
 
+describe('the picture', () => {
+  it('has of a name what fits onto its bar, and nothing where that would say nothing', () => {
+    const attempts = [
+      attempt('said-whole.1', [0, 300]),
+      attempt('said-as-far-as-there-is-room.1', [310, 400]),
+      attempt('not-said-at-all.1', [410, 430]),
+    ];
+    const html = htmlOf(reportOf(records({ history: { attempts } })));
+    const labels = [...html.matchAll(/<text class="label"[^>]*>(.*?)<\/text>/g)].map(([, label]) => label);
+    expect(labels).toEqual(['said-whole', expect.stringMatching(/^said-as-far.*…$/)]);
+  });
+});
+
 describe('the Markdown', () => {
   it.each([
     '[click](http://x.invalid)',

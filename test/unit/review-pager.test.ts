@@ -80,9 +80,10 @@ describe('the pager of a review', { timeout: 60_000 }, () => {
   });
 
   it('has the keyboard to itself, Ctrl-C as well', async () => {
+    // All was read: Ctrl-C would end whoever still makes the text as well.
     const catcher = await reviewer.script(
       'catcher',
-      "trap 'echo caught; exit' INT; echo waiting; while :; do sleep 0.05; done",
+      "trap 'echo caught; exit' INT; cat > /dev/null; echo waiting; while :; do sleep 0.05; done",
     );
     const first = reviewer.review({ env: { PAGER: catcher } });
     await first.shows('(1/1)');

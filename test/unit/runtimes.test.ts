@@ -78,8 +78,16 @@ describe('the isolation of a runtime', () => {
   it('is said where it is no better than without the runtime', () => {
     const proven = { level: 'shared-kernel', workspace: 'overlay' } as const;
     const runtime = { name: 'other', path: null, args: [] };
-    expect(saidOfRuntime(runtime, proven, engine).join()).toContain('no better');
-    expect(saidOfRuntime(runtime, { ...proven, level: 'gvisor' }, engine)).toEqual([]);
+    const known = { ...engine, wanted: null };
+    expect(saidOfRuntime(runtime, proven, known).join()).toContain('no better');
+    expect(saidOfRuntime(runtime, { ...proven, level: 'gvisor' }, known)).toEqual([]);
+  });
+
+  it('is no reason for a word about copies that were asked for', () => {
+    const runtime = { name: 'safe', path: null, args: [] };
+    const proven = { level: 'gvisor', workspace: 'copy' } as const;
+    expect(saidOfRuntime(runtime, proven, { ...engine, wanted: null }).join()).toContain('copies');
+    expect(saidOfRuntime(runtime, proven, { ...engine, wanted: 'copy' })).toEqual([]);
   });
 });
 

@@ -86,8 +86,8 @@ describe('why a task is not done', () => {
     ['it begins', 'running', {}, { ...WORKING, state: 'creating' }, true, 'its sandbox is being made'],
     ['it works', 'running', {}, { ...WORKING, startedAt: at(30) }, true, null],
     ['it runs long', 'running', {}, WORKING, true, 'runs for 30 min (ended after 40 min of work)'],
-    ['it is quiet', 'running', { reason: 'quiet since 05:08' }, WORKING, true, 'quiet since 05:08'],
-    ['it ends', 'running', {}, { ...WORKING, stopping: 'killed' }, true, 'is being ended'],
+    ['it is quiet', 'running', { reason: 'quiet for 3 min' }, WORKING, true, 'quiet for 3 min'],
+    ['it ends', 'running', { reason: 'quiet for 3 min' }, { ...WORKING, stopping: 'killed' }, true, 'is being ended'],
     ['its work is read', 'running', {}, { ...WORKING, state: 'collecting' }, true, 'its work is being collected'],
     [
       'the service wants it',

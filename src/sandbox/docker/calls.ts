@@ -5,7 +5,7 @@
 
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import type { OrchestrateError } from '../../errors.ts';
 import { engineTimeout } from './engine-errors.ts';
@@ -18,7 +18,7 @@ const LIMITS: readonly { readonly call: RegExp; readonly seconds: number | null 
   { call: /^GET \/(_ping|version|info)/, seconds: 10 },
   { call: /^POST \/containers\/[^/]+\/wait/, seconds: null },
   // The engine copies, unpacks or walks files meanwhile.
-  { call: /^POST \/(build|commit|images\/(load|create))/, seconds: 3600 },
+  { call: /^(POST \/(build|commit|images\/(load|create))|GET \/images\/get)/, seconds: 3600 },
   { call: /^PUT \/containers\/[^/]+\/archive/, seconds: 600 },
   { call: /^DELETE /, seconds: 120 },
   { call: /^GET \/(system\/df|containers\/json\?.*size=)/, seconds: 300 },
@@ -62,7 +62,8 @@ export function limitCalls(docker: Docker, times = HEALTH_TIMES, way: PingWay | 
   const modem = docker.modem as Modem;
   const agent =
     way?.agent ?? (modem.protocol === 'https' ? new HttpsAgent({ rejectUnauthorized: true }) : new HttpAgent());
-  const health = new EngineHealth(pingOf(modem, agent), times, way?.whyGone);
+  const line = { ping: pingOf(modem, agent), hold: (signal: AbortSignal) => openEvents(modem, signal) };
+  const health = new EngineHealth({ ...line, ...(way === null ? {} : { whyGone: way.whyGone }) }, times);
   const dial = modem.dial.bind(modem);
   modem.dial = (request, answered) => call(request, answered, { dial, health });
   KNOWN.set(modem, health);
@@ -142,6 +143,21 @@ function pingOf(modem: Modem, agent: HttpAgent): (limitMs: number) => Promise<vo
         else reject(late.signal.aborted ? new Error(`no answer within ${limitMs / SECOND_MS} s`) : error);
       });
     });
+}
+
+/** The engine's events about itself: next to none. */
+function openEvents(modem: Modem, abortSignal: AbortSignal): Promise<Readable> {
+  return new Promise((resolve, reject) => {
+    const request = {
+      ...{ path: '/events?', method: 'GET', isStream: true, abortSignal },
+      statusCodes: { 200: true, 400: 'bad parameter', 500: 'server error' },
+      options: { filters: JSON.stringify({ type: ['daemon'] }) },
+    };
+    modem.dial(request, (error, events) => {
+      if (error === null) resolve(events as Readable);
+      else reject(error);
+    });
+  });
 }
 
 function limitOf(request: Request): number | null {

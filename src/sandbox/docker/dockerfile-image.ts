@@ -6,6 +6,7 @@ import type Docker from 'dockerode';
 import { environmentError, OrchestrateError, usageError } from '../../errors.ts';
 import { buildImage, imageId } from './build.ts';
 import { hashContext, packContext, readContext } from './build-context.ts';
+import { isToBeHad, sendImages, type Transport } from './send-images.ts';
 
 const NAME = 'orchestrate-dockerfile';
 /** Beyond what anybody could make another context meet. */
@@ -15,17 +16,23 @@ const HASH_DIGITS = 32;
  * The reference of the image; built where this content never was, with the Dockerfile's own folder as the context.
  * Errors: usage NO_DOCKERFILE, CONTEXT_TOO_LARGE; environment IMAGE_BUILD_FAILED with the failing step and its output.
  * @param dockerfile absolute path
+ * @param transport for a host elsewhere: what was built here is sent
  */
 export async function ensureDockerfileImage(
   docker: Docker,
   dockerfile: string,
   onProgress: (line: string) => void,
+  transport: Transport | null = null,
 ): Promise<string> {
   await requireFile(dockerfile);
   try {
     const context = await readContext(dockerfile);
     const tag = `${NAME}:${(await hashContext(context)).slice(0, HASH_DIGITS)}`;
     if ((await imageId(docker, tag)) !== null) return tag;
+    if (transport !== null && (await isToBeHad(transport, tag))) {
+      await sendImages(transport, [tag]);
+      return tag;
+    }
     onProgress(`building the image of ${dockerfile}`);
     const build = { tag, dockerfile: context.dockerfile, buildArgs: {}, context: packContext(context) };
     await buildImage(docker, build, onProgress);

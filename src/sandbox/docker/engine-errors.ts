@@ -38,6 +38,17 @@ const UNANSWERED: ReadonlySet<string> = new Set([
   ...['HPE_INVALID_EOF_STATE', 'ERR_STREAM_PREMATURE_CLOSE', 'EAI_AGAIN'],
 ]);
 
+/**
+ * The call was refused by an engine that is on its way out: it closes what it keeps its state in before its socket
+ * (github.com/moby/moby v20.10: daemon/daemon.go, `Shutdown`). It may have done a part of what was asked.
+ */
+export function isClosing(error: unknown): boolean {
+  return isStatus(error, 500) && error instanceof Error && CLOSED.test(error.message);
+}
+
+/** Of its volumes, of its networks, of its connection to containerd. */
+const CLOSED = /database not open|failed to update store for object type|client connection is closing/;
+
 /** @param why what is known of the reason, for an engine on another machine */
 export function engineGone(why: OrchestrateError | null = null): OrchestrateError {
   if (why !== null) {

@@ -46,7 +46,11 @@ export async function startGateway(docker: Docker, request: GatewayRequest): Pro
         const program = { argv: ['node', '/orchestrate/gateway/bridge.js'] };
         // Somebody may have ended it: the next one finds the agents waiting at the same socket.
         const open = async () => openProgram(await runningSideCar(docker, sideCar, anew), program, onDiagnostic);
-        return engine.steadily(open);
+        try {
+          return await engine.steadily(open);
+        } catch (cause) {
+          throw engineFailure('the gateway could not be started anew', cause);
+        }
       },
     };
   } catch (cause) {

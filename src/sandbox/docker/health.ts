@@ -4,10 +4,11 @@
  */
 
 import { setMaxListeners } from 'node:events';
+import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { OrchestrateError } from '../../errors.ts';
 import { isEngineGone } from '../trouble.ts';
-import { engineGone, isUnanswered } from './engine-errors.ts';
+import { engineGone, isClosing, isUnanswered } from './engine-errors.ts';
 
 export interface HealthTimes {
   /** From one ping to the next, milliseconds, while all is well … */
@@ -18,6 +19,16 @@ export interface HealthTimes {
   readonly pingMs: number;
   /** So many failures in a row, and it is gone. Counted, not timed: a process that was stopped itself has seen nothing. */
   readonly failures: number;
+}
+
+/** How the engine is asked. */
+export interface EngineLine {
+  /** Over a connection of its own; rejects when there is no answer in time. */
+  ping(limitMs: number): Promise<void>;
+  /** A stream of news that nobody reads: it stays open as long as the engine's process lives, and ends with it. */
+  hold(signal: AbortSignal): Promise<Readable>;
+  /** What a failed ping tells of the reason; null, or not given: nothing. */
+  whyGone?(cause: unknown): OrchestrateError | null;
 }
 
 /** Gone at most 4 + 6 + 1 + 6 s after its last answer. */
@@ -35,33 +46,25 @@ const LAST_PING_MS = 3_000;
 const MOST_TRIES = 4;
 
 export class EngineHealth implements Disposable {
-  readonly #ping: (limitMs: number) => Promise<void>;
+  readonly #line: EngineLine;
   readonly #times: HealthTimes;
   #failures = 0;
   #gone = notGone();
   /** Of those who wait for its return. */
   #back: Waiting | null = null;
   #outages = 0;
+  #breaks = 0;
+  #holding: AbortController | null = null;
   #mayWait = false;
   readonly #listeners = new Set<(isGone: boolean) => void>();
-  readonly #judge: (cause: unknown) => OrchestrateError | null;
   #isGivenUp = false;
   #isWatched = false;
   #timer: NodeJS.Timeout | undefined;
   #asking: Promise<void> | null = null;
 
-  /**
-   * @param ping asks the engine over a connection of its own; rejects when there is no answer in time
-   * @param judge what a failed ping tells of the reason
-   */
-  constructor(
-    ping: (limitMs: number) => Promise<void>,
-    times: HealthTimes = HEALTH_TIMES,
-    judge: (cause: unknown) => OrchestrateError | null = () => null,
-  ) {
-    this.#ping = ping;
+  constructor(line: EngineLine, times: HealthTimes = HEALTH_TIMES) {
+    this.#line = line;
     this.#times = times;
-    this.#judge = judge;
   }
 
   /** Aborted, with ENGINE_GONE as the reason, when the engine is gone; another one after each return. */
@@ -80,9 +83,18 @@ export class EngineHealth implements Disposable {
     return this.#outages;
   }
 
+  /**
+   * How often it, or the way to it, went away so far, for however short a time: an engine that is started anew is back
+   * between two pings, and where a service manager keeps its socket none of them is refused.
+   */
+  get breaks(): number {
+    return this.#breaks + this.#outages;
+  }
+
   /** Asks from now on, until disposed of; keeps no process alive but for those who wait. */
   watch(): void {
     this.#isWatched = true;
+    this.#hold();
     this.#plan(this.#times.everyMs);
   }
 
@@ -137,7 +149,8 @@ export class EngineHealth implements Disposable {
   }
 
   /**
-   * Does something that may be done twice: again, after the engine's return, where its answer was lost.
+   * Does something that may be done twice: again, after the engine's return, where its answer was lost, or where it was
+   * about to go.
    * Rejects as `act`, and with ENGINE_GONE where nobody waits for the engine.
    */
   async steadily<Result>(act: () => Promise<Result>): Promise<Result> {
@@ -147,8 +160,11 @@ export class EngineHealth implements Disposable {
       try {
         return await act();
       } catch (error) {
-        if (!isUnanswered(error)) throw error;
+        const isGoing = isClosing(error);
+        if (!isGoing && !isUnanswered(error)) throw error;
         await this.look();
+        // It answers pings to the last.
+        if (isGoing && !this.gone.aborted) await pause(this.#times.againMs);
         if (this.#outages > outages || isEngineGone(error)) tries = 0;
         else if (tries >= MOST_TRIES) throw error;
       }
@@ -160,13 +176,14 @@ export class EngineHealth implements Disposable {
     this.#mayWait = false;
     this.#listeners.clear();
     clearTimeout(this.#timer);
+    this.#holding?.abort();
     this.#letGo();
   }
 
   async #ask(): Promise<void> {
     clearTimeout(this.#timer);
     try {
-      await this.#ping(this.#isGivenUp ? LAST_PING_MS : this.#times.pingMs);
+      await this.#line.ping(this.#isGivenUp ? LAST_PING_MS : this.#times.pingMs);
       this.answered();
     } catch (error) {
       this.#failures += 1;
@@ -175,10 +192,28 @@ export class EngineHealth implements Disposable {
     if (this.#isWatched) this.#plan(this.#failures > 0 ? this.#times.againMs : this.#times.everyMs);
   }
 
+  /** Sees to it that the stream is open; where it cannot be, or ends, the next ping tries again. */
+  #hold(): void {
+    if (this.#holding !== null) return;
+    const holding = new AbortController();
+    this.#holding = holding;
+    const over = (): void => {
+      this.#holding = null;
+    };
+    this.#line.hold(holding.signal).then((news) => {
+      news.resume();
+      news.once('close', () => {
+        over();
+        this.#breaks += 1;
+        if (this.#isWatched) void this.look();
+      });
+    }, over);
+  }
+
   #isGone(cause: unknown): void {
     if (!this.gone.aborted) {
       this.#outages += 1;
-      this.#gone.abort(engineGone(this.#judge(cause)));
+      this.#gone.abort(engineGone(this.#line.whyGone?.(cause) ?? null));
       for (const listener of this.#listeners) listener(true);
     }
     if (this.#isGivenUp) this.#letGo();
@@ -191,7 +226,10 @@ export class EngineHealth implements Disposable {
 
   #plan(afterMs: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.look(), afterMs);
+    this.#timer = setTimeout(() => {
+      this.#hold();
+      void this.look();
+    }, afterMs);
     if (this.#back === null) this.#timer.unref();
   }
 }

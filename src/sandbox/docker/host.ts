@@ -1,16 +1,16 @@
 /** The Docker driver: one engine made ready for a run, and the sandboxes on it. */
 
 import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
 import type { Container } from 'dockerode';
 import { environmentError, OrchestrateError } from '../../errors.ts';
-import type { ShallowHistory } from '../../git/history.ts';
-import { contextFolder, KeeperClient, setUpFolders } from '../../keeper/client.ts';
+import type { Outgoing } from '../../git/outgoing.ts';
+import { contextFolder, KeeperClient, setUpFolders, type TreeLayer } from '../../keeper/client.ts';
 import type { AttemptId, ObjectId, WorkspaceKind } from '../../types.ts';
 import type {
   AdoptedSandbox,
   BaseTree,
+  Capacity,
   ContextFile,
   CreatedSandbox,
   CreatedSetUp,
@@ -31,15 +31,16 @@ import { engineFailure, isStatus } from './engine-errors.ts';
 import { ImageFitting } from './fitting.ts';
 import { type GatewayLink, removeGateway, startGateway } from './gateway-link.ts';
 import type { EngineHealth } from './health.ts';
-import { BUILT_IMAGES, ensureImages, type RunImages, type WantedImage } from './images.ts';
+import { ensureImages, type RunImages } from './images.ts';
 import { type Keeper, startKeeper } from './keeper-link.ts';
-import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL, RUN_LABEL } from './names.ts';
+import { ATTEMPT_LABEL, KIND_LABEL, keeperName, LABEL, RUN_LABEL, SENT_IMAGE } from './names.ts';
 import { dropOldVersions } from './old-versions.ts';
+import { BUILT_IMAGES } from './our-images.ts';
 import { requirePrograms } from './programs.ts';
 import { canLimitRoots } from './root-quota.ts';
 import { saidOfRuntime } from './runtime-faults.ts';
 import { proveRuntime } from './runtime-probe.ts';
-import { chooseRuntime, engineRuntimes } from './runtimes.ts';
+import { chooseRuntime, type RuntimeInfo, readRuntimes } from './runtimes.ts';
 import { DockerSandbox } from './sandbox.ts';
 import { SetUps } from './set-ups.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
@@ -49,16 +50,24 @@ import { probeWorkspace } from './workspace-probe.ts';
 
 /** Layers stacked at most; a tree beyond that is laid out whole again. */
 const MAX_LAYERS = 8;
+/** Below what a run starts from; the rest is for what is stacked on it. */
+const MAX_BASE_LAYERS = 3;
 
-export interface DockerHostOptions {
+export interface DockerHostOptions extends Outgoing {
   readonly name: string;
   readonly docker: Docker;
+  /** What leads to the engine, where that ends with the host. */
+  readonly connection?: AsyncDisposable;
+  /** Keys may be told to what runs there; not given: they may. */
+  readonly mayHoldKeys?: boolean;
   readonly installation: string;
   readonly run: string;
   /** The agent image the user asked for; null for ours. */
   readonly image: string | null;
   /** Absolute path of a Dockerfile to build it from instead. */
   readonly dockerfile?: string | null | undefined;
+  /** The engine of this machine, for one elsewhere: what that lacks of images is sent. Not given: there is nothing to send. */
+  readonly imagesFrom?: Docker | null | undefined;
   /** What that image must hold, by name; not given: nothing. */
   readonly programs?: readonly string[];
   /** Somebody beside the run that may be at work: tidies nothing, and what it lays out goes with it. */
@@ -72,12 +81,6 @@ export interface DockerHostOptions {
   readonly workspace: WorkspaceKind | null;
   /** The container runtime of sandboxes, by the engine's name for it; null or not given: the engine's default. */
   readonly runtime?: string | null;
-  /** The pack that lays out `tree`: everything, or what `without` lacks; and the commit in it that the agent sees. */
-  packOf(tree: ObjectId, without: ObjectId | null): Promise<{ commit: ObjectId; pack: Readable }>;
-  /** How many commits deep the history is that agents see; 1: none but one made up for the tree. */
-  readonly history: number;
-  /** The past of a commit, `history` deep, without the objects of its own tree. */
-  historyOf(commit: ObjectId): Promise<ShallowHistory>;
   /** Not given: STORE_LIMITS. */
   readonly storeLimits?: StoreLimits;
   /** One line for people whenever something slow starts. */
@@ -92,10 +95,12 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
   engine.watch();
   let host: DockerHost | null = null;
   try {
-    const runtimes = await engineRuntimes(docker);
+    const info = (await docker.info()) as RuntimeInfo & { readonly NCPU: number; readonly MemTotal: number };
+    const runtimes = readRuntimes(info);
+    const capacity = { cpus: info.NCPU, memoryBytes: info.MemTotal };
     const runtime = chooseRuntime(options.runtime ?? null, runtimes);
     const [images, store] = await Promise.all([
-      ensureImages(docker, wantedImage(options), options.onProgress),
+      imagesOf(options),
       ensureStore(docker, options),
       // The coordinator's lock is ours: whatever an earlier run has left and nobody adopts belongs to nobody.
       sweepEarlierRuns(options),
@@ -117,10 +122,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
           options.onWarning('the keeper is gone or hangs: it is started anew');
           // Whatever nobody used meanwhile may have been removed.
           host?.forgetTrees();
-          await Promise.all([
-            ensureImages(docker, wantedImage(options), options.onProgress),
-            ensureStore(docker, options),
-          ]);
+          await Promise.all([imagesOf(options), ensureStore(docker, options)]);
         },
       },
     );
@@ -129,7 +131,7 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
       await removeLeftAttempts(client, options.keep);
       const storeFolder = store.folder;
       const place = { installation, run, keeper: client, storeFolder };
-      const basis = { images, keeper, client, storeFolder };
+      const basis = { images, keeper, client, storeFolder, capacity };
       if (runtime === null) {
         const workspace = options.workspace ?? (await probeWorkspace(docker, { ...place, image: images.sidecar }));
         host = new DockerHost(options, { ...basis, isolation: runtimes.level, workspace, runtime: null });
@@ -139,7 +141,8 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
         ...{ ...place, sidecar: images.sidecar, toolboxVolume: images.toolboxVolume, workspace: options.workspace },
         onProgress: options.onProgress,
       });
-      for (const line of saidOfRuntime(runtime, proven, runtimes)) options.onWarning(line);
+      const known = { level: runtimes.level, wanted: options.workspace };
+      for (const line of saidOfRuntime(runtime, proven, known)) options.onWarning(line);
       const { level: isolation, workspace } = proven;
       host = new DockerHost(options, { ...basis, isolation, workspace, runtime: runtime.name });
       return host;
@@ -150,12 +153,14 @@ export async function openDockerHost(options: DockerHostOptions): Promise<Sandbo
   } catch (cause) {
     await leaveStore(docker, options).catch(() => {});
     engine[Symbol.dispose]();
+    await options.connection?.[Symbol.asyncDispose]();
     throw engineFailure(`the Docker host ${options.name} could not be made ready`, cause);
   }
 }
 
-function wantedImage({ image, dockerfile = null }: DockerHostOptions): WantedImage {
-  return { image, dockerfile };
+function imagesOf(options: DockerHostOptions): Promise<RunImages> {
+  const { docker, image, dockerfile = null, imagesFrom = null, onProgress } = options;
+  return ensureImages(docker, { image, dockerfile }, onProgress, imagesFrom);
 }
 
 async function sweepEarlierRuns(options: DockerHostOptions): Promise<void> {
@@ -172,6 +177,7 @@ interface Prepared {
   readonly client: KeeperClient;
   /** Where the store volume lies on the engine's host. */
   readonly storeFolder: string;
+  readonly capacity: Capacity;
   readonly isolation: IsolationLevel;
   readonly workspace: WorkspaceKind;
   /** Null: the engine's default, about which nothing need be said. */
@@ -220,6 +226,8 @@ class DockerHost implements SandboxHost {
   readonly name: string;
   readonly isolation: IsolationLevel;
   readonly workspace: WorkspaceKind;
+  readonly capacity: Capacity;
+  readonly mayHoldKeys: boolean;
   readonly #options: DockerHostOptions;
   readonly #prepared: Prepared;
   readonly #keeper: KeeperClient;
@@ -242,6 +250,8 @@ class DockerHost implements SandboxHost {
     this.name = options.name;
     this.isolation = prepared.isolation;
     this.workspace = prepared.workspace;
+    this.capacity = prepared.capacity;
+    this.mayHoldKeys = options.mayHoldKeys ?? true;
     this.#options = options;
     this.#prepared = prepared;
     const { agent } = prepared.images;
@@ -282,12 +292,23 @@ class DockerHost implements SandboxHost {
     this.#used.add(tree);
     const layers = await this.#keeper.trees();
     if (layers.some((layer) => layer.tree === tree)) return;
-    const from = layers.find((layer) => layer.tree === base.near && layer.depth + 1 < MAX_LAYERS);
+    const from = await this.#nearest(base, layers);
     if (from !== undefined) this.#used.add(from.tree);
     const { commit, pack } = await this.#options.packOf(tree, from?.tree ?? null);
     const { objectFormat } = this.#options;
     if (from === undefined) await this.#keeper.layTree({ tree, commit, objectFormat, pack });
     else await this.#keeper.layDelta({ tree, from: from.tree, commit, objectFormat, pack });
+  }
+
+  /** What is there may be of earlier runs. */
+  async #nearest({ tree, near }: BaseTree, layers: readonly TreeLayer[]): Promise<TreeLayer | undefined> {
+    const most = near === null ? MAX_BASE_LAYERS : MAX_LAYERS - 1;
+    const low = layers.filter((layer) => layer.depth < most);
+    const known = low.find((layer) => layer.tree === near);
+    if (known !== undefined) return known;
+    const trees = low.map((layer) => layer.tree);
+    const nearest = await this.#options.nearestOf(tree, trees);
+    return low.find((layer) => layer.tree === nearest);
   }
 
   async create(spec: SandboxSpec): Promise<CreatedSandbox> {
@@ -321,14 +342,14 @@ class DockerHost implements SandboxHost {
 
   /** Somebody deleted one of them. */
   async #makeImagesAgain(): Promise<void> {
-    const { docker, onProgress, onWarning } = this.#options;
+    const { onWarning } = this.#options;
     if (this.#setUps.inUse !== null && this.#setUps.inUse.image.id === this.#image.id) {
       throw environmentError(TROUBLE.image, 'the image that the set-up made was deleted', {
         hint: 'the next run sets up again: orchestrate run',
       });
     }
     onWarning('the agents’ image was deleted: it is made again');
-    const { agent } = await ensureImages(docker, wantedImage(this.#options), onProgress);
+    const { agent } = await imagesOf(this.#options);
     this.#agentImage = agent;
   }
 
@@ -517,6 +538,7 @@ class DockerHost implements SandboxHost {
       await this.#close();
     } finally {
       this.#engine[Symbol.dispose]();
+      await this.#options.connection?.[Symbol.asyncDispose]();
     }
   }
 
@@ -545,10 +567,10 @@ class DockerHost implements SandboxHost {
   }
 
   async #dropOldVersions(): Promise<void> {
-    const { agent, sidecar, toolbox } = this.#prepared.images;
+    const { agent, sidecar, toolbox, theirs } = this.#prepared.images;
     const { docker, installation } = this.#options;
-    const used = [agent.name, sidecar, toolbox];
+    const used = [theirs ?? agent.name, sidecar, toolbox];
     if (await isSharedInUse(docker, installation)) return;
-    await dropOldVersions(docker, { images: BUILT_IMAGES, used, now: new Date() });
+    await dropOldVersions(docker, { images: [...BUILT_IMAGES, SENT_IMAGE], used, now: new Date() });
   }
 }

@@ -1,66 +1,22 @@
 /**
- * The images that a run needs, built through the Engine API from contexts in the package and named after their content,
- * so that a change of either context or base image makes a new one and an unchanged one is never built twice.
+ * The images that a run needs: on this machine's engine built or pulled, on one elsewhere sent first as far as this
+ * machine's has them.
  */
 
-import { createHash } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { Readable } from 'node:stream';
 import type Docker from 'dockerode';
-import { type Headers, pack } from 'tar-fs';
 import { environmentError } from '../../errors.ts';
 import { type AgentImage, readAgentImage } from './agent-image.ts';
-import { buildImage, followProgress, imageId } from './build.ts';
+import { followProgress, imageId } from './build.ts';
 import { ensureDockerfileImage } from './dockerfile-image.ts';
 import { LOCAL_BASE } from './names.ts';
+import { type BaseImage, buildOurs, type OurImage, ourImage } from './our-images.ts';
 import { packageRoot } from './package-root.ts';
+import { isThere, isToBeHad, sendImages, type Transport, usersImage } from './send-images.ts';
 import { ensureToolboxVolume } from './toolbox-volume.ts';
 
 /** Used where a registry answers; a base made locally by images/base/build.sh is taken first. */
 const REGISTRY_BASE = 'node:24-bookworm-slim';
-
-type ImageName = 'orchestrate-agent' | 'orchestrate-sidecar' | 'orchestrate-toolbox';
-
-interface ImageContext {
-  readonly dockerfile: string;
-  /** Folder or file in the package → path in the context. */
-  readonly files: Readonly<Record<string, string>>;
-  /**
-   * Large folders by processor (`images/clis` for images/clis/amd64) → path in the context. Their file VERSIONS stands for
-   * their content in the image's name; without it only an empty `bin` is there.
-   */
-  readonly perProcessor?: Readonly<Record<string, string>>;
-}
-
-const CONTEXTS: Record<ImageName, ImageContext> = {
-  'orchestrate-agent': {
-    dockerfile: 'Dockerfile.agent',
-    files: { 'Dockerfile.agent': 'Dockerfile.agent', 'images/ca': 'ca' },
-    perProcessor: { 'images/clis': 'clis' },
-  },
-  'orchestrate-sidecar': {
-    dockerfile: 'Dockerfile',
-    files: {
-      'images/sidecar/Dockerfile': 'Dockerfile',
-      'dist/src/session': 'programs/session',
-      'dist/src/keeper': 'programs/keeper',
-      'dist/src/gateway': 'programs/gateway',
-    },
-  },
-  'orchestrate-toolbox': {
-    dockerfile: 'Dockerfile',
-    files: {
-      'images/toolbox/Dockerfile': 'Dockerfile',
-      'dist/src/session': 'programs/session',
-      'dist/src/toolbox': 'programs/toolbox',
-    },
-  },
-};
-
-/** What is built here, without tags. */
-export const BUILT_IMAGES: readonly string[] = Object.keys(CONTEXTS);
 
 export interface RunImages {
   readonly agent: AgentImage;
@@ -68,6 +24,8 @@ export interface RunImages {
   readonly toolbox: string;
   /** Name of the volume to mount at /opt/orchestrate. */
   readonly toolboxVolume: string;
+  /** What the engine calls the image that the user wanted; null for ours. */
+  readonly theirs: string | null;
 }
 
 /** The agents' image as the user wants it: one of the two, or neither for ours. */
@@ -80,22 +38,35 @@ export interface WantedImage {
 /**
  * Makes sure of everything a run needs; builds what is missing (minutes the first time, milliseconds later).
  * @param onProgress one line for people whenever something slow starts
+ * @param from the engine of this machine, for a host elsewhere, which needs neither a registry nor a base image then: what
+ *   it lacks and this one has for its processor is sent once; what is neither here nor there is built there
  */
 export async function ensureImages(
   docker: Docker,
   wanted: WantedImage,
   onProgress: (line: string) => void,
+  from: Docker | null = null,
 ): Promise<RunImages> {
-  const base = await baseImage(docker, onProgress);
-  const theirs = await ensureWanted(docker, wanted, onProgress);
-  const agent = theirs ?? (await ensureBuilt(docker, 'orchestrate-agent', base, onProgress));
-  const sidecar = await ensureBuilt(docker, 'orchestrate-sidecar', base, onProgress);
-  const toolbox = await ensureBuilt(docker, 'orchestrate-toolbox', base, onProgress);
+  const transport = from === null ? null : { from, to: docker, onProgress };
+  const base = (transport === null ? null : await sentBase(transport)) ?? (await baseImage(docker, onProgress));
+  const isOurs = wanted.image === null && wanted.dockerfile === null;
+  const names = [
+    ...(isOurs ? (['orchestrate-agent'] as const) : []),
+    'orchestrate-sidecar',
+    'orchestrate-toolbox',
+  ] as const;
+  const images = await Promise.all(names.map((name) => ourImage(docker, name, base)));
+  const sent = transport === null ? null : await sendMissing(transport, { wanted, base, images });
+  const theirs = sent ?? (await ensureWanted(docker, wanted, onProgress, transport));
+  for (const image of images) await ensureBuilt(docker, image, onProgress, transport);
+  const [toolbox = '', sidecar = '', ours = ''] = images.map(({ tag }) => tag).reverse();
+  const agent = await readAgentImage(docker, theirs ?? ours, theirs === null);
   return {
-    agent: await readAgentImage(docker, agent, theirs === null),
+    agent: { ...agent, name: wanted.image ?? agent.name },
     sidecar,
     toolbox,
     toolboxVolume: await ensureToolboxVolume(docker, toolbox),
+    theirs,
   };
 }
 
@@ -104,23 +75,64 @@ async function ensureWanted(
   docker: Docker,
   { image, dockerfile }: WantedImage,
   onProgress: (line: string) => void,
+  transport: Transport | null,
 ): Promise<string | null> {
-  if (dockerfile !== null) return ensureDockerfileImage(docker, dockerfile, onProgress);
+  if (dockerfile !== null) return ensureDockerfileImage(docker, dockerfile, onProgress, transport);
   return image === null ? null : ensurePulled(docker, image);
 }
 
-interface BaseImage {
-  readonly reference: string;
-  readonly id: string;
+/** What this machine's images stand on, where the host can have it too. */
+async function sentBase(transport: Transport): Promise<BaseImage | null> {
+  const { from, to } = transport;
+  const base = await presentBase(from).catch(() => null);
+  if (base === null || !(await isToBeHad(transport, base.reference))) return null;
+  // A public tag of the host's is left where it points to.
+  return base.reference === REGISTRY_BASE && (await imageId(to, REGISTRY_BASE)) !== null ? null : base;
+}
+
+interface Missing {
+  readonly wanted: WantedImage;
+  readonly base: BaseImage;
+  readonly images: readonly OurImage[];
+}
+
+/**
+ * Sends what the host lacks. Where it has the base, ours are built on it: their contexts are less than the images.
+ * Returns what the user's image is called there; null where it is not to be had here.
+ */
+async function sendMissing(transport: Transport, { wanted, base, images }: Missing): Promise<string | null> {
+  const { to } = transport;
+  const missing: string[] = [];
+  const there = await Promise.all(images.map(({ tag }) => imageId(to, tag)));
+  const lacking = images.filter((_, at) => there[at] === null);
+  const isWanted = lacking.length > 0 || wanted.dockerfile !== null;
+  if (isWanted && (await isToBeHad(transport, base.reference)) && !(await isThere(transport, base.reference))) {
+    missing.push(base.reference);
+    for (const { tag } of lacking) if (await isToBeHad(transport, tag)) missing.push(tag);
+  }
+  const { image } = wanted;
+  const isUsers = image !== null && (await isToBeHad(transport, image));
+  const users = isUsers ? await usersImage(transport, image) : null;
+  const isUsersMissing = users !== null && !users.isThere;
+  if (missing.length > 0 || isUsersMissing) await sendImages(transport, missing, isUsersMissing ? users : null);
+  return users?.name ?? null;
+}
+
+/** A local one, or what an earlier run has pulled. */
+async function presentBase(docker: Docker): Promise<BaseImage | null> {
+  const local = await docker.listImages({ filters: { reference: [LOCAL_BASE] } });
+  const newest = local.sort((a, b) => b.Created - a.Created)[0];
+  const tags = newest?.RepoTags ?? [];
+  // `latest` moves, on hosts where it is sent to as well.
+  const reference = tags.find((tag) => !tag.endsWith(':latest')) ?? tags[0];
+  if (newest !== undefined && reference !== undefined) return { reference, id: newest.Id };
+  const present = await imageId(docker, REGISTRY_BASE);
+  return present === null ? null : { reference: REGISTRY_BASE, id: present };
 }
 
 async function baseImage(docker: Docker, onProgress: (line: string) => void): Promise<BaseImage> {
-  const local = await docker.listImages({ filters: { reference: [LOCAL_BASE] } });
-  const newest = local.sort((a, b) => b.Created - a.Created)[0];
-  const reference = newest?.RepoTags?.[0];
-  if (newest !== undefined && reference !== undefined) return { reference, id: newest.Id };
-  const present = await imageId(docker, REGISTRY_BASE);
-  if (present !== null) return { reference: REGISTRY_BASE, id: present };
+  const present = await presentBase(docker);
+  if (present !== null) return present;
   onProgress(`pulling ${REGISTRY_BASE}`);
   try {
     await pull(docker, REGISTRY_BASE);
@@ -156,79 +168,23 @@ async function ensurePulled(docker: Docker, image: string): Promise<string> {
 
 async function ensureBuilt(
   docker: Docker,
-  name: ImageName,
-  base: BaseImage,
+  image: OurImage,
   onProgress: (line: string) => void,
-): Promise<string> {
-  const context = CONTEXTS[name];
-  const root = packageRoot();
-  const hash = createHash('sha256').update(base.id);
-  for (const [from, to] of Object.entries(context.files)) await hashTree(hash, path.join(root, from), to);
-  const large = await largeFolders(docker, root, context);
-  for (const { to, versions } of large) hash.update(`${to}\0${versions ?? ''}`);
-  const tag = `${name}:${hash.digest('hex').slice(0, 12)}`;
-  if ((await imageId(docker, tag)) !== null) return tag;
-
+  transport: Transport | null,
+): Promise<void> {
+  const { tag } = image;
+  if ((await imageId(docker, tag)) !== null) return;
   onProgress(`building ${tag}`);
-  const folder = await mkdtemp(path.join(tmpdir(), 'orchestrate-image-'));
   try {
-    for (const [from, to] of Object.entries(context.files)) {
-      await mkdir(path.dirname(path.join(folder, to)), { recursive: true });
-      await cp(path.join(root, from), path.join(folder, to), { recursive: true });
-    }
-    for (const { from, to, versions } of large) {
-      if (versions === null) await mkdir(path.join(folder, to, 'bin'), { recursive: true });
-      else await symlink(from, path.join(folder, to));
-    }
-    // Owner and time are fixed, so that the engine's own layer cache holds across checkouts.
-    const map = (header: Headers): Headers => ({ ...header, uid: 0, gid: 0, mtime: new Date(0) });
-    const tar = pack(folder, { dereference: true, map });
-    const build = { tag, dockerfile: context.dockerfile, buildArgs: { BASE_IMAGE: base.reference } };
-    await buildImage(docker, { ...build, context: tar as unknown as Readable }, () => {});
-  } catch (cause) {
-    throw environmentError('IMAGE_BUILD_FAILED', `the image ${tag} could not be built: ${messageOf(cause)}`, { cause });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
+    await buildOurs(docker, image);
+  } catch (error) {
+    // A base that lacks something, on a host that cannot get it.
+    if (transport === null || !(await isToBeHad(transport, tag))) throw error;
+    await sendImages(transport, [tag]);
   }
-  return tag;
-}
-
-interface LargeFolder {
-  readonly from: string;
-  readonly to: string;
-  /** Null where the folder is not there, or not whole. */
-  readonly versions: string | null;
-}
-
-async function largeFolders(docker: Docker, root: string, context: ImageContext): Promise<readonly LargeFolder[]> {
-  const folders = Object.entries(context.perProcessor ?? {});
-  if (folders.length === 0) return [];
-  const { Arch: processor } = (await docker.version()) as { Arch: string };
-  return Promise.all(
-    folders.map(async ([folder, to]) => {
-      const from = path.join(root, folder, processor);
-      const versions = await readFile(path.join(from, 'VERSIONS'), 'utf8').catch(() => null);
-      return { from, to, versions };
-    }),
-  );
 }
 
 async function pull(docker: Docker, reference: string): Promise<void> {
   const tagged = /:[^/]+$|@/.test(reference) ? reference : `${reference}:latest`;
   await followProgress(docker, await docker.pull(tagged));
-}
-
-async function hashTree(hash: ReturnType<typeof createHash>, from: string, name: string): Promise<void> {
-  const entries = await readdir(from, { withFileTypes: true }).catch(() => null);
-  if (entries === null) {
-    hash.update(`${name}\0`).update(await readFile(from));
-    return;
-  }
-  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    await hashTree(hash, path.join(from, entry.name), `${name}/${entry.name}`);
-  }
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,6 +1,6 @@
 /** Names and labels of every Docker object that is ours: how a later process finds what an earlier one left. */
 
-export type ObjectKind = 'agent' | 'keeper' | 'gateway' | 'check' | 'setup' | 'store' | 'cache';
+export type ObjectKind = 'agent' | 'keeper' | 'gateway' | 'check' | 'setup' | 'placement' | 'store' | 'cache';
 
 export const LABEL = 'orchestrate';
 export const KIND_LABEL = 'orchestrate.kind';
@@ -19,6 +19,9 @@ export const SHARED = 'shared';
 
 /** The image that people make with images/base/build.sh where no registry answers: no run could make it again. */
 export const LOCAL_BASE = 'orchestrate-base';
+
+/** An image of the user's that was sent to a host, tagged by its content. It has the labels that it came with. */
+export const SENT_IMAGE = 'orchestrate-sent';
 
 /** `owner` is the repository's installation id, or SHARED. */
 export function labels(

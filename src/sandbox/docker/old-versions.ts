@@ -2,7 +2,7 @@
 
 import type Docker from 'dockerode';
 import { isStatus } from './engine-errors.ts';
-import { KIND_LABEL, LABEL, SHARED } from './names.ts';
+import { KIND_LABEL, LABEL, SENT_IMAGE, SHARED } from './names.ts';
 import { removeToolboxVolume } from './toolbox-volume.ts';
 
 /** Of each image so many of the newest stay, whatever their age: repositories may work with different versions. */
@@ -30,7 +30,9 @@ export async function dropOldVersions(docker: Docker, options: OldVersions): Pro
 
 async function oldTags(docker: Docker, { images, used, now }: OldVersions): Promise<string[]> {
   const label = [`${LABEL}=${SHARED}`, `${KIND_LABEL}=cache`];
-  const found = await docker.listImages({ filters: { label } });
+  const labelled = await docker.listImages({ filters: { label } });
+  const sent = images.includes(SENT_IMAGE) ? await docker.listImages({ filters: { reference: [SENT_IMAGE] } }) : [];
+  const found = [...labelled.filter(({ Id }) => !sent.some((image) => image.Id === Id)), ...sent];
   return images.flatMap((name) => {
     const versions = found
       .flatMap((image) => (image.RepoTags ?? []).map((tag) => ({ tag, createdMs: image.Created * 1000 })))

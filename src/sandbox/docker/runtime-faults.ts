@@ -70,17 +70,20 @@ function hintFor(runtime: Runtime, faults: readonly RuntimeFault[]): string {
   return `put "runtimes": {${JSON.stringify(runtime.name)}: ${entry}} into the engine's daemon.json and have it read: kill -HUP $(pidof dockerd); ${without}`;
 }
 
-/** What the user should know of a runtime that works: where it isolates no better than the engine alone, or needs copies. */
+/**
+ * What the user should know of a runtime that works: where it isolates no better than the engine alone, or needs copies.
+ * @param wanted the workspaces that were asked for: overlay was not tried where that is copies
+ */
 export function saidOfRuntime(
   runtime: Runtime,
   proven: ProvenRuntime,
-  engine: Pick<EngineRuntimes, 'level'>,
+  { level: without, wanted }: Pick<EngineRuntimes, 'level'> & { readonly wanted: WorkspaceKind | null },
 ): string[] {
   const { level, workspace } = proven;
-  const lines = isStronger(level, engine.level)
+  const lines = isStronger(level, without)
     ? []
     : [`the runtime ${runtime.name} isolates no better than the engine by itself: ${level}`];
-  if (workspace === 'copy')
+  if (workspace === 'copy' && wanted !== 'copy')
     lines.push(`workspaces are copies: overlay mounts do not work with the runtime ${runtime.name}`);
   return lines;
 }

@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import type { Container, ContainerInspectInfo } from 'dockerode';
 import { environmentError, type OrchestrateError } from '../../errors.ts';
 import type { KeeperClient } from '../../keeper/client.ts';
+import type { Ending } from '../../toolbox/frames.ts';
 import type { AttemptId, ObjectId } from '../../types.ts';
 import type { Collection, CreatedSandbox, EndedSandbox, OutputChunk, RunningSandbox } from '../sandbox.ts';
 import { TROUBLE } from '../trouble.ts';
@@ -48,7 +49,7 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   exitCode = -1;
   outOfMemory = false;
   outputLost: OrchestrateError | null = null;
-  #endedBy: 'us or itself' | 'removal' | { readonly outages: number } = 'us or itself';
+  #endedBy: 'us or itself' | 'removal' | { readonly breaks: number } = 'us or itself';
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -71,8 +72,13 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     return this;
   }
 
-  output(): AsyncIterable<OutputChunk> {
-    return agentOutput(containerLog(this.#parts.container, this.#parts.engine));
+  async *output(): AsyncGenerator<OutputChunk> {
+    const { container, engine, attempt } = this.#parts;
+    try {
+      yield* agentOutput(containerLog(container, engine));
+    } catch (cause) {
+      throw engineFailure(`what ${attempt} prints could not be followed`, cause);
+    }
   }
 
   async cpuMs(): Promise<number> {
@@ -91,11 +97,11 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     const { attempt, engine } = this.#parts;
     try {
       for (;;) {
-        const { outages } = engine;
+        const { breaks } = engine;
         await this.#wait();
         const state = await engine.steadily(() => this.#state());
         if (state?.Running === true) continue;
-        await this.#ended(state, outages);
+        await this.#ended(state, breaks);
         return this;
       }
     } catch (cause) {
@@ -132,22 +138,22 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     }
   }
 
-  /** @param outages how often the engine had been gone when the agent was known to run */
-  async #ended(state: ContainerInspectInfo['State'] | null, outages: number): Promise<void> {
+  /** @param breaks how often the engine had gone away when the agent was known to run */
+  async #ended(state: ContainerInspectInfo['State'] | null, breaks: number): Promise<void> {
     const { container, engine } = this.#parts;
     this.exitCode = state?.ExitCode ?? KILLED;
-    // The engine's flag says that something inside ran out of memory, perhaps a child that the agent got over.
-    this.outOfMemory = state?.OOMKilled === true && state.ExitCode === KILLED;
-    if (this.#isEnding || this.outOfMemory) return;
+    if (this.#isEnding) return;
     if (state === null) {
       this.#endedBy = 'removal';
       return;
     }
     const last = await engine.steadily(() => lastFrame(container));
+    this.outOfMemory = state.ExitCode === KILLED && hasRunOut(state, last);
+    if (this.outOfMemory) return;
     if (last === null) this.outputLost = outputLost(this.#parts.attempt);
     // Nothing inside can end PID 1, and what it ends by itself it writes down.
     if (last === null ? state.ExitCode !== KILLED : !last.wasTold) return;
-    this.#endedBy = { outages };
+    this.#endedBy = { breaks };
     await engine.look();
     await engine.here();
   }
@@ -157,7 +163,7 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     const { attempt, engine } = this.#parts;
     if (this.#endedBy === 'us or itself') return null;
     if (this.#endedBy === 'removal') return removed(attempt);
-    return engine.outages > this.#endedBy.outages ? restarted(attempt) : stopped(attempt);
+    return engine.breaks > this.#endedBy.breaks ? restarted(attempt) : stopped(attempt);
   }
 
   onTrouble(listener: (isAway: boolean) => void): () => void {
@@ -243,13 +249,17 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
   async discard(): Promise<void> {
     const { container, engine, keeper, attempt } = this.#parts;
     this.#isEnding = true;
-    await engine.steadily(() =>
-      container.remove({ force: true, v: true }).catch(async (error) => {
-        // 409: somebody else removes it at this moment; its workspace must not be touched before it is gone.
-        if (isStatus(error, 409)) await container.wait({ condition: 'removed' }).catch(ignoreStatus(404));
-        else ignoreStatus(404)(error);
-      }),
-    );
+    try {
+      await engine.steadily(() =>
+        container.remove({ force: true, v: true }).catch(async (error) => {
+          // 409: somebody else removes it at this moment; its workspace must not be touched before it is gone.
+          if (isStatus(error, 409)) await container.wait({ condition: 'removed' }).catch(ignoreStatus(404));
+          else ignoreStatus(404)(error);
+        }),
+      );
+    } catch (cause) {
+      throw engineFailure(`the sandbox of ${attempt} could not be removed`, cause);
+    }
     await keeper.removeAttempt(attempt);
   }
 }
@@ -259,10 +269,7 @@ function removed(attempt: AttemptId): OrchestrateError {
 }
 
 function stopped(attempt: AttemptId): OrchestrateError {
-  return environmentError(
-    TROUBLE.stopped,
-    `the sandbox of ${attempt} was stopped by somebody else, or with an engine that was back at once`,
-  );
+  return environmentError(TROUBLE.stopped, `the sandbox of ${attempt} was stopped by somebody else`);
 }
 
 function outputLost(attempt: AttemptId): OrchestrateError {
@@ -271,6 +278,14 @@ function outputLost(attempt: AttemptId): OrchestrateError {
 
 function restarted(attempt: AttemptId): OrchestrateError {
   return environmentError(TROUBLE.restarted, `the Docker engine was stopped and ended the sandbox of ${attempt}`);
+}
+
+/**
+ * The engine's flag is set only where it hears of it before it hears of the end, which it need not (20.10, on a busy
+ * machine: not of two in sixty); PID 1 asks the kernel, unless it is killed itself.
+ */
+function hasRunOut({ OOMKilled: isFlagged }: ContainerInspectInfo['State'], last: Ending | null): boolean {
+  return last === null ? isFlagged : !last.wasTold && (isFlagged || last.outOfMemory);
 }
 
 /** A forced removal kills first: what looks like the agent's death is the container's. */

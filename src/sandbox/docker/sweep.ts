@@ -1,14 +1,25 @@
 /** Finds by label what an installation left in a Docker engine, and removes it. */
 
 import type Docker from 'dockerode';
-import { engineFailure, isStatus } from './engine-errors.ts';
-import { ATTEMPT_LABEL, KIND_LABEL, LABEL, LOCAL_BASE, type ObjectKind, RUN_LABEL, SHARED } from './names.ts';
+import type { Service } from 'dockerode';
+import { removeService } from '../swarm/service.ts';
+import { engineFailure, ignoreStatus, isStatus } from './engine-errors.ts';
+import {
+  ATTEMPT_LABEL,
+  KIND_LABEL,
+  LABEL,
+  LOCAL_BASE,
+  type ObjectKind,
+  RUN_LABEL,
+  SENT_IMAGE,
+  SHARED,
+} from './names.ts';
 
 /** How some engines name an image without a tag. */
 const UNTAGGED = '<none>:<none>';
 
 /** What only runs need: nothing of it is left when none works. */
-export const RUN_KINDS: readonly ObjectKind[] = ['agent', 'keeper', 'gateway', 'check', 'setup'];
+export const RUN_KINDS: readonly ObjectKind[] = ['agent', 'keeper', 'gateway', 'check', 'setup', 'placement'];
 
 export interface SweepOptions {
   /** Only objects of these kinds. `cache` includes what all repositories of the engine share. */
@@ -28,10 +39,12 @@ export interface SweepOptions {
 }
 
 export interface Swept {
-  readonly type: 'container' | 'volume' | 'image';
+  readonly type: 'service' | 'container' | 'volume' | 'image';
   readonly name: string;
   readonly kind: string;
 }
+
+const TYPES: readonly Swept['type'][] = ['service', 'container', 'volume', 'image'];
 
 interface Found extends Swept {
   readonly run: string | undefined;
@@ -39,7 +52,8 @@ interface Found extends Swept {
 }
 
 /**
- * Removes what belongs to `installation` and to no live run: containers first, then volumes, then images. What somebody
+ * Removes what belongs to `installation` and to no live run: services of a Swarm that the
+ * engine manages first, then containers, volumes, images. What somebody
  * uses or has removed meanwhile is passed over. Returns what was (or would be) removed.
  */
 export async function sweep(docker: Docker, installation: string, options: SweepOptions): Promise<Swept[]> {
@@ -47,8 +61,8 @@ export async function sweep(docker: Docker, installation: string, options: Sweep
     const swept: Swept[] = [];
     const takesShared = options.kinds.includes('cache') && !(await isSharedInUse(docker, installation));
     const owners = takesShared ? [installation, SHARED] : [installation];
-    const searches = { container: findContainers, volume: findVolumes, image: findImages } as const;
-    for (const type of options.types ?? (['container', 'volume', 'image'] as const)) {
+    const searches = { service: findServices, container: findContainers, volume: findVolumes, image: findImages };
+    for (const type of options.types ?? TYPES) {
       for (const owner of owners) {
         const found = await searches[type](docker, { ...options, owner });
         const guests = options.guests?.() ?? [];
@@ -75,6 +89,26 @@ interface Search extends SweepOptions {
 }
 
 type Labels = Readonly<Record<string, string>> | null | undefined;
+
+/** None where the engine manages no Swarm (503). */
+async function findServices(docker: Docker, search: Search): Promise<Found[]> {
+  if (!search.kinds.includes('placement')) return [];
+  const services = await docker
+    .listServices({ filters: { label: [`${LABEL}=${search.owner}`] } })
+    .catch((error): Service[] => {
+      ignoreStatus(503)(error);
+      return [];
+    });
+  return services
+    .filter((service) => isWanted(service.Spec?.Labels, Date.parse(service.CreatedAt ?? ''), search))
+    .map((service) => ({
+      type: 'service',
+      name: service.Spec?.Name ?? service.ID,
+      kind: service.Spec?.Labels?.[KIND_LABEL] ?? '',
+      run: service.Spec?.Labels?.[RUN_LABEL],
+      remove: () => removeService(docker, service.ID),
+    }));
+}
 
 async function findContainers(docker: Docker, search: Search): Promise<Found[]> {
   const containers = await docker.listContainers({ all: true, filters: { label: [`${LABEL}=${search.owner}`] } });
@@ -106,13 +140,26 @@ async function findVolumes(docker: Docker, search: Search): Promise<Found[]> {
 async function findImages(docker: Docker, search: Search): Promise<Found[]> {
   if (!search.kinds.includes('cache')) return [];
   const images = await docker.listImages({ filters: { label: [`${LABEL}=${search.owner}`] } });
-  return images
+  const names = images
     .filter((image) => isWanted(image.Labels, image.Created * 1000, search))
     .filter((image) => image.RepoTags?.some((tag) => tag.startsWith(`${LOCAL_BASE}:`)) !== true)
-    .map((image) => {
-      const name = image.RepoTags?.find((tag) => tag !== UNTAGGED) ?? image.Id;
-      return { type: 'image', name, kind: 'cache', run: undefined, remove: () => docker.getImage(name).remove() };
+    .flatMap(({ RepoTags: tags, Id: id }) => {
+      const names = tags?.filter((tag) => tag !== UNTAGGED) ?? [];
+      return names.length === 0 ? [id] : names;
     });
+  const sent = search.owner === SHARED ? await sentImages(docker, search) : [];
+  return [...new Set([...names, ...sent])].map((name) => ({
+    ...{ type: 'image', name, kind: 'cache', run: undefined },
+    remove: () => docker.getImage(name).remove(),
+  }));
+}
+
+/** They have the labels of whoever made them. */
+async function sentImages(docker: Docker, { createdBefore = null }: Search): Promise<string[]> {
+  const images = await docker.listImages({ filters: { reference: [SENT_IMAGE] } });
+  return images
+    .filter(({ Created: seconds }) => createdBefore === null || seconds * 1000 < createdBefore.getTime())
+    .flatMap(({ RepoTags: tags }) => tags?.filter((tag) => tag.startsWith(`${SENT_IMAGE}:`)) ?? []);
 }
 
 /** `createdAt` in milliseconds; NaN where the engine does not say. */

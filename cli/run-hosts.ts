@@ -1,0 +1,54 @@
+/** Where a run's agents work: the hosts that the user means, each opened when the run wants it. */
+
+import type { CoordinatorParts, HostServices, RunHost } from '../src/coordinator.ts';
+import { type DockerHostOptions, openDockerHost } from '../src/sandbox/docker/host.ts';
+import { LOCAL_ENGINE, type WantedHost, wantedHost, wantedHosts } from '../src/sandbox/docker/hosts.ts';
+import type { SandboxHost } from '../src/sandbox/sandbox.ts';
+import { liveGuests } from '../src/tasks/guests.ts';
+import type { Context } from './context.ts';
+import { type ReachedHost, reachHost } from './reach-host.ts';
+import type { QueueWork } from './work.ts';
+
+type Hosts = Pick<CoordinatorParts, 'hosts' | 'otherHost'>;
+
+/** @throws usage errors of `wantedHosts` */
+export async function runHosts(context: Context, work: QueueWork): Promise<Hosts> {
+  const { settings } = work;
+  const { objectFormat } = await context.repository();
+  const hostOf = (wanted: WantedHost): RunHost => ({
+    name: wanted.name,
+    slots: wanted.slots,
+    open: async (services) => openOn(await reachHost(context, wanted), work, { ...services, objectFormat }),
+  });
+  const otherHost = (name: string): RunHost | null => {
+    try {
+      return hostOf(wantedHost(name, settings.hosts));
+    } catch {
+      return null;
+    }
+  };
+  const hosts = wantedHosts(settings.sandbox === 'swarm' ? { ...settings, on: [] } : settings);
+  if (settings.sandbox === 'docker') return { hosts: hosts.map(hostOf), otherHost };
+  const { swarmHosts } = await import('./swarm-hosts.ts');
+  const open: OpenOn = (reached, services) => openOn(reached, work, { ...services, objectFormat });
+  return {
+    hosts: (run, keep) => swarmHosts(context, { work, manager: hosts[0] ?? LOCAL_ENGINE, run, keep, open }),
+    otherHost,
+  };
+}
+
+export type OpenOn = (reached: ReachedHost, services: HostServices) => Promise<SandboxHost>;
+
+function openOn(
+  reached: ReachedHost,
+  { settings, state, engine }: QueueWork,
+  services: HostServices & Pick<DockerHostOptions, 'objectFormat'>,
+): Promise<SandboxHost> {
+  return openDockerHost({
+    ...{ ...reached, installation: state.installation },
+    ...{ image: settings.image, dockerfile: settings.dockerfile, programs: engine.programs ?? [] },
+    ...{ workspace: settings.workspace, runtime: settings.runtime },
+    guests: () => liveGuests(state.directory),
+    ...services,
+  });
+}
