@@ -8,12 +8,15 @@ import type { Context } from './context.ts';
 export async function clearUp(context: Context, state: State): Promise<void> {
   const cutOff = state.currentRun();
   if (cutOff === null) return;
-  const [{ connectEngine }, { RUN_KINDS, sweep }, { liveGuests }, { acquireLock }] = await Promise.all([
-    import('../src/sandbox/docker/connect.ts'),
-    import('../src/sandbox/docker/sweep.ts'),
-    import('../src/tasks/guests.ts'),
-    import('../src/tasks/lock.ts'),
-  ]);
+  const [{ connectHost }, { RUN_KINDS, sweep }, { liveGuests }, { acquireLock }, { hostsWithWork }] = await Promise.all(
+    [
+      import('../src/sandbox/docker/connect.ts'),
+      import('../src/sandbox/docker/sweep.ts'),
+      import('../src/tasks/guests.ts'),
+      import('../src/tasks/lock.ts'),
+      import('./hosts.ts'),
+    ],
+  );
   const startedAt = new Date().toISOString();
   const lock = acquireLock(state.directory, { pid: process.pid, startedAt, command: 'orchestrate run' });
   // Somebody is at work, who will do it.
@@ -22,7 +25,10 @@ export async function clearUp(context: Context, state: State): Promise<void> {
     // Only the lock says that nobody works: what was seen before may be over, or have begun.
     if (state.currentRun()?.id !== cutOff.id || state.unendedAttempts().length > 0) return;
     const guests = (): readonly string[] => liveGuests(state.directory);
-    await sweep(await connectEngine(context.env), state.installation, { kinds: RUN_KINDS, dryRun: false, guests });
+    for (const host of await hostsWithWork(context, state)) {
+      await using connection = await connectHost(host, context.env);
+      await sweep(connection.docker, state.installation, { kinds: RUN_KINDS, dryRun: false, guests });
+    }
     state.endRun(cutOff.id);
   } catch (error) {
     if (!(error instanceof OrchestrateError)) throw error;

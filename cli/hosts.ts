@@ -1,9 +1,12 @@
 /** The Docker hosts that the settings know, inside of a repository and outside of one. */
 
 import { join } from 'node:path';
+import { LOCAL_HOST } from '../src/config/host-url.ts';
 import type { LoadedSettings, WrittenFlags } from '../src/config/load.ts';
 import type { Settings } from '../src/config/settings.ts';
 import { OrchestrateError } from '../src/errors.ts';
+import { isAddress, LOCAL_ENGINE, type WantedHost, wantedHost } from '../src/sandbox/docker/hosts.ts';
+import type { State } from '../src/state/state.ts';
 import type { Context } from './context.ts';
 
 /** The file that `host add` writes. */
@@ -18,6 +21,15 @@ export async function settingsAnywhere(context: Context, flags: WrittenFlags = {
     return userSettings(context, flags);
   });
   return loaded.settings;
+}
+
+/** The local engine, and what the settings still know of the others that attempts ran on. */
+export async function hostsWithWork(context: Context, state: State): Promise<readonly WantedHost[]> {
+  const used = state.attemptHosts().filter((name) => name !== LOCAL_HOST);
+  if (used.length === 0) return [LOCAL_ENGINE];
+  const { hosts } = await settingsAnywhere(context);
+  const known = used.filter((name) => Object.hasOwn(hosts, name) || isAddress(name));
+  return [LOCAL_ENGINE, ...known.map((name) => wantedHost(name, hosts))];
 }
 
 async function userSettings(context: Context, flags: WrittenFlags): Promise<LoadedSettings> {

@@ -4,7 +4,7 @@ import { LOCAL_HOST } from '../../src/config/host-url.ts';
 import { OrchestrateError } from '../../src/errors.ts';
 import { oldCheckLogs, removeCheckLogs } from '../../src/review/check-logs.ts';
 import { connectHost } from '../../src/sandbox/docker/connect.ts';
-import { isAddress, LOCAL_ENGINE, type WantedHost, wantedHost } from '../../src/sandbox/docker/hosts.ts';
+import type { WantedHost } from '../../src/sandbox/docker/hosts.ts';
 import type { ObjectKind } from '../../src/sandbox/docker/names.ts';
 import { RUN_KINDS, type SweepOptions, sweep } from '../../src/sandbox/docker/sweep.ts';
 import { revealLine } from '../../src/sanitise.ts';
@@ -20,7 +20,7 @@ import {
 } from '../../src/tasks/retention.ts';
 import type { AttemptId } from '../../src/types.ts';
 import type { Context } from '../context.ts';
-import { settingsAnywhere } from '../hosts.ts';
+import { hostsWithWork } from '../hosts.ts';
 import { liveRun } from '../live-run.ts';
 import type { CleanupOptions } from '../options.ts';
 
@@ -130,15 +130,6 @@ async function sweepHost(
     context.warn(`what is left ${where} was not looked at: ${error.message}`);
     return [];
   }
-}
-
-/** The local engine, and what the settings still know of the others that attempts ran on. */
-async function hostsWithWork(context: Context, state: State): Promise<readonly WantedHost[]> {
-  const used = state.attemptHosts().filter((name) => name !== LOCAL_HOST);
-  if (used.length === 0) return [LOCAL_ENGINE];
-  const { hosts } = await settingsAnywhere(context);
-  const known = used.filter((name) => Object.hasOwn(hosts, name) || isAddress(name));
-  return [LOCAL_ENGINE, ...known.map((name) => wantedHost(name, hosts))];
 }
 
 function reportText(removed: readonly Removal[], dryRun: boolean): string {
