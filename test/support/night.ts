@@ -110,7 +110,11 @@ export interface HalfNight {
 export async function firstHalf(scene: NightScene): Promise<HalfNight> {
   const { scratch, engine } = scene;
   for (const title of Object.keys(SCENES)) await scratch.must(['submit', title, '--title', title]);
-  for (const title of SPENDING) await scratch.must(['submit', title, '--title', title, '--priority', 'low']);
+  for (const [n, title] of SPENDING.entries()) {
+    // The run's budget must not end one of the others first, and that is the last of them.
+    const after = n === 0 ? [] : ['--depends-on', 'wait-in-line'];
+    await scratch.must(['submit', title, '--title', title, '--priority', 'low', ...after]);
+  }
   const giveBack = await engine.fill(PART_LEFT);
   const bounds = ['--budget-usd', '0.6', '--task-budget-usd', '0.35'];
   const run = started(scene, [...bounds, '--image', await baseImage(engine.docker)]);
