@@ -239,6 +239,8 @@ class ServicePlacement implements SwarmPlacement {
       await removeService(this.#manager.docker, this.#nameOf(attempt));
       this.#leaving.delete(attempt);
     } catch {
+      // Tried again with each look from now on.
+      if (this.#leaving.has(attempt)) return;
       this.#leaving.add(attempt);
       this.#looks.now();
     }
