@@ -48,9 +48,9 @@ import { ensureStore, leaveStore, removeLeftAttempts, STORE_LIMITS, type StoreLi
 import { isSharedInUse, RUN_KINDS, sweep } from './sweep.ts';
 import { probeWorkspace } from './workspace-probe.ts';
 
-/** Layers stacked at most; a tree beyond that is laid out whole again. */
+/** Layers stacked at most; a tree beyond that is laid out on fewer again. */
 const MAX_LAYERS = 8;
-/** Below what a run starts from; the rest is for what is stacked on it. */
+/** Below what a run starts from, at most; the rest is for what is stacked on it. */
 const MAX_BASE_LAYERS = 3;
 
 export interface DockerHostOptions extends Outgoing {
@@ -300,15 +300,13 @@ class DockerHost implements SandboxHost {
     else await this.#keeper.layDelta({ tree, from: from.tree, commit, objectFormat, pack });
   }
 
-  /** What is there may be of earlier runs. */
+  /** What is there may be of earlier runs. Where `near` is not, or too high, it is the nearest of what lies low. */
   async #nearest({ tree, near }: BaseTree, layers: readonly TreeLayer[]): Promise<TreeLayer | undefined> {
-    const most = near === null ? MAX_BASE_LAYERS : MAX_LAYERS - 1;
-    const low = layers.filter((layer) => layer.depth < most);
-    const known = low.find((layer) => layer.tree === near);
+    const known = layers.find((layer) => layer.tree === near && layer.depth + 1 < MAX_LAYERS);
     if (known !== undefined) return known;
-    const trees = low.map((layer) => layer.tree);
-    const nearest = await this.#options.nearestOf(tree, trees);
-    return low.find((layer) => layer.tree === nearest);
+    const low = layers.filter((layer) => layer.depth < MAX_BASE_LAYERS).map((layer) => layer.tree);
+    const nearest = await this.#options.nearestOf(tree, low);
+    return layers.find((layer) => layer.tree === nearest);
   }
 
   async create(spec: SandboxSpec): Promise<CreatedSandbox> {

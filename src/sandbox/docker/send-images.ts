@@ -10,7 +10,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import type Docker from 'dockerode';
 import prettyBytes from 'pretty-bytes';
-import { environmentError } from '../../errors.ts';
+import { environmentError, OrchestrateError } from '../../errors.ts';
 import { followProgress, imageId } from './build.ts';
 import { SENT_IMAGE } from './names.ts';
 
@@ -52,6 +52,8 @@ export async function isToBeHad({ from, to }: Pick<Transport, 'from' | 'to'>, re
 
 /** An image of the user's on its way: there it gets a name of its own, and no tag of theirs is moved. */
 export interface UsersImage {
+  /** As the user calls it. */
+  readonly image: string;
   /** On the sending engine. */
   readonly id: string;
   /** On the receiving engine. */
@@ -65,23 +67,22 @@ export async function usersImage(transport: Transport, image: string): Promise<U
   const facts = await factsOf(from, image);
   if (facts === null) throw notSent([image], new Error('it is gone'));
   const { Id: id } = facts;
-  if (await isThere(transport, image)) return { id, name: image, isThere: true };
+  if (await isThere(transport, image)) return { image, id, name: image, isThere: true };
   const name = `${SENT_IMAGE}:${createHash('sha256').update(contentOf(facts)).digest('hex').slice(0, HASH_DIGITS)}`;
-  return { id, name, isThere: (await imageId(to, name)) !== null };
+  return { image, id, name, isThere: (await imageId(to, name)) !== null };
 }
 
-/** Sends images with their tags, and one of the user's with them. Environment error IMAGE_NOT_SENT. */
+/** Sends images with their tags, and one of the user's with them. Environment error IMAGE_NOT_SENT, or why the host is gone. */
 export async function sendImages(
   transport: Transport,
   tags: readonly string[],
   users: UsersImage | null = null,
 ): Promise<void> {
   const names = users === null ? tags : [...tags, users.id];
+  const called = users === null ? tags : [...tags, users.image];
   const images = await Promise.all(names.map((name) => factsOf(transport.from, name)));
   const total = sizeOf(images.filter((image) => image !== null));
-  transport.onProgress(
-    `sending ${[...tags, ...(users === null ? [] : [users.name])].join(', ')} (about ${prettyBytes(total)})`,
-  );
+  transport.onProgress(`sending ${called.join(', ')} (about ${prettyBytes(total)})`);
   try {
     const said = await send(transport, names, total);
     if (users === null) return;
@@ -89,7 +90,7 @@ export async function sendImages(
     const loaded = /Loaded image ID: (\S+)/.exec(said)?.[1] ?? users.id;
     await transport.to.getImage(loaded).tag({ repo: SENT_IMAGE, tag: users.name.slice(SENT_IMAGE.length + 1) });
   } catch (cause) {
-    throw notSent(names, cause);
+    throw notSent(called, cause);
   }
 }
 
@@ -121,6 +122,8 @@ async function send({ from, to, onProgress }: Transport, names: readonly string[
 }
 
 function notSent(names: readonly string[], cause: unknown): Error {
+  // A host that is gone.
+  if (cause instanceof OrchestrateError) return cause;
   const said = cause instanceof Error ? cause.message : String(cause);
   return environmentError('IMAGE_NOT_SENT', `${names.join(', ')} could not be sent to the Docker host: ${said}`, {
     hint: 'is there room on its disk? What is sent once stays there',
