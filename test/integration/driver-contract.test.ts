@@ -9,6 +9,10 @@ import { LOCAL_ENGINE, type WantedHost } from '../../src/sandbox/docker/hosts.ts
 import { SENT_IMAGE } from '../../src/sandbox/docker/names.ts';
 import { ourImage } from '../../src/sandbox/docker/our-images.ts';
 import { sweep } from '../../src/sandbox/docker/sweep.ts';
+import { nodeHost } from '../../src/sandbox/swarm/address.ts';
+import { openSwarmPlacement } from '../../src/sandbox/swarm/placement.ts';
+import { tagPlacementImage } from '../../src/sandbox/swarm/service.ts';
+import type { AttemptId } from '../../src/types.ts';
 import { driverContract } from '../support/driver-contract.ts';
 import { baseImage } from '../support/images.ts';
 import { MIB } from '../support/promises.ts';
@@ -105,6 +109,36 @@ describe('a remote host that has the images', () => {
   });
 });
 
+/** Any of ours that holds what a placement runs. */
+async function sidecarOn(docker: Docker): Promise<string> {
+  const found = await docker.listImages({ filters: { reference: ['orchestrate-sidecar'] } });
+  return found[0]?.Id ?? '';
+}
+
+/** Reached as a run reaches it: where Swarm has placed an attempt, by the address that Swarm says. */
+async function bySwarm(): Promise<Docker> {
+  const other = await network.add();
+  const { docker } = remote;
+  await docker.swarmInit({ ListenAddr: '0.0.0.0:2377', AdvertiseAddr: remote.address });
+  const { JoinTokens: tokens } = await docker.swarmInspect();
+  const join = { ListenAddr: '0.0.0.0:2377', AdvertiseAddr: other.address, RemoteAddrs: [`${remote.address}:2377`] };
+  await other.docker.swarmJoin({ ...join, JoinToken: tokens.Worker });
+  const node = docker.getNode((await docker.info()).Swarm.NodeID);
+  const { Version: version, Spec: spec } = await node.inspect();
+  await node.update({ ...spec, Labels: { fit: 'true' }, version: version.Index } as never);
+  await using placement = await openSwarmPlacement(docker, {
+    ...{ installation: randomBytes(6).toString('hex'), run: 'R1', architecture: null, keep: [], onWarning: () => {} },
+    prepare: async () => tagPlacementImage(docker, await sidecarOn(docker)),
+  });
+  const need = { cpus: 0.5, memoryBytes: 64 * MIB, labels: ['fit'] };
+  const wanted = { ...need, signal: new AbortController().signal, onWaiting: () => {} };
+  const placed = await placement.place('contract.1' as AttemptId, wanted);
+  expect(await placement.nodes()).toHaveLength(2);
+  const { url } = nodeHost({ address: 'ssh://ops@{addr}' }, placed);
+  return connected({ url, tls: null });
+}
+
 driverContract('a local host', async () => undefined);
 driverContract('a remote host by TLS', byTls);
 driverContract('a remote host by ssh', bySsh);
+driverContract('a node of a Swarm', bySwarm);
