@@ -5,6 +5,7 @@ import type { BaseTree, SandboxHost } from '../sandbox/sandbox.ts';
 import type { Limits, ObjectId } from '../types.ts';
 import type { RunGateway, RunListener } from './gateway.ts';
 import type { Holds } from './holds.ts';
+import { type ExchangeParts, NoteExchange } from './note-exchange.ts';
 import { type OutageParts, outliveOutages } from './outage.ts';
 import { RunSetUp, type WantedSetUp } from './set-up.ts';
 import { Watermarks } from './watermarks.ts';
@@ -27,6 +28,7 @@ export interface HostRun {
   /** Aborted when nothing more is to be started. */
   readonly stopStarting: AbortSignal;
   readonly listener: RunListener;
+  readonly notes: Omit<ExchangeParts, 'host'>;
   onProgress(line: string): void;
   onWarning(line: string): void;
 }
@@ -45,6 +47,8 @@ export class HostAtWork implements Disposable {
   readonly slots: number;
   readonly holds: Holds;
   readonly watermarks: Watermarks;
+  /** Its own: a host that is away keeps the notes of no other. */
+  readonly notes: NoteExchange;
   readonly setUp: RunSetUp | null;
   /** Agents that are at work on it, or about to be. */
   busy = 0;
@@ -62,6 +66,7 @@ export class HostAtWork implements Disposable {
     this.#base = run.base;
     outliveOutages({ ...ties, host });
     this.watermarks = new Watermarks(() => host.resources(), this.holds);
+    this.notes = new NoteExchange({ ...run.notes, host });
     gateway?.listen(run.listener);
     const say = (tell: (line: string) => void) => (line: string) =>
       tell(ties.label === null ? line : `${ties.label}: ${line}`);

@@ -34,7 +34,6 @@ import { HostAtWork, type HostRun, type OpenedHost } from './host-at-work.ts';
 import type { Hosts } from './hosts.ts';
 import { KeptEvents } from './kept-events.ts';
 import { fetchLeftBehind } from './left-behind.ts';
-import { NoteExchange } from './note-exchange.ts';
 import { preflight, requireRoom, type WantedPreflight } from './preflight.ts';
 import { type Adopted, adoptAttempt, lostAttempt, salvageOf } from './recovery.ts';
 import { RunForecast } from './run-forecast.ts';
@@ -161,7 +160,6 @@ export class Run {
   readonly #taken = new Map<AttemptId, AbortController>();
   readonly #room: StateRoom;
   readonly #kept = new KeptEvents();
-  readonly #notes: NoteExchange;
   readonly #forecast: RunForecast;
   /** Sandboxes on their way out. */
   readonly #leaving = new Set<Promise<void>>();
@@ -186,7 +184,6 @@ export class Run {
       onOut: (shortage) => the.hosts.busiest.watermarks.endBiggest(shortage),
     });
     the.parts.state.whenFull(() => this.#room.giveSpare());
-    this.#notes = new NoteExchange({ ...the.parts, host: the.hosts, emit: (event) => this.#emit(event) });
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
     if (the.usedUp !== null) {
       this.#limit = the.usedUp;
@@ -197,6 +194,7 @@ export class Run {
     this.#forHosts = {
       ...{ repository: parts.repository, base, bounds: options.bounds, setUp: options.setUp ?? null },
       ...{ stopStarting: this.#control.stopStarting, listener: this.#listener() },
+      notes: { state: parts.state, emit: (event) => this.#emit(event) },
       onProgress: (line) => parts.onProgress(line),
       onWarning: (message) => this.#emit({ type: 'warning', message }),
     };
@@ -457,7 +455,7 @@ export class Run {
       }
       await hosts.adopt(attempt.id, at);
       // Where the sandbox is gone, its outbox goes with what is left of it.
-      await this.#notes.take(attempt);
+      await at.notes.take(attempt);
       const found = await adoptAttempt({ ...recovery, host: at.host }, attempt);
       if (found === null) {
         await this.#settle(attempt, at);
@@ -664,7 +662,7 @@ export class Run {
       bounds: options.bounds,
       watermarks: at.watermarks,
       room: this.#room,
-      notes: this.#notes,
+      notes: at.notes,
       signal,
       repository,
       turn,
