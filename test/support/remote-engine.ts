@@ -264,7 +264,7 @@ export class RemoteEngine implements AsyncDisposable {
   /** Leaves of the engine's disk that part free. Returns how to give the rest back. */
   async fillDisk(part: number): Promise<() => Promise<void>> {
     await this.run(`set -- $(stat -f -c '%b %a %S' /var/lib/docker)
-      fallocate -l $(awk "BEGIN { printf \\"%d\\", ($2 - ${part} * $1) * $3 }") /var/lib/docker/full`);
+      fallocate -l $(awk "BEGIN { printf \\"%.0f\\", ($2 - ${part} * $1) * $3 }") /var/lib/docker/full`);
     return async () => {
       await this.run('rm /var/lib/docker/full');
     };
