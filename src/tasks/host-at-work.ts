@@ -8,6 +8,7 @@ import type { Holds } from './holds.ts';
 import { type ExchangeParts, NoteExchange } from './note-exchange.ts';
 import { type OutageParts, outliveOutages } from './outage.ts';
 import { RunSetUp, type WantedSetUp } from './set-up.ts';
+import { StartLine } from './start-line.ts';
 import { Watermarks } from './watermarks.ts';
 
 /** A host that was made ready, and the gateway on it. */
@@ -50,6 +51,8 @@ export class HostAtWork implements Disposable {
   /** Its own: a host that is away keeps the notes of no other. */
   readonly notes: NoteExchange;
   readonly setUp: RunSetUp | null;
+  /** Its own as well: who waits for an engine that is away is waited for by nobody elsewhere. */
+  readonly line = new StartLine();
   /** Agents that are at work on it, or about to be. */
   busy = 0;
   /** Tasks may be given to it. */

@@ -40,7 +40,7 @@ import { RunForecast } from './run-forecast.ts';
 import { RunPatches, type WantedReviews } from './run-patches.ts';
 import { workQueue } from './scheduler.ts';
 import type { WantedSetUp } from './set-up.ts';
-import { NO_WAIT, StartLine } from './start-line.ts';
+import { NO_WAIT } from './start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './start-tree.ts';
 import { StateRoom } from './state-room.ts';
 import { KILLED_BY_USER } from './supervise.ts';
@@ -154,7 +154,6 @@ export class Run {
   #limit: string | null = null;
   /** Why no agent can work any more. */
   #unusable: OrchestrateError | null = null;
-  readonly #line = new StartLine();
   readonly #control: Control;
   /** To end those whose place is taken away. */
   readonly #taken = new Map<AttemptId, AbortController>();
@@ -538,7 +537,7 @@ export class Run {
     }
     if (at.name !== attempt.host) parts.state.attemptPlaced(attempt.id, run.fence, at.name);
     at.watermarks.starting();
-    const turn = this.#line.turn();
+    const turn = at.line.turn();
     const context = this.#contextOf({ ...attempt, host: at.name }, at, { turn, signal });
     const { ended, conflict } = await this.#perform(task, attempt, context).finally(() => {
       turn.pass();

@@ -167,3 +167,12 @@ describe('notes between agents', () => {
     expect(working.host.takeNotes).toHaveBeenCalledWith(new Map([[other.id, expect.any(Number)]]), true);
   });
 });
+
+describe('the starts of agents', () => {
+  it('wait for those before them on the same host alone', async () => {
+    const [silent, working] = [opened('a'), opened('b')].map(atWork);
+    silent?.line.turn();
+    await working?.line.turn().come;
+    expect(working?.name).toBe('b');
+  });
+});
