@@ -44,6 +44,7 @@ import { NO_WAIT } from './start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './start-tree.ts';
 import { StateRoom } from './state-room.ts';
 import { KILLED_BY_USER } from './supervise.ts';
+import { awayText } from './why.ts';
 
 export interface RunOptions {
   readonly maxAgents: number;
@@ -160,6 +161,8 @@ export class Run {
   readonly #room: StateRoom;
   readonly #kept = new KeptEvents();
   readonly #forecast: RunForecast;
+  /** Names of hosts that do not answer. */
+  readonly #away = new Set<string>();
   /** Sandboxes on their way out. */
   readonly #leaving = new Set<Promise<void>>();
   /** What its hosts have in common. */
@@ -231,7 +234,7 @@ export class Run {
     const { name } = opened.host;
     const at: HostAtWork = new HostAtWork(opened, this.#forHosts, {
       label: isAlone ? null : name,
-      holds: isAlone ? this.#holds : new Holds((reason) => this.#hostHeld(name, reason)),
+      holds: isAlone ? this.#holds : new Holds((reason) => this.#hostHeld(at, reason)),
       stopNow: this.#control.stopNow,
       onTooLong: (error) => this.#cannotGoOn(error, { now: false }),
       handOver: isAlone
@@ -249,10 +252,27 @@ export class Run {
     return at;
   }
 
-  #hostHeld(name: string, reason: string | null): void {
+  #hostHeld({ name, holds }: HostAtWork, reason: string | null): void {
     const message =
       reason === null ? `tasks are given to the host ${name} again` : `no task is given to ${name}: ${reason}`;
     this.#emit({ type: 'warning', message });
+    const isAway = holds.of('engine') !== null;
+    if (isAway === this.#away.has(name)) return;
+    if (isAway) this.#away.add(name);
+    else this.#away.delete(name);
+    for (const { task, host } of this.#the.parts.state.unendedAttempts()) {
+      if (host === name) this.#remark(task, isAway ? awayText(name) : null);
+    }
+  }
+
+  /** What cannot be written down here is told where something depends on it. */
+  #remark(task: TaskId, remark: string | null): void {
+    const { parts, run } = this.#the;
+    try {
+      parts.state.remarkTask(task, run.fence, remark);
+    } catch (error) {
+      if (!(error instanceof OrchestrateError)) throw error;
+    }
   }
 
   /** Once per host, before its first task. */
@@ -489,6 +509,7 @@ export class Run {
     };
     // Paused by a run that was cut off, and not by this one.
     context.onPaused(null);
+    this.#remark(attempt.task, null);
     const task = this.#the.parts.state.task(attempt.task);
     const ended = await resumeAttempt(context, task, found);
     if (ended !== null) await this.#end(attempt, ended, began);
@@ -674,14 +695,7 @@ export class Run {
       onUnsettled: (spent) => void state.attemptUnsettled(attempt.id, run.fence, spent),
       onSnapshot: (trees) => this.#forecast.snapshotKept({ id: attempt.id, task: attempt.task, ...trees }),
       onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
-      onQuiet: (minutes) => {
-        try {
-          state.remarkTask(attempt.task, run.fence, minutes === null ? null : `quiet for ${minutes} min`);
-        } catch (error) {
-          // What cannot be written down here is told where something depends on it.
-          if (!(error instanceof OrchestrateError)) throw error;
-        }
-      },
+      onQuiet: (minutes) => this.#remark(attempt.task, minutes === null ? null : `quiet for ${minutes} min`),
     };
   }
 
