@@ -4,6 +4,7 @@ import { usageError } from '../../src/errors.ts';
 import { revealLine } from '../../src/sanitise.ts';
 import type { TaskRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
+import { awayText } from '../../src/tasks/why.ts';
 import type { AttemptId, TaskId, TaskState } from '../../src/types.ts';
 import type { Context } from '../context.ts';
 import { someState } from '../find.ts';
@@ -70,7 +71,13 @@ function isStopped(state: State, id: TaskId, asked: Map<TaskId, AttemptId | null
     state.request('kill', id);
     asked.set(id, attempt);
   }
-  return liveRun(state) === null;
+  return liveRun(state) === null || isAway(state, id);
+}
+
+/** Nobody can stop it before its host answers again. */
+function isAway(state: State, id: TaskId): boolean {
+  const host = state.attemptsOf(id).at(-1)?.host;
+  return host !== undefined && state.task(id).reason === awayText(host);
 }
 
 function resultOf(state: State, id: TaskId): KillResult {
@@ -107,7 +114,10 @@ function resultLine(state: State, id: TaskId, result: KillResult): string {
   const task = state.task(id);
   if (result === 'cancelled') return `${id} is cancelled`;
   if (result === 'stopped') return `${id} was stopped; ${salvageOf(state, task)}`;
-  if (result === 'stopping') return `${id} is still being stopped; look again with: orchestrate task ${id}`;
+  if (result === 'stopping') {
+    const how = isAway(state, id) ? `is being stopped, but ${task.reason}` : 'is still being stopped';
+    return `${id} ${how}; look again with: orchestrate task ${id}`;
+  }
   if (result === 'ended') {
     return `${id} is over already: ${task.state}${task.reason === null ? '' : ` (${revealLine(task.reason)})`}`;
   }

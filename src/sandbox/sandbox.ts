@@ -117,7 +117,7 @@ export interface SandboxHost extends AsyncDisposable {
   resources(): Promise<HostResources>;
   /**
    * From now on calls wait for the return of an engine that does not answer, and `listener` is told when that is so (a
-   * phrase, within 30 s) and when it answers again (null). Without a listener they reject with environment ENGINE_GONE.
+   * phrase, within 30 s; another one when more is known) and when it answers again (null). Without a listener they reject with environment ENGINE_GONE.
    */
   onTrouble(listener: (trouble: string | null) => void): void;
   /** Nobody waits any more: what does and what still comes rejects with ENGINE_GONE as soon as the engine does not answer. */

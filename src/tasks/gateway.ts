@@ -55,7 +55,9 @@ export async function openRunGateway(
 ): Promise<RunGateway> {
   const options = host.mayHoldKeys ? wanted : withoutKeys(wanted);
   const { upstreams, egressVia } = options.configuration;
-  const dials = egressVia === 'direct' || upstreams.some(({ via }) => via === 'direct');
+  const { allow, setUpAllow } = options.plan;
+  const isEgressOwn = egressVia === 'direct' && allow.length + setUpAllow.length > 0;
+  const dials = isEgressOwn || upstreams.some(({ via }) => via === 'direct');
   const client = new GatewayClient(await host.openGateway({ dials }), options.dial);
   const gateway = new RunGateway(client, options, slices);
   try {

@@ -5,8 +5,10 @@ import type { BaseTree, SandboxHost } from '../sandbox/sandbox.ts';
 import type { Limits, ObjectId } from '../types.ts';
 import type { RunGateway, RunListener } from './gateway.ts';
 import type { Holds } from './holds.ts';
+import { type ExchangeParts, NoteExchange } from './note-exchange.ts';
 import { type OutageParts, outliveOutages } from './outage.ts';
 import { RunSetUp, type WantedSetUp } from './set-up.ts';
+import { StartLine } from './start-line.ts';
 import { Watermarks } from './watermarks.ts';
 
 /** A host that was made ready, and the gateway on it. */
@@ -27,6 +29,7 @@ export interface HostRun {
   /** Aborted when nothing more is to be started. */
   readonly stopStarting: AbortSignal;
   readonly listener: RunListener;
+  readonly notes: Omit<ExchangeParts, 'host'>;
   onProgress(line: string): void;
   onWarning(line: string): void;
 }
@@ -45,7 +48,11 @@ export class HostAtWork implements Disposable {
   readonly slots: number;
   readonly holds: Holds;
   readonly watermarks: Watermarks;
+  /** Its own: a host that is away keeps the notes of no other. */
+  readonly notes: NoteExchange;
   readonly setUp: RunSetUp | null;
+  /** Its own as well: who waits for an engine that is away is waited for by nobody elsewhere. */
+  readonly line = new StartLine();
   /** Agents that are at work on it, or about to be. */
   busy = 0;
   /** Tasks may be given to it. */
@@ -62,6 +69,7 @@ export class HostAtWork implements Disposable {
     this.#base = run.base;
     outliveOutages({ ...ties, host });
     this.watermarks = new Watermarks(() => host.resources(), this.holds);
+    this.notes = new NoteExchange({ ...run.notes, host });
     gateway?.listen(run.listener);
     const say = (tell: (line: string) => void) => (line: string) =>
       tell(ties.label === null ? line : `${ties.label}: ${line}`);

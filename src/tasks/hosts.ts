@@ -4,8 +4,8 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { environmentError } from '../errors.ts';
-import type { ContextFile, IsolationLevel, OutboxNews } from '../sandbox/sandbox.ts';
+import { environmentError, OrchestrateError } from '../errors.ts';
+import type { IsolationLevel } from '../sandbox/sandbox.ts';
 import type { AttemptRecord } from '../state/records.ts';
 import type { AttemptId } from '../types.ts';
 import type { HostAtWork, OpenedHost } from './host-at-work.ts';
@@ -239,17 +239,6 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
     return !this.#members.some((member) => member.at === at);
   }
 
-  async putContext(contexts: ReadonlyMap<AttemptId, readonly ContextFile[]>): Promise<void> {
-    const parts = [...this.#byHost(contexts)].map(([at, part]) => at.host.putContext(part));
-    await Promise.all(parts);
-  }
-
-  async takeNotes(most: ReadonlyMap<AttemptId, number>, final: boolean): Promise<ReadonlyMap<AttemptId, OutboxNews>> {
-    const asked = [...this.#byHost(most)].map(([at, part]) => at.host.takeNotes(part, final));
-    const answers = await Promise.all(asked);
-    return new Map(answers.flatMap((answer) => [...answer]));
-  }
-
   /** Nobody waits for any of them any more. */
   giveUp(): void {
     this.#over.abort();
@@ -300,17 +289,6 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
     });
   }
 
-  #byHost<Value>(values: ReadonlyMap<AttemptId, Value>): Map<HostAtWork, Map<AttemptId, Value>> {
-    const parts = new Map<HostAtWork, Map<AttemptId, Value>>();
-    for (const [attempt, value] of values) {
-      const at = this.#placed.get(attempt);
-      if (at === undefined) continue;
-      const part = parts.get(at) ?? new Map<AttemptId, Value>();
-      parts.set(at, part.set(attempt, value));
-    }
-    return parts;
-  }
-
   async #open(member: Member<Source>): Promise<void> {
     const opened = await this.#parts.open(member.source);
     if (this.#over.signal.aborted) {
@@ -348,7 +326,7 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
   }
 
   #say(member: Member<Source>, error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = saidBy(error);
     if (member.said === message) return;
     this.#parts.onWarning(`the host ${member.source.name} cannot be used, and is tried again: ${message}`);
     member.said = message;
@@ -372,6 +350,12 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
       );
     }
   }
+}
+
+/** With what a person can do, which nobody else tells. */
+function saidBy(error: unknown): string {
+  if (error instanceof OrchestrateError && error.hint !== undefined) return `${error.message}: ${error.hint}`;
+  return error instanceof Error ? error.message : String(error);
 }
 
 function placesOf({ slots }: OpenedHost): string {

@@ -50,6 +50,8 @@ export function outliveOutages(parts: OutageParts): void {
   };
   host.onTrouble((trouble) => {
     holds.set('engine', trouble);
+    // The same trouble, of which more is known.
+    if (trouble !== null && timers.length > 0) return;
     for (const timer of timers) clearTimeout(timer);
     timers = [];
     if (trouble === null) return;

@@ -8,7 +8,7 @@ import { summaryOf } from '../notes/summary.ts';
 import { type Restacked, restackAbove } from '../review/restack.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
-import { type AttemptId, NO_USAGE } from '../types.ts';
+import { type AttemptId, NO_USAGE, type TaskId } from '../types.ts';
 import {
   type AttemptContext,
   type EndedAttempt,
@@ -22,11 +22,10 @@ import type { Control } from './control.ts';
 import { earlierWork } from './earlier.ts';
 import { HOST_LOST } from './faults.ts';
 import type { HostAtWork } from './host-at-work.ts';
-import type { NoteExchange } from './note-exchange.ts';
 import { type Adopted, adoptAttempt, lostAttempt, salvageOf } from './recovery.ts';
 import type { RunForecast } from './run-forecast.ts';
 import type { RunParts } from './run-parts.ts';
-import { NO_WAIT, StartLine } from './start-line.ts';
+import { NO_WAIT } from './start-line.ts';
 import { type StartConflict, type StartTree, startTreeOf } from './start-tree.ts';
 import type { StateRoom } from './state-room.ts';
 import { KILLED_BY_USER } from './supervise.ts';
@@ -52,7 +51,6 @@ export interface AttemptsParts {
   readonly the: RunParts;
   readonly control: Control;
   readonly room: StateRoom;
-  readonly notes: NoteExchange;
   readonly forecast: RunForecast;
   /** One is about to begin: something goes on. */
   onBegin(): void;
@@ -64,7 +62,6 @@ export interface AttemptsParts {
 export class RunAttempts {
   readonly tally = { succeeded: 0, failed: 0 };
   readonly #parts: AttemptsParts;
-  readonly #line = new StartLine();
   /** To end those whose place is taken away. */
   readonly #taken = new Map<AttemptId, AbortController>();
   /** Sandboxes on their way out. */
@@ -94,7 +91,7 @@ export class RunAttempts {
       }
       await hosts.adopt(attempt.id, at);
       // Where the sandbox is gone, its outbox goes with what is left of it.
-      await this.#parts.notes.take(attempt);
+      await at.notes.take(attempt);
       const found = await adoptAttempt({ ...recovery, host: at.host }, attempt);
       if (found === null) {
         await this.#settle(attempt, at);
@@ -129,6 +126,7 @@ export class RunAttempts {
     };
     // Paused by a run that was cut off, and not by this one.
     context.onPaused(null);
+    this.remark(attempt.task, null);
     const task = this.#parts.the.parts.state.task(attempt.task);
     const ended = await resumeAttempt(context, task, found);
     if (ended !== null) await this.#end(attempt, ended, began);
@@ -176,7 +174,7 @@ export class RunAttempts {
     }
     if (at.name !== attempt.host) parts.state.attemptPlaced(attempt.id, run.fence, at.name);
     at.watermarks.starting();
-    const turn = this.#line.turn();
+    const turn = at.line.turn();
     const context = this.#contextOf({ ...attempt, host: at.name }, at, { turn, signal });
     const { ended, conflict } = await this.#perform(task, attempt, context).finally(() => {
       turn.pass();
@@ -224,6 +222,16 @@ export class RunAttempts {
       .finally(() => this.#leaving.delete(leaving));
     this.#leaving.add(leaving);
     if (this.#leaving.size > this.#parts.the.options.maxAgents) await Promise.race(this.#leaving);
+  }
+
+  /** What is to be seen of a task at work. What cannot be written down here is told where something depends on it. */
+  remark(task: TaskId, remark: string | null): void {
+    const { parts, run } = this.#parts.the;
+    try {
+      parts.state.remarkTask(task, run.fence, remark);
+    } catch (error) {
+      if (!(error instanceof OrchestrateError)) throw error;
+    }
   }
 
   /** What stands on results that are others now follows them. */
@@ -300,7 +308,7 @@ export class RunAttempts {
       bounds: options.bounds,
       watermarks: at.watermarks,
       room: this.#parts.room,
-      notes: this.#parts.notes,
+      notes: at.notes,
       signal,
       repository,
       turn,
@@ -313,14 +321,7 @@ export class RunAttempts {
       onUnsettled: (spent) => void state.attemptUnsettled(attempt.id, run.fence, spent),
       onSnapshot: (trees) => this.#parts.forecast.snapshotKept({ id: attempt.id, task: attempt.task, ...trees }),
       onPaused: (reason) => void state.pauseTask(attempt.task, run.fence, reason),
-      onQuiet: (minutes) => {
-        try {
-          state.remarkTask(attempt.task, run.fence, minutes === null ? null : `quiet for ${minutes} min`);
-        } catch (error) {
-          // What cannot be written down here is told where something depends on it.
-          if (!(error instanceof OrchestrateError)) throw error;
-        }
-      },
+      onQuiet: (minutes) => this.remark(attempt.task, minutes === null ? null : `quiet for ${minutes} min`),
     };
   }
 }

@@ -14,7 +14,6 @@ import { Holds } from './holds.ts';
 import { HostAtWork, type HostRun, type OpenedHost } from './host-at-work.ts';
 import { KeptEvents } from './kept-events.ts';
 import { fetchLeftBehind } from './left-behind.ts';
-import { NoteExchange } from './note-exchange.ts';
 import { preflight, requireRoom } from './preflight.ts';
 import { RunAttempts } from './run-attempts.ts';
 import { RunForecast } from './run-forecast.ts';
@@ -22,6 +21,7 @@ import type { RunParts, RunSummary } from './run-parts.ts';
 import { RunPatches } from './run-patches.ts';
 import { workQueue } from './scheduler.ts';
 import { StateRoom } from './state-room.ts';
+import { awayText } from './why.ts';
 
 /** Longer than a network is usually cut for: whoever starts again elsewhere does all the work again. */
 const HOST_LOST_AFTER_MS = 90_000;
@@ -48,8 +48,9 @@ export class Run {
   readonly #control: Control;
   readonly #room: StateRoom;
   readonly #kept = new KeptEvents();
-  readonly #notes: NoteExchange;
   readonly #forecast: RunForecast;
+  /** Names of hosts that do not answer. */
+  readonly #away = new Set<string>();
   readonly #attempts: RunAttempts;
   /** What its hosts have in common. */
   readonly #forHosts: HostRun;
@@ -72,10 +73,9 @@ export class Run {
       onOut: (shortage) => the.hosts.busiest.watermarks.endBiggest(shortage),
     });
     the.parts.state.whenFull(() => this.#room.giveSpare());
-    this.#notes = new NoteExchange({ ...the.parts, host: the.hosts, emit: (event) => this.#emit(event) });
     this.#forecast = new RunForecast({ ...the.parts, signal: the.options.signal, emit: (event) => this.#emit(event) });
     this.#attempts = new RunAttempts({
-      ...{ the, control: this.#control, room: this.#room, notes: this.#notes, forecast: this.#forecast },
+      ...{ the, control: this.#control, room: this.#room, forecast: this.#forecast },
       onBegin: () => this.#released(),
       onPatch: () => this.#patches.look(),
       emit: (event) => this.#emit(event),
@@ -88,6 +88,7 @@ export class Run {
     this.#forHosts = {
       ...{ repository: parts.repository, base, bounds: options.bounds, setUp: options.setUp ?? null },
       ...{ stopStarting: this.#control.stopStarting, listener: this.#listener() },
+      notes: { state: parts.state, emit: (event) => this.#emit(event) },
       onProgress: (line) => parts.onProgress(line),
       onWarning: (message) => this.#emit({ type: 'warning', message }),
     };
@@ -125,7 +126,7 @@ export class Run {
     const { name } = opened.host;
     const at: HostAtWork = new HostAtWork(opened, this.#forHosts, {
       label: isAlone ? null : name,
-      holds: isAlone ? this.#holds : new Holds((reason) => this.#hostHeld(name, reason)),
+      holds: isAlone ? this.#holds : new Holds((reason) => this.#hostHeld(at, reason)),
       stopNow: this.#control.stopNow,
       onTooLong: (error) => this.#cannotGoOn(error, { now: false }),
       handOver: isAlone
@@ -143,10 +144,17 @@ export class Run {
     return at;
   }
 
-  #hostHeld(name: string, reason: string | null): void {
+  #hostHeld({ name, holds }: HostAtWork, reason: string | null): void {
     const message =
       reason === null ? `tasks are given to the host ${name} again` : `no task is given to ${name}: ${reason}`;
     this.#emit({ type: 'warning', message });
+    const isAway = holds.of('engine') !== null;
+    if (isAway === this.#away.has(name)) return;
+    if (isAway) this.#away.add(name);
+    else this.#away.delete(name);
+    for (const { task, host } of this.#the.parts.state.unendedAttempts()) {
+      if (host === name) this.#attempts.remark(task, isAway ? awayText(name) : null);
+    }
   }
 
   /** Once per host, before its first task. */

@@ -17,6 +17,11 @@ export interface WhyContext {
 const LONG_PART = 0.5;
 const MINUTE_MS = 60_000;
 
+/** Of a task at work on a host that is away. */
+export function awayText(host: string): string {
+  return `its host ${host} does not answer`;
+}
+
 /** Null: it is done, or at work with nothing to be said of it. */
 export function whyOf(task: TaskSummary, context: WhyContext): string | null {
   const reason = task.reason === null ? null : oneLine(task.reason);
@@ -65,7 +70,9 @@ function waitsFor({ dependsOn }: TaskSummary, reason: string, { stateOf }: WhyCo
 
 function whyRunning(reason: string | null, { now, attempt }: WhyContext): string | null {
   if (attempt === null) return reason;
-  if (attempt.stopping !== null) return 'is being ended';
+  const isAway = reason === awayText(attempt.host);
+  if (attempt.stopping !== null) return isAway ? `is being ended, but ${reason}` : 'is being ended';
+  if (isAway) return reason;
   if (attempt.state === 'creating') return 'its sandbox is being made';
   if (attempt.state === 'collecting') return 'its work is being collected';
   if (reason !== null) return reason;

@@ -57,6 +57,8 @@ export interface RunEvent {
   readonly task?: string;
   readonly attempt?: string;
   readonly status?: string;
+  readonly host?: string;
+  readonly message?: string;
 }
 
 export interface CutRun {

@@ -247,6 +247,11 @@ export class RemoteEngine implements AsyncDisposable {
     await this.#reloadSshd();
   }
 
+  /** Those that are open; new ones are let in. */
+  async closeSshConnections(): Promise<void> {
+    await this.run('pkill -f "^sshd: ops" || [ $? = 1 ]');
+  }
+
   /** For connections made afterwards. @param sessions at a time on one of them */
   async setMaxSessions(sessions: number): Promise<void> {
     await this.run(`echo MaxSessions ${sessions} >/etc/ssh/limits`);
@@ -255,7 +260,15 @@ export class RemoteEngine implements AsyncDisposable {
 
   /** The engine is restarted for it: containers end where it was not told to keep them. */
   async expireCertificate(): Promise<void> {
-    const { cert } = await expired(this.#server);
+    await this.#presentCertificate(await expired(this.#server));
+  }
+
+  /** The one that it had at first. */
+  async renewCertificate(): Promise<void> {
+    await this.#presentCertificate(this.#server);
+  }
+
+  async #presentCertificate({ cert }: Certificate): Promise<void> {
     await this.run('pkill -x dockerd; while pgrep -x dockerd >/dev/null; do sleep 0.05; done');
     await this.container.copyContentToContainer([{ content: cert, target: '/etc/docker/tls/cert.pem' }]);
     await this.#startEngine();
@@ -264,7 +277,7 @@ export class RemoteEngine implements AsyncDisposable {
   /** Leaves of the engine's disk that part free. Returns how to give the rest back. */
   async fillDisk(part: number): Promise<() => Promise<void>> {
     await this.run(`set -- $(stat -f -c '%b %a %S' /var/lib/docker)
-      fallocate -l $(awk "BEGIN { printf \\"%d\\", ($2 - ${part} * $1) * $3 }") /var/lib/docker/full`);
+      fallocate -l $(awk "BEGIN { printf \\"%.0f\\", ($2 - ${part} * $1) * $3 }") /var/lib/docker/full`);
     return async () => {
       await this.run('rm /var/lib/docker/full');
     };

@@ -10,6 +10,8 @@ export interface FollowedRun {
   /** Of all its output so far. Rejects where it ends without, as `event` does. */
   said(text: string): Promise<void>;
   event(type: string): Promise<RunEvent>;
+  /** The first event that is so. Rejects as `event` does. */
+  when(isSo: (event: RunEvent) => boolean): Promise<RunEvent>;
   kill(signal: NodeJS.Signals): void;
   /** Its exit code. */
   readonly ended: Promise<number>;
@@ -50,6 +52,7 @@ export function followedRun(
     events,
     said: async (text) => void (await find(() => lines.find((line) => line.includes(text)))),
     event: (type) => find(() => events.find((event) => event.type === type)),
+    when: (isSo) => find(() => events.find(isSo)),
     kill: (signal) => void child.kill(signal),
     ended: child.then(({ exitCode, stderr }) => {
       if (exitCode === undefined) throw new Error(`it was killed: ${stderr}`);

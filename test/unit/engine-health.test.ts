@@ -1,8 +1,9 @@
 // Whether the engine answers, what waits for it, and what does not wait any more.
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { environmentError, type OrchestrateError } from '../../src/errors.ts';
 import { limitCalls } from '../../src/sandbox/docker/calls.ts';
-import type { EngineHealth } from '../../src/sandbox/docker/health.ts';
+import { EngineHealth, type EngineLine } from '../../src/sandbox/docker/health.ts';
 import { DockerSandbox } from '../../src/sandbox/docker/sandbox.ts';
 import { FakeEngine, json, lost } from '../support/fake-engine.ts';
 
@@ -217,5 +218,41 @@ describe('a sandbox', () => {
     engine.answer('POST /containers/x/wait', json({ message: 'No such container: x' }, 404));
     engine.answer('GET /containers/x/json', json({ message: 'No such container: x' }, 404));
     expect(await sandbox().ended()).toMatchObject({ cutOff: { code: 'SANDBOX_REMOVED' } });
+  });
+});
+
+describe('the way to an engine', () => {
+  const never = (): Promise<never> => new Promise(() => {});
+
+  it('is told of again when more is known of why it is closed', async () => {
+    const told: (string | undefined)[] = [];
+    let code = 'HOST_UNREACHABLE';
+    const line: EngineLine = {
+      ping: async () => Promise.reject(new Error('no')),
+      hold: never,
+      whyGone: () => environmentError(code, 'it is away') as OrchestrateError,
+    };
+    using asked = new EngineHealth(line, TIMES);
+    asked.listen(() => told.push(asked.why?.code));
+    asked.watch();
+    await vi.waitFor(() => expect(told).toEqual(['HOST_UNREACHABLE']));
+    code = 'HOST_TLS';
+    await vi.waitFor(() => expect(told).toEqual(['HOST_UNREACHABLE', 'HOST_TLS']));
+  });
+
+  it('is not asked for long once nobody waits, though a patient question is under way', async () => {
+    const limits: number[] = [];
+    const line: EngineLine = {
+      ping(limitMs) {
+        limits.push(limitMs);
+        return limitMs > 3_000 ? never() : Promise.reject(new Error('no'));
+      },
+      hold: never,
+    };
+    using asked = new EngineHealth(line, { ...TIMES, pingMs: 60_000 });
+    asked.watch();
+    await vi.waitFor(() => expect(limits).toEqual([60_000]));
+    asked.giveUp();
+    await vi.waitFor(() => expect(asked.gone.aborted).toBe(true));
   });
 });

@@ -4,7 +4,7 @@ import type { SandboxHost } from '../../src/sandbox/sandbox.ts';
 import { Holds } from '../../src/tasks/holds.ts';
 import { HostAtWork, type HostRun, type OpenedHost } from '../../src/tasks/host-at-work.ts';
 import { type HostSource, Hosts, type HostsParts } from '../../src/tasks/hosts.ts';
-import type { AttemptId, ObjectId } from '../../src/types.ts';
+import type { AttemptId, ObjectId, TaskId } from '../../src/types.ts';
 
 const BASE = { tree: 'b'.repeat(40) as ObjectId, commit: 'c'.repeat(40) as ObjectId };
 
@@ -12,7 +12,6 @@ function opened(name: string, slots = 2): OpenedHost {
   const host: Partial<SandboxHost> = {
     ...{ name, isolation: 'shared-kernel', onTrouble: () => {}, giveUp: () => {} },
     prepareTree: async () => {},
-    putContext: vi.fn(async () => {}),
   };
   return { host: host as SandboxHost, gateway: null, slots };
 }
@@ -23,7 +22,7 @@ function source(name: string): HostSource {
 
 const RUN = {
   ...{ repository: {}, base: BASE, bounds: {}, setUp: null, stopStarting: new AbortController().signal, listener: {} },
-  ...{ onProgress: () => {}, onWarning: () => {} },
+  ...{ notes: { state: {}, emit: () => {} }, onProgress: () => {}, onWarning: () => {} },
 } as unknown as HostRun;
 
 function atWork(of: OpenedHost): HostAtWork {
@@ -168,17 +167,24 @@ describe('a host that is lost', () => {
 });
 
 describe('notes between agents', () => {
-  it('reach each attempt on its own host', async () => {
-    await using hosts = await begun(hostsOf(['a', 'b']).hosts);
-    await vi.waitFor(() => expect(hosts.atWork.every(({ isReady }) => isReady)).toBe(true));
-    await give(hosts, '1');
-    await give(hosts, '2');
-    await hosts.putContext(new Map(['1', '2'].map((id) => [id as AttemptId, []])));
-    for (const [name, id] of [
-      ['a', '1'],
-      ['b', '2'],
-    ] as const) {
-      expect(hosts.named(name)?.host.putContext).toHaveBeenCalledWith(new Map([[id, []]]));
-    }
+  it('are taken on one host while another does not answer', async () => {
+    const silent = opened('a');
+    Object.assign(silent.host, { takeNotes: () => new Promise(() => {}) });
+    const working = opened('b');
+    Object.assign(working.host, { takeNotes: vi.fn(async () => new Map()) });
+    const [author, other] = ['a.1', 'b.1'].map((id) => ({ id: id as AttemptId, task: 'a' as TaskId }));
+    if (author === undefined || other === undefined) throw new Error('there are two');
+    void atWork(silent).notes.leave(author);
+    await atWork(working).notes.leave(other);
+    expect(working.host.takeNotes).toHaveBeenCalledWith(new Map([[other.id, expect.any(Number)]]), true);
+  });
+});
+
+describe('the starts of agents', () => {
+  it('wait for those before them on the same host alone', async () => {
+    const [silent, working] = [opened('a'), opened('b')].map(atWork);
+    silent?.line.turn();
+    await working?.line.turn().come;
+    expect(working?.name).toBe('b');
   });
 });

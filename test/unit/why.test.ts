@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { AttemptRecord, TaskSummary } from '../../src/state/records.ts';
 import { timeText } from '../../src/tasks/deadline.ts';
-import { whyOf } from '../../src/tasks/why.ts';
+import { awayText, whyOf } from '../../src/tasks/why.ts';
 import { TASK_STATES, type TaskState } from '../../src/types.ts';
 import { at, attempt, task } from '../support/night-records.ts';
 
@@ -87,6 +87,15 @@ describe('why a task is not done', () => {
     ['it works', 'running', {}, { ...WORKING, startedAt: at(30) }, true, null],
     ['it runs long', 'running', {}, WORKING, true, 'runs for 30 min (ended after 40 min of work)'],
     ['it is quiet', 'running', { reason: 'quiet for 3 min' }, WORKING, true, 'quiet for 3 min'],
+    ['its host is away', 'running', { reason: awayText('far') }, { ...WORKING, host: 'far' }, true, awayText('far')],
+    [
+      'it cannot be ended',
+      'running',
+      { reason: awayText('far') },
+      { ...WORKING, host: 'far', stopping: 'killed' },
+      true,
+      'is being ended, but its host far does not answer',
+    ],
     ['it ends', 'running', { reason: 'quiet for 3 min' }, { ...WORKING, stopping: 'killed' }, true, 'is being ended'],
     ['its work is read', 'running', {}, { ...WORKING, state: 'collecting' }, true, 'its work is being collected'],
     [

@@ -135,7 +135,7 @@ function pingOf(modem: Modem, agent: HttpAgent): (limitMs: number) => Promise<vo
   return (limitMs) =>
     new Promise((resolve, reject) => {
       const late = new AbortController();
-      const timer = setTimeout(() => late.abort(), limitMs);
+      const timer = setTimeout(() => late.abort(new Error(`no answer within ${limitMs / 1000} s`)), limitMs);
       const request = { path: '/_ping', method: 'GET', statusCodes: { 200: true }, abortSignal: late.signal };
       dial.call(own, request, (error) => {
         clearTimeout(timer);

@@ -6,7 +6,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
-import { OrchestrateError } from '../../errors.ts';
+import type { OrchestrateError } from '../../errors.ts';
 import { isEngineGone } from '../trouble.ts';
 import { engineGone, isClosing, isUnanswered } from './engine-errors.ts';
 
@@ -50,6 +50,7 @@ export class EngineHealth implements Disposable {
   readonly #times: HealthTimes;
   #failures = 0;
   #gone = notGone();
+  #why: OrchestrateError | null = null;
   /** Of those who wait for its return. */
   #back: Waiting | null = null;
   #outages = 0;
@@ -72,10 +73,9 @@ export class EngineHealth implements Disposable {
     return this.#gone.signal;
   }
 
-  /** Why it is gone, where more is known than that it does not answer. */
-  get whyGone(): OrchestrateError | null {
-    const { reason } = this.gone;
-    return reason instanceof OrchestrateError && reason.cause instanceof OrchestrateError ? reason.cause : null;
+  /** Why it does not answer, where its last failed ping told that; null: it did not, or the engine answers. */
+  get why(): OrchestrateError | null {
+    return this.#why;
   }
 
   /** How often it was gone so far. */
@@ -103,7 +103,7 @@ export class EngineHealth implements Disposable {
     this.#mayWait = true;
   }
 
-  /** Tells when it is gone (at once where it is) and when it is back. Returns how to end that. */
+  /** Tells when it is gone (at once where it is), again for another reason, and when it is back. Returns how to end that. */
   listen(listener: (isGone: boolean) => void): () => void {
     this.#listeners.add(listener);
     if (this.gone.aborted) listener(true);
@@ -113,8 +113,13 @@ export class EngineHealth implements Disposable {
   /** Nobody waits for an engine that is gone any more; whether it is shows within seconds. */
   giveUp(): void {
     this.#isGivenUp = true;
-    if (this.gone.aborted) this.#letGo();
-    else void this.look();
+    if (this.gone.aborted) {
+      this.#letGo();
+      return;
+    }
+    // A question that is under way is given more time than anybody has now.
+    this.#asking = null;
+    void this.look();
   }
 
   /** Any call was answered. */
@@ -122,6 +127,7 @@ export class EngineHealth implements Disposable {
     this.#failures = 0;
     if (!this.gone.aborted) return;
     this.#gone = notGone();
+    this.#why = null;
     this.#back?.resolve();
     this.#back = null;
     for (const listener of this.#listeners) listener(false);
@@ -130,10 +136,7 @@ export class EngineHealth implements Disposable {
   /** Asks until it is known whether the engine answers. Never rejects. */
   async look(): Promise<void> {
     do {
-      this.#asking ??= this.#ask().finally(() => {
-        this.#asking = null;
-      });
-      await this.#asking;
+      await this.#asked();
       if (this.#failures > 0 && !this.gone.aborted) await pause(this.#times.againMs);
     } while (this.#failures > 0 && !this.gone.aborted);
   }
@@ -180,6 +183,16 @@ export class EngineHealth implements Disposable {
     this.#letGo();
   }
 
+  /** Whoever asks while a question is under way waits for that one's answer. */
+  #asked(): Promise<void> {
+    if (this.#asking !== null) return this.#asking;
+    const asking = this.#ask().finally(() => {
+      if (this.#asking === asking) this.#asking = null;
+    });
+    this.#asking = asking;
+    return asking;
+  }
+
   async #ask(): Promise<void> {
     clearTimeout(this.#timer);
     try {
@@ -211,11 +224,15 @@ export class EngineHealth implements Disposable {
   }
 
   #isGone(cause: unknown): void {
-    if (!this.gone.aborted) {
+    const why = this.#line.whyGone?.(cause) ?? null;
+    const isOther = why?.code !== this.#why?.code;
+    this.#why = why;
+    const isFirst = !this.gone.aborted;
+    if (isFirst) {
       this.#outages += 1;
-      this.#gone.abort(engineGone(this.#line.whyGone?.(cause) ?? null));
-      for (const listener of this.#listeners) listener(true);
+      this.#gone.abort(engineGone(why));
     }
+    if (isOther || isFirst) for (const listener of this.#listeners) listener(true);
     if (this.#isGivenUp) this.#letGo();
   }
 

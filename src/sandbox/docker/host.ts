@@ -46,6 +46,7 @@ import { SetUps } from './set-ups.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
 import { ensureStore, leaveStore, removeLeftAttempts, STORE_LIMITS, type StoreLimits, trimStore } from './store.ts';
 import { isSharedInUse, RUN_KINDS, sweep } from './sweep.ts';
+import { troubleOf } from './unreachable.ts';
 import { probeWorkspace } from './workspace-probe.ts';
 
 /** Layers stacked at most; a tree beyond that is laid out on fewer again. */
@@ -359,10 +360,7 @@ class DockerHost implements SandboxHost {
 
   onTrouble(listener: (trouble: string | null) => void): void {
     this.#engine.mayWait();
-    this.#engine.listen((isAway) => {
-      const why = this.#engine.whyGone?.message ?? 'the Docker engine does not answer';
-      listener(isAway ? why : null);
-    });
+    this.#engine.listen((isAway) => listener(isAway ? troubleOf(this.#engine.why) : null));
   }
 
   giveUp(): void {
@@ -543,7 +541,10 @@ class DockerHost implements SandboxHost {
   /** Where the engine is gone nothing is waited for: the next run finds what is left by its labels. */
   async #close(): Promise<void> {
     const { docker, installation, isGuest, storeLimits = STORE_LIMITS, onWarning } = this.#options;
-    const warn = (error: Error): void => onWarning(error.message);
+    // An engine that is gone is told of by what cannot be left out.
+    const warn = (error: Error): void => {
+      if (!isEngineGone(error)) onWarning(error.message);
+    };
     if (isGuest !== true) await trimStore(this.#keeper, [...this.#used], storeLimits).catch(warn);
     await this.#keeper[Symbol.asyncDispose]().catch(() => {});
     await this.#prepared.keeper.remove();

@@ -30,6 +30,13 @@ export function whyUnreachable(endpoint: Endpoint, cause: unknown): OrchestrateE
   });
 }
 
+/** The phrase for what holds a run back; `why` is what the last ping told of the reason. A network that is away needs no words. */
+export function troubleOf(why: OrchestrateError | null): string {
+  const isUnknown = why === null || ['HOST_UNREACHABLE', 'DOCKER_UNREACHABLE'].includes(why.code);
+  if (isUnknown) return 'the Docker engine does not answer';
+  return why.hint === undefined ? why.message : `${why.message}: ${why.hint}`;
+}
+
 /** What is known already of why a call could not be made: the error itself, or what it was caused by; more than silence. */
 export function knownFault(error: unknown): OrchestrateError | null {
   for (let one = error; one instanceof Error; one = one.cause) {
