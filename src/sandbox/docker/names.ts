@@ -23,6 +23,12 @@ export const LOCAL_BASE = 'orchestrate-base';
 /** An image of the user's that was sent to a host, tagged by its content. It has the labels that it came with. */
 export const SENT_IMAGE = 'orchestrate-sent';
 
+/** Names, without tags, of the images that runs make. Whatever people build on one of them inherits its labels. */
+export const MADE_IMAGES: readonly string[] = [
+  ...['orchestrate-agent', 'orchestrate-sidecar', 'orchestrate-toolbox', 'orchestrate-setup', 'orchestrate-dockerfile'],
+  SENT_IMAGE,
+];
+
 /** `owner` is the repository's installation id, or SHARED. */
 export function labels(
   owner: string,
