@@ -1,6 +1,8 @@
 /** Where a run's agents work: the hosts that the user means, each opened when the run wants it. */
 
 import type { CoordinatorParts, HostServices, RunHost } from '../src/coordinator.ts';
+import { environmentError } from '../src/errors.ts';
+import { engineFailure } from '../src/sandbox/docker/engine-errors.ts';
 import { type DockerHostOptions, openDockerHost } from '../src/sandbox/docker/host.ts';
 import { LOCAL_ENGINE, type WantedHost, wantedHost, wantedHosts } from '../src/sandbox/docker/hosts.ts';
 import type { SandboxHost } from '../src/sandbox/sandbox.ts';
@@ -18,11 +20,16 @@ export async function runHosts(context: Context, work: QueueWork): Promise<Hosts
   const { settings } = work;
   const { objectFormat } = await context.repository();
   const isDrained = drainedFrom(userFileOf(context));
+  const engines = new Map<string, string>();
   const hostOf = (wanted: WantedHost): RunHost => ({
     name: wanted.name,
     slots: wanted.slots,
     isDrained: () => isDrained(wanted.name),
-    open: async (services) => openOn(await reachHost(context, wanted), work, { ...services, objectFormat }),
+    async open(services) {
+      const reached = await reachHost(context, wanted);
+      await claim(reached, engines);
+      return openOn(reached, work, { ...services, objectFormat });
+    },
   });
   const otherHost = (name: string): RunHost | null => {
     try {
@@ -39,6 +46,26 @@ export async function runHosts(context: Context, work: QueueWork): Promise<Hosts
     hosts: (run, keep) => swarmHosts(context, { work, manager: hosts[0] ?? LOCAL_ENGINE, run, keep, open }),
     otherHost,
   };
+}
+
+/**
+ * What a run has on an engine it has once. Machines that are copies of each other have one id, and names of their own.
+ * @param engines of this run, to the hosts that they are
+ * @throws environment `HOST_TWICE`
+ */
+async function claim({ name, docker, connection }: ReachedHost, engines: Map<string, string>): Promise<void> {
+  try {
+    const { ID: id, Name: machine } = (await docker.info()) as { ID: string; Name: string };
+    const engine = `${id} ${machine}`;
+    const other = engines.get(engine) ?? name;
+    if (other !== name) {
+      throw environmentError('HOST_TWICE', `it is the same Docker engine as ${other}`, { hint: 'name one of them' });
+    }
+    engines.set(engine, name);
+  } catch (cause) {
+    await connection?.[Symbol.asyncDispose]();
+    throw engineFailure(`the Docker host ${name} does not say what it is`, cause);
+  }
 }
 
 export type OpenOn = (reached: ReachedHost, services: HostServices) => Promise<SandboxHost>;

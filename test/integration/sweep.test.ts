@@ -90,16 +90,20 @@ describe('sweep', () => {
     ]);
   });
 
-  it('finds images without a tag by their id, and leaves a base that was made locally', async () => {
+  it('finds images without a tag by their id, and leaves a base that was made locally and what people built', async () => {
     await container('agent', 'agent');
     const query = { container: `${installation}-agent` };
     const made = { _query: query, _body: { Labels: labels(installation, 'cache') } };
     const { Id: id } = (await docker.getContainer(query.container).commit(made as object)) as { Id: string };
+    // As an image of the user's that stands on one of ours has them.
+    const theirs = { ...made, _query: { ...query, repo: `${installation}-theirs`, tag: '1' } };
+    await docker.getContainer(query.container).commit(theirs as object);
     // Really removing them would take what all repositories of this engine share.
     const found = await sweep(docker, installation, { kinds: ['cache'], dryRun: true });
     expect(found).toContainEqual({ type: 'image', name: id, kind: 'cache' });
-    expect(found.filter((one) => one.name.startsWith('orchestrate-base:'))).toEqual([]);
+    expect(found.filter(({ name }) => /^orchestrate-base:|-theirs:/.test(name))).toEqual([]);
     await docker.getImage(id).remove();
+    await docker.getImage(`${installation}-theirs:1`).remove();
   });
 
   it('leaves what guests have that are there when it comes to removing', async () => {

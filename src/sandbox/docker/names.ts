@@ -23,6 +23,19 @@ export const LOCAL_BASE = 'orchestrate-base';
 /** An image of the user's that was sent to a host, tagged by its content. It has the labels that it came with. */
 export const SENT_IMAGE = 'orchestrate-sent';
 
+/**
+ * What a placement's image is called on every node of a Swarm, without its tag. Nodes ask a registry for whatever is named
+ * by a tag, whether they have it or not: this one is nowhere (nothing can listen on port 0), so that it is known at once and
+ * the node takes its own.
+ */
+export const PLACEMENT_NAME = '127.0.0.1:0/orchestrate-placement';
+
+/** Names, without tags, of the images that runs make. Whatever people build on one of them inherits its labels. */
+export const MADE_IMAGES: readonly string[] = [
+  ...['orchestrate-agent', 'orchestrate-sidecar', 'orchestrate-toolbox', 'orchestrate-setup', 'orchestrate-dockerfile'],
+  ...[SENT_IMAGE, PLACEMENT_NAME],
+];
+
 /** `owner` is the repository's installation id, or SHARED. */
 export function labels(
   owner: string,

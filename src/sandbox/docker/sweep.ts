@@ -8,7 +8,7 @@ import {
   ATTEMPT_LABEL,
   KIND_LABEL,
   LABEL,
-  LOCAL_BASE,
+  MADE_IMAGES,
   type ObjectKind,
   RUN_LABEL,
   SENT_IMAGE,
@@ -136,16 +136,15 @@ async function findVolumes(docker: Docker, search: Search): Promise<Found[]> {
     }));
 }
 
-/** Only caches are images, but for a base made locally; without `force`, one that a container uses stays. */
+/** Only caches are images, but for those that people made; without `force`, one that a container uses stays. */
 async function findImages(docker: Docker, search: Search): Promise<Found[]> {
   if (!search.kinds.includes('cache')) return [];
   const images = await docker.listImages({ filters: { label: [`${LABEL}=${search.owner}`] } });
   const names = images
     .filter((image) => isWanted(image.Labels, image.Created * 1000, search))
-    .filter((image) => image.RepoTags?.some((tag) => tag.startsWith(`${LOCAL_BASE}:`)) !== true)
     .flatMap(({ RepoTags: tags, Id: id }) => {
       const names = tags?.filter((tag) => tag !== UNTAGGED) ?? [];
-      return names.length === 0 ? [id] : names;
+      return names.length === 0 ? [id] : names.filter((tag) => MADE_IMAGES.some((made) => tag.startsWith(`${made}:`)));
     });
   const sent = search.owner === SHARED ? await sentImages(docker, search) : [];
   return [...new Set([...names, ...sent])].map((name) => ({

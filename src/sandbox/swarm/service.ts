@@ -6,14 +6,11 @@ import type Docker from 'dockerode';
 import type { CreateServiceOptions } from 'dockerode';
 import type { AttemptId } from '../../types.ts';
 import { ignoreStatus, isStatus } from '../docker/engine-errors.ts';
-import { ATTEMPT_LABEL, labels, RUN_LABEL } from '../docker/names.ts';
+import { ATTEMPT_LABEL, labels, PLACEMENT_NAME, RUN_LABEL } from '../docker/names.ts';
 import type { RawTask } from './reading.ts';
 
-/**
- * What the placement's image is called on every node. Nodes ask a registry for whatever is named by a tag, whether they have
- * it or not: this one is nowhere (nothing can listen on port 0), so that it is known at once and the node takes its own.
- */
-export const PLACEMENT_IMAGE = '127.0.0.1:0/orchestrate-placement:1';
+/** Each node's own. */
+export const PLACEMENT_IMAGE = `${PLACEMENT_NAME}:1`;
 
 /** Gives an image of ours, which holds tini, that name on its engine. */
 export async function tagPlacementImage(docker: Docker, sidecar: string): Promise<void> {
