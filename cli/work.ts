@@ -58,6 +58,8 @@ export async function workWatched(context: Context, work: WatchedWork): Promise<
     context.warn('stopping the agents and keeping their work; once more to leave at once'),
   );
   const sleep = starter === undefined && settings.end === null ? null : await stayAwake(context);
+  const { collectEarly } = await import('./collect-early.ts');
+  const stopCollecting = collectEarly();
   try {
     const signal = interruption.signal;
     const summary = await workQueue(context, {
@@ -75,6 +77,7 @@ export async function workWatched(context: Context, work: WatchedWork): Promise<
     if (!isTheirs(error)) notifier?.failed(error instanceof Error ? error.message : String(error));
     throw error;
   } finally {
+    stopCollecting();
     view.close();
     await notifier?.close();
     log.close();

@@ -165,6 +165,8 @@ export class Run {
       ...{ ...parts, host: at.host, diskBytes: options.bounds.limits.diskBytes },
       onWarning: (message) => this.#emit({ type: 'warning', message }),
     });
+    // There are only agents of an earlier run on it.
+    if (at.slots === 0) return;
     if (at.holds.reason === null) at.layBase();
     await at.setUp?.make();
   }

@@ -52,7 +52,10 @@ export function encodeFrame(frame: OutputFrame): Buffer {
   return line.subarray(0, end + 1);
 }
 
-/** The frame of a line (without its newline); null where it is none, or not whole. */
+/**
+ * The frame of a line (without its newline); null where it is none, or not whole. The line is of no use after that: what
+ * it holds is laid out in its place, since a copy of all that agents print would be most of what the reader's memory holds.
+ */
 export function decodeFrame(line: Buffer): OutputFrame | null {
   const colon = line.subarray(0, LONGEST_HEAD).indexOf(COLON);
   const head = HEAD.exec(line.toString('latin1', 0, Math.max(colon, 0)));
@@ -107,8 +110,8 @@ function stuff(data: Buffer, into: Buffer, start: number): number {
   return to;
 }
 
+/** In place: what comes out is never longer than what went in so far. */
 function unstuff(line: Buffer): Buffer {
-  const data = Buffer.allocUnsafe(line.length);
   let to = 0;
   let from = 0;
   while (from < line.length) {
@@ -116,16 +119,16 @@ function unstuff(line: Buffer): Buffer {
     const length = code > NEWLINE ? code - 1 : code;
     const next = from + length;
     for (from += 1; from < next && from < line.length; from += 1) {
-      data[to] = line[from] ?? 0;
+      line[to] = line[from] ?? 0;
       to += 1;
     }
     if (length === 0) break;
     if (length < FULL && from < line.length) {
-      data[to] = NEWLINE;
+      line[to] = NEWLINE;
       to += 1;
     }
   }
-  return data.subarray(0, to);
+  return line.subarray(0, to);
 }
 
 /** 1 … 254 without the newline's own number. */

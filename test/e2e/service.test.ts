@@ -26,7 +26,7 @@ it('its run keeps the work when systemd stops it, in the time that it is given, 
   await symlink(CLI, path.join(home, '.local/bin/orchestrate'));
   await symlink(process.execPath, path.join(home, '.local/bin/node'));
   await scratch.must(['submit', 'x', '--title', 'long']);
-  await scratch.write({ 'orchestrate.yaml': 'engine-command: echo kept > kept.txt; sleep 300\n' });
+  await scratch.write({ 'orchestrate.yaml': 'engine-command: echo kept > kept.txt; echo written; sleep 300\n' });
   await scratch.must(['run', '--dry-run', '--trust']);
   const [file = '', ...args] = (service.ExecStart ?? '').split(' ');
   const PATH = /^PATH=(.*)$/.exec(service.Environment ?? '')?.[1] ?? '';
@@ -36,7 +36,7 @@ it('its run keeps the work when systemd stops it, in the time that it is given, 
     env: { HOME: home, PATH, ...(docker === undefined ? {} : { DOCKER_HOST: docker }) },
     ...{ extendEnv: false, reject: false, stdin: 'ignore', all: true, detached: true },
   });
-  await until(async () => (await containersOf(scratch, 'status=running', 'label=orchestrate.kind=agent')).length > 0);
+  await until(async () => (await scratch.orchestrate(['logs', 'long'])).stdout.includes('written'));
   run.kill(service.KillSignal as NodeJS.Signals);
   const { exitCode, all } = await run;
   expect((service.SuccessExitStatus ?? '').split(' '), all).toContain(String(exitCode));

@@ -221,7 +221,8 @@ describe('an agent’s output', () => {
     const [first, second, ...others] = all.map((frame) => encodeFrame(frame));
     const garbled = Buffer.concat([second?.subarray(0, -3) ?? Buffer.alloc(0), second ?? Buffer.alloc(0)]);
     async function* bytes(pieces: readonly (Buffer | undefined)[]): AsyncGenerator<OutputChunk> {
-      for (const data of pieces) if (data !== undefined) yield { stream: 'stdout', data };
+      // As an engine sends it: new bytes each time.
+      for (const data of pieces) if (data !== undefined) yield { stream: 'stdout', data: Buffer.from(data) };
     }
     const rest = [...others, encodeFrame(end)];
     const log: ContainerLog = {

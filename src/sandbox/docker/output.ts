@@ -103,7 +103,9 @@ async function* entriesOf(pieces: AsyncIterable<OutputChunk>): AsyncGenerator<En
       parts.push(part);
       length += part.length;
       if (newline === -1 && length <= MAX_LINE) continue;
-      const frame = decodeFrame(Buffer.concat(parts, length).subarray(0, -1));
+      // Most lines come in one piece: with many agents each copy counts.
+      const line = parts.length === 1 ? part : Buffer.concat(parts, length);
+      const frame = decodeFrame(line.subarray(0, -1));
       parts = [];
       length = 0;
       // The engine garbled it: what was in it is missed by its position, and looked for again.
