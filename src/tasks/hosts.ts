@@ -213,7 +213,7 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
 
   /** Another one could do its work. */
   isReplaceable(at: HostAtWork): boolean {
-    return this.#usable.some((other) => other !== at && other.slots > 0);
+    return this.#usable.some((other) => other !== at);
   }
 
   /** Its work goes elsewhere; it is tried again, and what was left on it is fetched then. */
