@@ -37,12 +37,16 @@ function started(program: string, args: readonly string[]) {
 class OpenShell {
   readonly process: ReturnType<typeof started>;
   #output = '';
+  #ended = false;
 
   constructor(program: string, args: readonly string[]) {
     this.process = started(program, args);
     this.process.stdout.on('data', (data) => {
       // A terminal within a terminal has one more of them.
       this.#output += String(data).replaceAll('\r', '');
+    });
+    void this.process.then(() => {
+      this.#ended = true;
     });
     open.add(this);
   }
@@ -63,7 +67,9 @@ class OpenShell {
 
   /** Waits for what it prints after this call; gives all since then. */
   async shows(text: string | RegExp): Promise<string> {
-    await until(async () => (typeof text === 'string' ? this.#output.includes(text) : text.test(this.#output)));
+    const isShown = (): boolean => (typeof text === 'string' ? this.#output.includes(text) : text.test(this.#output));
+    await until(async () => isShown() || this.#ended);
+    if (!isShown()) throw new Error(`the shell has ended: ${JSON.stringify(await this.process)}`);
     const shown = this.#output;
     this.#output = '';
     return shown;
