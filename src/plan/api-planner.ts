@@ -16,7 +16,7 @@ import { environmentError, failure, OrchestrateError } from '../errors.ts';
 import { worstCost } from '../gateway/price.ts';
 import { inputTokensOf } from '../gateway/request-rules.ts';
 import { sanitiseLine } from '../sanitise.ts';
-import { keyRefused } from '../tasks/gateway.ts';
+import { keyRefused } from '../tasks/model-services.ts';
 import { type Caps, type Effort, NO_USAGE, tokensOf, type Usage } from '../types.ts';
 import type { Answer } from './answers.ts';
 import { type Mind, modelPlanner, type Question } from './model-planner.ts';
