@@ -5,6 +5,7 @@
 
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import type { Access } from '../engine/engine.ts';
+import { keyRefused, serviceName } from '../engine/upstreams.ts';
 import { environmentError, type OrchestrateError } from '../errors.ts';
 import { type DialFor, GatewayClient } from '../gateway/client.ts';
 import {
@@ -22,7 +23,6 @@ import type { Toolbox } from '../toolbox/toolbox.ts';
 import { type AttemptId, type Caps, type ModelApi, type Spent, tokensOf, type Usage } from '../types.ts';
 import { type Egress, egressOf, registriesOf } from './egress.ts';
 import { HeldSlice, type Slices } from './held-slice.ts';
-import { keyRefused, SERVICE_NAMES } from './model-services.ts';
 import { ServiceLimits } from './service-limits.ts';
 
 const URL_IN_SANDBOX = `http://127.0.0.1:${GATEWAY_PORT}`;
@@ -150,7 +150,7 @@ export class RunGateway implements AsyncDisposable {
     const { status, message } = await this.#client.tryKey(api);
     if (status === 401 || status === 403) throw keyRefused(api, status, message);
     if (status !== null) return;
-    throw environmentError('UPSTREAM_UNREACHABLE', `${SERVICE_NAMES[api]} cannot be reached: ${message}`, {
+    throw environmentError('UPSTREAM_UNREACHABLE', `${serviceName(api)} cannot be reached: ${message}`, {
       hint: 'check the network, and the base URL if you set one',
     });
   }

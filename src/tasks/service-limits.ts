@@ -1,8 +1,8 @@
 /** Model services that want us to wait: what agents are held still for, and until when. */
 
+import { serviceName } from '../engine/upstreams.ts';
 import type { ModelApi } from '../types.ts';
 import { timeText } from './deadline.ts';
-import { SERVICE_NAMES } from './model-services.ts';
 
 /** A shorter wait is not worth holding containers still for, milliseconds. */
 const WORTH_PAUSING_MS = 2_000;
@@ -37,7 +37,7 @@ export class ServiceLimits implements Disposable {
   /** @param status what the service answered with */
   pause(api: ModelApi, status: number, until: Date): void {
     if (until.getTime() - Date.now() < WORTH_PAUSING_MS) return;
-    const reason = `${SERVICE_NAMES[api]} wants us to wait (${status}) until ${timeText(until, new Date())}`;
+    const reason = `${serviceName(api)} wants us to wait (${status}) until ${timeText(until, new Date())}`;
     clearTimeout(this.#limited.get(api)?.timer);
     const timer = setTimeout(() => this.resume(api), until.getTime() - Date.now() + RESUME_ANYWAY_MS);
     this.#limited.set(api, { until, reason, timer });
