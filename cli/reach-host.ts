@@ -2,7 +2,7 @@
 
 import type { Settings } from '../src/config/settings.ts';
 import type { EngineConnection } from '../src/sandbox/docker/connect.ts';
-import type { DockerHostOptions } from '../src/sandbox/docker/host.ts';
+import type { DockerHostOptions } from '../src/sandbox/docker/host-options.ts';
 import type { WantedHost } from '../src/sandbox/docker/hosts.ts';
 import type { Context } from './context.ts';
 
