@@ -7,6 +7,7 @@ import { type DockerHostOptions, openDockerHost } from '../src/sandbox/docker/ho
 import { LOCAL_ENGINE, type WantedHost, wantedHost, wantedHosts } from '../src/sandbox/docker/hosts.ts';
 import type { SandboxHost } from '../src/sandbox/sandbox.ts';
 import { liveGuests } from '../src/tasks/guests.ts';
+import { HOST_TWICE } from '../src/tasks/hosts.ts';
 import type { Context } from './context.ts';
 import { drainedFrom } from './drained.ts';
 import { userFileOf } from './hosts.ts';
@@ -51,7 +52,7 @@ export async function runHosts(context: Context, work: QueueWork): Promise<Hosts
 /**
  * What a run has on an engine it has once. Machines that are copies of each other have one id, and names of their own.
  * @param engines of this run, to the hosts that they are
- * @throws environment `HOST_TWICE`
+ * @throws environment HOST_TWICE
  */
 async function claim({ name, docker, connection }: ReachedHost, engines: Map<string, string>): Promise<void> {
   try {
@@ -59,7 +60,7 @@ async function claim({ name, docker, connection }: ReachedHost, engines: Map<str
     const engine = `${id} ${machine}`;
     const other = engines.get(engine) ?? name;
     if (other !== name) {
-      throw environmentError('HOST_TWICE', `it is the same Docker engine as ${other}`, { hint: 'name one of them' });
+      throw environmentError(HOST_TWICE, `it is the same Docker engine as ${other}`, { hint: 'name one of them' });
     }
     engines.set(engine, name);
   } catch (cause) {
