@@ -4,13 +4,13 @@ import type { CoordinatorParts, HostServices, RunHost } from '../src/coordinator
 import { environmentError } from '../src/errors.ts';
 import { engineFailure } from '../src/sandbox/docker/engine-errors.ts';
 import { type DockerHostOptions, openDockerHost } from '../src/sandbox/docker/host.ts';
-import { LOCAL_ENGINE, type WantedHost, wantedHost, wantedHosts } from '../src/sandbox/docker/hosts.ts';
+import { LOCAL_ENGINE, type WantedHost, wantedHosts } from '../src/sandbox/docker/hosts.ts';
 import type { SandboxHost } from '../src/sandbox/sandbox.ts';
 import { liveGuests } from '../src/tasks/guests.ts';
 import { HOST_TWICE } from '../src/tasks/hosts.ts';
 import type { Context } from './context.ts';
 import { drainedFrom } from './drained.ts';
-import { userFileOf } from './hosts.ts';
+import { hostLike, userFileOf } from './hosts.ts';
 import { type ReachedHost, reachHost } from './reach-host.ts';
 import type { QueueWork } from './work.ts';
 
@@ -33,11 +33,8 @@ export async function runHosts(context: Context, work: QueueWork): Promise<Hosts
     },
   });
   const otherHost = (name: string): RunHost | null => {
-    try {
-      return hostOf(wantedHost(name, settings.hosts));
-    } catch {
-      return null;
-    }
+    const wanted = hostLike(name, settings.hosts);
+    return wanted && hostOf(wanted);
   };
   const hosts = wantedHosts(settings.sandbox === 'swarm' ? { ...settings, on: [] } : settings);
   if (settings.sandbox === 'docker') return { hosts: hosts.map(hostOf), otherHost };

@@ -56,7 +56,7 @@ export function configuredHosts(hosts: Settings['hosts']): readonly WantedHost[]
 }
 
 /** It says where it is, and needs no settings for that. */
-export function isAddress(word: string): boolean {
+function isAddress(word: string): boolean {
   return /^(?:context:|[a-z]+:\/\/)/i.test(word);
 }
 
