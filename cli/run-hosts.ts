@@ -36,7 +36,7 @@ export async function runHosts(context: Context, work: QueueWork): Promise<Hosts
     const wanted = hostLike(name, settings.hosts);
     return wanted && hostOf(wanted);
   };
-  const hosts = wantedHosts(settings.sandbox === 'swarm' ? { ...settings, on: [] } : settings);
+  const hosts = wantedHosts(settings);
   if (settings.sandbox === 'docker') return { hosts: hosts.map(hostOf), otherHost };
   const { swarmHosts } = await import('./swarm-hosts.ts');
   const open: OpenOn = (reached, services) => openOn(reached, work, { ...services, objectFormat });

@@ -372,5 +372,6 @@ function saidBy(error: unknown): string {
 }
 
 function placesOf({ slots }: OpenedHost): string {
+  if (slots === 0) return 'for the agents that are on it alone';
   return slots === 1 ? 'one agent at once' : `${slots} agents at once`;
 }
