@@ -173,6 +173,8 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
 
   stop(): Promise<void> {
     this.#isEnding = true;
+    // Whoever wants that waits: an engine that is away is not to be noticed by its next silence.
+    void this.#parts.engine.lookSoon();
     return this.#stop(STOP_GRACE_MS / 1000 + KILL_AFTER_GRACE_S);
   }
 
