@@ -3,6 +3,7 @@
 import { OrchestrateError } from '../src/errors.ts';
 import type { State } from '../src/state/state.ts';
 import type { Context } from './context.ts';
+import { isUnknownHost } from './reach-host.ts';
 
 /** Does nothing where the last run ended properly, or works still. Without a Docker engine a warning says what stays. */
 export async function clearUp(context: Context, state: State): Promise<void> {
@@ -26,7 +27,11 @@ export async function clearUp(context: Context, state: State): Promise<void> {
     if (state.currentRun()?.id !== cutOff.id || state.unendedAttempts().length > 0) return;
     const guests = (): readonly string[] => liveGuests(state.directory);
     for (const host of await hostsWithWork(context, state)) {
-      await using connection = await connectHost(host, context.env);
+      await using connection = await connectHost(host, context.env).catch((error) => {
+        if (!isUnknownHost(error)) throw error;
+        return null;
+      });
+      if (connection === null) continue;
       await sweep(connection.docker, state.installation, { kinds: RUN_KINDS, dryRun: false, guests });
     }
     state.endRun(cutOff.id);

@@ -70,7 +70,9 @@ function tellHowItStands({ state, run, bus, onPast }: Followed): number {
   const ended = past.findIndex(({ event }) => event.type === 'run.ended');
   if (ended >= 0) past.splice(ended);
   const over = new Set(past.flatMap(({ event }) => (event.type === 'task.ended' ? [event.attempt] : [])));
-  const atWork = new Map(unended.filter(({ id }) => !over.has(id)).map((attempt) => [attempt.id, attempt]));
+  // Of one whose sandbox is being made its start will be told.
+  const isAtWork = ({ id, state: now }: AttemptRecord): boolean => !over.has(id) && now !== 'creating';
+  const atWork = new Map(unended.filter(isAtWork).map((attempt) => [attempt.id, attempt]));
   const pauses = new Map(past.map(({ event }) => [subjectOf(event, run), event]));
   for (const { event } of past) {
     if (event.type === 'run.started' || event.type === 'run.ready') bus.emit(event);

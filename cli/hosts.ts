@@ -5,7 +5,7 @@ import { LOCAL_HOST } from '../src/config/host-url.ts';
 import type { LoadedSettings, WrittenFlags } from '../src/config/load.ts';
 import type { Settings } from '../src/config/settings.ts';
 import { OrchestrateError } from '../src/errors.ts';
-import { isAddress, LOCAL_ENGINE, type WantedHost, wantedHost } from '../src/sandbox/docker/hosts.ts';
+import { LOCAL_ENGINE, type WantedHost, wantedHost } from '../src/sandbox/docker/hosts.ts';
 import type { State } from '../src/state/state.ts';
 import type { Context } from './context.ts';
 
@@ -23,13 +23,21 @@ export async function settingsAnywhere(context: Context, flags: WrittenFlags = {
   return loaded.settings;
 }
 
-/** The local engine, and what the settings still know of the others that attempts ran on. */
+/** The local engine, and the others that attempts ran on; where one is may not be known any more. */
 export async function hostsWithWork(context: Context, state: State): Promise<readonly WantedHost[]> {
   const used = state.attemptHosts().filter((name) => name !== LOCAL_HOST);
   if (used.length === 0) return [LOCAL_ENGINE];
   const { hosts } = await settingsAnywhere(context);
-  const known = used.filter((name) => Object.hasOwn(hosts, name) || isAddress(name));
-  return [LOCAL_ENGINE, ...known.map((name) => wantedHost(name, hosts))];
+  return [LOCAL_ENGINE, ...used.flatMap((name) => hostLike(name, hosts) ?? [])];
+}
+
+/** Null: a machine of a Swarm may be called what no host of ours can be. */
+export function hostLike(name: string, hosts: Settings['hosts']): WantedHost | null {
+  try {
+    return wantedHost(name, hosts);
+  } catch {
+    return null;
+  }
 }
 
 async function userSettings(context: Context, flags: WrittenFlags): Promise<LoadedSettings> {

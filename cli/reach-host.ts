@@ -1,9 +1,11 @@
 /** The engines that agents, checks and shells run on, as the Docker driver takes them. */
 
 import type { Settings } from '../src/config/settings.ts';
+import { environmentError, OrchestrateError } from '../src/errors.ts';
 import type { EngineConnection } from '../src/sandbox/docker/connect.ts';
 import type { DockerHostOptions } from '../src/sandbox/docker/host-options.ts';
 import type { WantedHost } from '../src/sandbox/docker/hosts.ts';
+import type { AttemptRecord } from '../src/state/records.ts';
 import type { Context } from './context.ts';
 
 export type ReachedHost = Pick<DockerHostOptions, 'name' | 'docker' | 'connection' | 'mayHoldKeys' | 'imagesFrom'>;
@@ -24,10 +26,26 @@ export async function reachHost(context: Context, wanted: WantedHost): Promise<R
   return { name, docker, connection, mayHoldKeys, imagesFrom };
 }
 
-/** The host of that name, as an attempt has it written down. */
-export async function hostNamed(context: Context, settings: Settings, name: string): Promise<EngineConnection> {
+/** The host that an attempt runs on. Rejects with environment HOST_UNKNOWN where nobody knows any more where that is. */
+export async function hostOfAttempt(
+  context: Context,
+  settings: Settings,
+  { id, host }: Pick<AttemptRecord, 'id' | 'host'>,
+): Promise<EngineConnection> {
   const { wantedHost } = await import('../src/sandbox/docker/hosts.ts');
-  return connect(context, wantedHost(name, settings.hosts));
+  try {
+    return await connect(context, wantedHost(host, settings.hosts));
+  } catch (cause) {
+    if (!isUnknownHost(cause)) throw cause;
+    throw environmentError('HOST_UNKNOWN', `${id} runs on ${host}, which is not among the hosts of the settings`, {
+      hint: `say where it is: orchestrate host add ${host} ssh://user@host`,
+      cause,
+    });
+  }
+}
+
+export function isUnknownHost(error: unknown): boolean {
+  return error instanceof OrchestrateError && error.code === 'HOST_UNKNOWN';
 }
 
 async function connect(context: Context, wanted: WantedHost): Promise<EngineConnection> {

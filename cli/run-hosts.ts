@@ -5,12 +5,13 @@ import { environmentError } from '../src/errors.ts';
 import { engineFailure } from '../src/sandbox/docker/engine-errors.ts';
 import { openDockerHost } from '../src/sandbox/docker/host.ts';
 import type { DockerHostOptions } from '../src/sandbox/docker/host-options.ts';
-import { LOCAL_ENGINE, type WantedHost, wantedHost, wantedHosts } from '../src/sandbox/docker/hosts.ts';
+import { LOCAL_ENGINE, type WantedHost, wantedHosts } from '../src/sandbox/docker/hosts.ts';
 import type { SandboxHost } from '../src/sandbox/sandbox.ts';
 import { liveGuests } from '../src/tasks/guests.ts';
+import { HOST_TWICE } from '../src/tasks/hosts.ts';
 import type { Context } from './context.ts';
 import { drainedFrom } from './drained.ts';
-import { userFileOf } from './hosts.ts';
+import { hostLike, userFileOf } from './hosts.ts';
 import { type ReachedHost, reachHost } from './reach-host.ts';
 import type { QueueWork } from './work.ts';
 
@@ -33,13 +34,10 @@ export async function runHosts(context: Context, work: QueueWork): Promise<Hosts
     },
   });
   const otherHost = (name: string): RunHost | null => {
-    try {
-      return hostOf(wantedHost(name, settings.hosts));
-    } catch {
-      return null;
-    }
+    const wanted = hostLike(name, settings.hosts);
+    return wanted && hostOf(wanted);
   };
-  const hosts = wantedHosts(settings.sandbox === 'swarm' ? { ...settings, on: [] } : settings);
+  const hosts = wantedHosts(settings);
   if (settings.sandbox === 'docker') return { hosts: hosts.map(hostOf), otherHost };
   const { swarmHosts } = await import('./swarm-hosts.ts');
   const open: OpenOn = (reached, services) => openOn(reached, work, { ...services, objectFormat });
@@ -52,7 +50,7 @@ export async function runHosts(context: Context, work: QueueWork): Promise<Hosts
 /**
  * What a run has on an engine it has once. Machines that are copies of each other have one id, and names of their own.
  * @param engines of this run, to the hosts that they are
- * @throws environment `HOST_TWICE`
+ * @throws environment HOST_TWICE
  */
 async function claim({ name, docker, connection }: ReachedHost, engines: Map<string, string>): Promise<void> {
   try {
@@ -60,7 +58,7 @@ async function claim({ name, docker, connection }: ReachedHost, engines: Map<str
     const engine = `${id} ${machine}`;
     const other = engines.get(engine) ?? name;
     if (other !== name) {
-      throw environmentError('HOST_TWICE', `it is the same Docker engine as ${other}`, { hint: 'name one of them' });
+      throw environmentError(HOST_TWICE, `it is the same Docker engine as ${other}`, { hint: 'name one of them' });
     }
     engines.set(engine, name);
   } catch (cause) {

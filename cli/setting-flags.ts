@@ -1,6 +1,6 @@
 /** The flags of `run` that are settings: the same names as in the files, passed on as typed. */
 
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { WrittenFlags } from '../src/config/load.ts';
 
 export interface SettingFlags {
@@ -147,6 +147,8 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
   return Object.fromEntries(Object.values(written).filter(([, value]) => value !== undefined));
 }
 
+/** Of a variable that is not set nothing would be left, and `--on "$LABEL"` would mean any host. */
 export function collect(value: string, earlier: readonly string[] | undefined): readonly string[] {
+  if (value.trim() === '') throw new InvalidArgumentError('It is empty.');
   return [...(earlier ?? []), value];
 }

@@ -10,6 +10,7 @@ import { RUN_KINDS, type SweepOptions, sweep } from '../../src/sandbox/docker/sw
 import { revealLine } from '../../src/sanitise.ts';
 import type { State } from '../../src/state/state.ts';
 import { liveGuests } from '../../src/tasks/guests.ts';
+import { leftBehind } from '../../src/tasks/left-behind.ts';
 import { finishedResults } from '../../src/tasks/results.ts';
 import {
   oldRunLogs,
@@ -23,6 +24,7 @@ import type { Context } from '../context.ts';
 import { hostsWithWork } from '../hosts.ts';
 import { liveRun } from '../live-run.ts';
 import type { CleanupOptions } from '../options.ts';
+import { isUnknownHost } from '../reach-host.ts';
 
 interface Removal {
   readonly type: string;
@@ -119,6 +121,8 @@ async function sweepHost(
   state: State,
   { host, sweeping }: { readonly host: WantedHost; readonly sweeping: SweepOptions },
 ): Promise<Removal[]> {
+  // Of a machine that somebody has given up long ago nobody wants to hear each time.
+  const isExpected = sweeping.kinds.includes('store') || leftBehind(state, host.name).length > 0;
   const isLocal = host.name === LOCAL_HOST;
   try {
     await using connection = await connectHost(host, context.env);
@@ -126,6 +130,10 @@ async function sweepHost(
     return swept.map((removal) => (isLocal ? removal : { ...removal, host: host.name }));
   } catch (error) {
     if (!(error instanceof OrchestrateError)) throw error;
+    if (isUnknownHost(error)) {
+      if (isExpected) context.warn(`what is left on ${host.name} stays: it is not among the hosts of the settings`);
+      return [];
+    }
     const where = isLocal ? 'in Docker' : `on ${host.name}`;
     context.warn(`what is left ${where} was not looked at: ${error.message}`);
     return [];

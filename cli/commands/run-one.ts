@@ -1,5 +1,6 @@
 /** `run "<description>"`, the short way: queue one task, work it alone, show its patch, offer to approve and apply it. */
 
+import { wantedHosts } from '../../src/sandbox/docker/hosts.ts';
 import type { Context } from '../context.ts';
 import { thinkingOf } from '../engines.ts';
 import type { RunOptions } from '../options.ts';
@@ -26,6 +27,7 @@ export async function runOne(
     deadlineOf(settings.end, null, CLOCK);
   }
   // Nothing is queued that could not be worked.
+  wantedHosts(settings);
   const { engine } = await thinkingOf(context, settings, [wanted.agent]);
   const state = await context.state();
   const [task] = state.addTasks([wanted]);

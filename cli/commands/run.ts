@@ -4,6 +4,7 @@ import type { Settings } from '../../src/config/settings.ts';
 import type { RunSummary } from '../../src/coordinator.ts';
 import { EXIT_CODES } from '../../src/errors.ts';
 import { uncheckedBy } from '../../src/review/verdict.ts';
+import { wantedHosts } from '../../src/sandbox/docker/hosts.ts';
 import type { State } from '../../src/state/state.ts';
 import type { Context } from '../context.ts';
 import type { RunOptions } from '../options.ts';
@@ -17,6 +18,8 @@ export async function run(context: Context, options: RunOptions): Promise<number
     return runOne(context, { ...options, description: options.description });
   }
   const { settings } = await context.settings(options.settings, { trust: options.trust });
+  // Usage first: a word of --host or --on that is wrong is told though there is nothing to do.
+  wantedHosts(settings);
   const state = await context.state();
   await refusePastEnd(state, settings);
   const waiting = state.tasks().filter((task) => task.state === 'queued' || task.state === 'blocked');

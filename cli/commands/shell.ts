@@ -48,8 +48,8 @@ async function join(context: Context, typed: string, signal: AbortSignal): Promi
     });
   }
   const { settings } = await context.settings({}, { trust: false, ask: false });
-  const { hostNamed } = await import('../reach-host.ts');
-  await using at = await hostNamed(context, settings, attempt.host);
+  const { hostOfAttempt } = await import('../reach-host.ts');
+  await using at = await hostOfAttempt(context, settings, attempt);
   const { docker } = at;
   context.note(
     `In the sandbox of ${attempt.id}, where its agent is at work: what you change becomes part of its patch.`,

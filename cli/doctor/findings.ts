@@ -13,7 +13,7 @@ import type { Context } from '../context.ts';
 import { keysOf } from '../keys.ts';
 import { judgeFacts } from './engine-findings.ts';
 import { type Finding, ok, warn } from './finding.ts';
-import { hostFindings, hostsOfRun } from './host-findings.ts';
+import { placeFindings } from './host-findings.ts';
 
 const NODE_WANTED = [20, 19] as const;
 const LOW_SPACE_BYTES = 5 * 1024 ** 3;
@@ -38,12 +38,7 @@ export async function gatherFindings(context: Context): Promise<Finding[]> {
   const settings = loaded instanceof OrchestrateError ? null : loaded.settings;
   const local = await engineFindings(context);
   findings.push(await spaceFinding('disk', repository.root));
-  if (settings === null) findings.push(...local);
-  else
-    findings.push(
-      ...(isLocalUsed(settings) ? local : local.map(asWarning)),
-      ...(await hostFindings(context, settings)),
-    );
+  findings.push(...(settings === null ? local : await placeFindings(context, settings, local)));
   findings.push(...(await keysFindings(context, repository, loaded)));
   return findings;
 }
@@ -60,20 +55,6 @@ async function tried<Result>(act: () => Promise<Result>): Promise<Result | Orche
     if (error instanceof OrchestrateError) return error;
     throw error;
   }
-}
-
-/** Where nobody can say, it is. */
-function isLocalUsed(settings: Settings): boolean {
-  try {
-    return hostsOfRun(settings).usesLocal;
-  } catch {
-    return true;
-  }
-}
-
-/** Of what no run would use. */
-function asWarning(finding: Finding): Finding {
-  return finding.status === 'fail' ? { ...finding, status: 'warn' } : finding;
 }
 
 function nodeFinding(version: string): Finding {

@@ -1,4 +1,4 @@
-/** The Docker hosts of the settings, for `doctor`. One that no run would use fails nothing. */
+/** Where agents could run, for `doctor`: the local engine and the hosts of the settings. */
 
 import { LOCAL_HOST } from '../../src/config/host-url.ts';
 import type { Settings } from '../../src/config/settings.ts';
@@ -8,44 +8,49 @@ import { engineText } from '../commands/host-check.ts';
 import type { Context } from '../context.ts';
 import { type Finding, ok, warn } from './finding.ts';
 
-/** Hosts of a run with these settings, besides the local engine; whether that one is among them. */
-export interface RunHosts {
-  readonly usesLocal: boolean;
-  readonly hosts: readonly WantedHost[];
-}
-
-/** Throws usage errors of `wantedHosts`. */
-export function hostsOfRun(settings: Settings): RunHosts {
-  const wanted = wantedHosts(settings);
-  return { usesLocal: wanted.some(isLocal), hosts: wanted.filter((host) => !isLocal(host)) };
-}
-
-export async function hostFindings(context: Context, settings: Settings): Promise<Finding[]> {
-  let run: RunHosts;
+/** Of the local engine, as they are told of it, and of the hosts. Nothing fails that a run could start without. */
+export async function placeFindings(
+  context: Context,
+  settings: Settings,
+  local: readonly Finding[],
+): Promise<readonly Finding[]> {
+  let wanted: readonly WantedHost[];
   try {
-    run = hostsOfRun(settings);
+    wanted = wantedHosts(settings);
   } catch (error) {
     if (!(error instanceof OrchestrateError)) throw error;
-    return [{ name: 'hosts', status: 'fail', detail: error.message, fix: error.hint ?? null }];
+    return [...local, { name: 'hosts', status: 'fail', detail: error.message, fix: error.hint ?? null }];
   }
-  const names = new Set(run.hosts.map(({ name }) => name));
-  const others = configuredHosts(settings.hosts).filter(({ name }) => !names.has(name));
-  const { checkHost } = await import('../../src/sandbox/docker/host-check.ts');
-  return Promise.all(
-    [...run.hosts, ...others].map(async (host): Promise<Finding> => {
-      const { engine, fault, warnings } = await checkHost(host, context.env, settings.limits);
-      const name = `host ${host.name}`;
-      if (fault === null && engine !== null) {
-        return warnings.length === 0
-          ? ok(name, engineText(engine))
-          : warn(name, `${engineText(engine)}; ${warnings.join('; ')}`, null);
-      }
-      const status = names.has(host.name) ? 'fail' : 'warn';
-      return { name, status, detail: fault?.message ?? 'cannot be used', fix: fault?.hint ?? null };
-    }),
+  // The others are nodes of the same Swarm, if anything.
+  const ofRun = new Set((settings.sandbox === 'swarm' ? wanted.slice(0, 1) : wanted).map(({ name }) => name));
+  const others = configuredHosts(settings.hosts).filter(({ name }) => wanted.every((one) => one.name !== name));
+  const remote = [...wanted.filter(({ name }) => name !== LOCAL_HOST), ...others];
+  const found = await Promise.all(
+    remote.map(async (host) => ({ name: host.name, findings: [await hostFinding(context, host, settings)] })),
+  );
+  const places = [{ name: LOCAL_HOST, findings: local }, ...found];
+  const couldStart = places.some(({ name, findings }) => ofRun.has(name) && !findings.some(isFailed));
+  return places.flatMap(({ name, findings }) =>
+    couldStart || !ofRun.has(name) ? findings.map(asWarning) : [...findings],
   );
 }
 
-function isLocal({ name }: WantedHost): boolean {
-  return name === LOCAL_HOST;
+async function hostFinding(context: Context, host: WantedHost, { limits }: Settings): Promise<Finding> {
+  const { checkHost } = await import('../../src/sandbox/docker/host-check.ts');
+  const { engine, fault, warnings } = await checkHost(host, context.env, limits);
+  const name = `host ${host.name}`;
+  if (fault !== null || engine === null) {
+    return { name, status: 'fail', detail: fault?.message ?? 'cannot be used', fix: fault?.hint ?? null };
+  }
+  return warnings.length === 0
+    ? ok(name, engineText(engine))
+    : warn(name, `${engineText(engine)}; ${warnings.join('; ')}`, null);
+}
+
+function isFailed({ status }: Finding): boolean {
+  return status === 'fail';
+}
+
+function asWarning(finding: Finding): Finding {
+  return isFailed(finding) ? { ...finding, status: 'warn' } : finding;
 }

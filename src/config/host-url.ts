@@ -53,7 +53,12 @@ export function parseHostUrl(written: string): HostPlace {
     throw bad(written, `is no host: ${EXPECTED}`);
   const host = decoded(url.hostname, written).replace(/^\[(.*)\]$/, '$1');
   if (!PLAIN_HOST.test(host)) throw bad(written, `has no usable host: ${EXPECTED}`);
-  if (url.password !== '') throw bad(withoutPassword(url), 'holds a password: ssh takes keys only');
+  if (url.password !== '') {
+    throw bad(
+      written,
+      `holds a password: ${url.protocol === 'ssh:' ? 'ssh takes keys' : 'TLS takes certificates'} only`,
+    );
+  }
   if (url.search !== '' || url.hash !== '') throw bad(written, `has more than a host: ${EXPECTED}`);
   const port = url.port === '' ? null : Number(url.port);
   if (port === 0) throw bad(written, 'has port 0');
@@ -91,12 +96,11 @@ function decoded(part: string, written: string): string {
   }
 }
 
-function withoutPassword(url: URL): string {
-  const shown = new URL(url);
-  shown.password = '';
-  return shown.href;
+/** What somebody wrote as an address, fit to be shown, whatever else is wrong with it. */
+export function withoutPassword(written: string): string {
+  return written.replace(/(:\/\/[^/:@]*):.*@/, '$1@');
 }
 
 function bad(written: string, problem: string) {
-  return usageError('BAD_VALUE', `"${written}" ${problem}`);
+  return usageError('BAD_VALUE', `"${withoutPassword(written)}" ${problem}`);
 }

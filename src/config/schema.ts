@@ -138,9 +138,15 @@ const swarmDefinition = z
 /** A host as flags say it. Throws usage `BAD_HOST` that names everything that is wrong with it. */
 export function parseHost(name: string, host: Readonly<Record<string, unknown>>): HostDefinition {
   const results = [hostName.safeParse(name), hostDefinition.safeParse(host)] as const;
-  const problems = results.flatMap(({ error }) => error?.issues.map(({ message }) => message) ?? []);
+  const problems = results.flatMap(({ error }) => error?.issues.map(ofHostFlag) ?? []);
   if (results[1].data === undefined || problems.length > 0) throw usageError('BAD_HOST', problems.join('; '));
   return results[1].data;
+}
+
+/** The address and the name say themselves what they are. */
+function ofHostFlag({ path: [key], message }: z.core.$ZodIssue): string {
+  if (key === undefined || key === 'url') return message;
+  return `--${key === 'labels' ? 'label' : String(key)}: ${message}`;
 }
 
 /** One host, never all below a name: a token is for whom it was given. */

@@ -2,6 +2,7 @@
 
 import type { AttemptRecord, TaskSummary } from '../state/records.ts';
 import type { AttemptId, AttemptOutcome, TaskId } from '../types.ts';
+import type { HostOf } from './hosts.ts';
 import { type Listed, listed, oneLine } from './words.ts';
 
 export interface Failure {
@@ -12,6 +13,8 @@ export interface Failure {
   readonly reason: string | null;
   /** Attempts that ended so. */
   readonly attempts: number;
+  /** Where those ran; empty: where all attempts did. */
+  readonly hosts: Listed<string>;
   /** Their tasks that have not succeeded since: what is still to be done. */
   readonly open: Listed<TaskId>;
   /** Tasks that failed so, and succeeded or are tried again. */
@@ -27,11 +30,13 @@ export interface Failure {
 
 const MOST_CAUSES = 20;
 const MOST_TASKS = 12;
+const MOST_HOSTS = 6;
 
 /** The most frequent cause first; those with something to do before those without. Without the last lines. */
 export function failuresOf(
   attempts: readonly AttemptRecord[],
   tasks: ReadonlyMap<TaskId, TaskSummary>,
+  hostOf: HostOf,
 ): Listed<Failure> {
   const causes = new Map<string, AttemptRecord[]>();
   for (const attempt of attempts) {
@@ -43,13 +48,17 @@ export function failuresOf(
     if (known === undefined) causes.set(cause, [attempt]);
     else known.push(attempt);
   }
-  const failures = [...causes.values()].map((alike) => failureOf(alike, tasks)).filter((one) => one !== null);
+  const failures = [...causes.values()].map((alike) => failureOf(alike, tasks, hostOf)).filter((one) => one !== null);
   const openOf = ({ open }: Failure): number => open.items.length + open.leftOut;
   failures.sort((a, b) => openOf(b) - openOf(a) || b.attempts - a.attempts);
   return listed(failures, MOST_CAUSES);
 }
 
-function failureOf(alike: readonly AttemptRecord[], tasks: ReadonlyMap<TaskId, TaskSummary>): Failure | null {
+function failureOf(
+  alike: readonly AttemptRecord[],
+  tasks: ReadonlyMap<TaskId, TaskSummary>,
+  hostOf: HostOf,
+): Failure | null {
   const ids = [...new Set(alike.map(({ task }) => task))];
   const open = ids.filter((id) => isOpen(tasks.get(id)));
   const example = alike.findLast(({ task }) => isOpen(tasks.get(task))) ?? alike.at(-1);
@@ -59,6 +68,7 @@ function failureOf(alike: readonly AttemptRecord[], tasks: ReadonlyMap<TaskId, T
     fault: example.fault === null ? null : oneLine(example.fault, 60),
     reason: example.reason === null ? null : oneLine(example.reason),
     attempts: alike.length,
+    hosts: listed([...new Set(alike.flatMap((attempt) => hostOf(attempt) ?? []))], MOST_HOSTS),
     open: listed(open, MOST_TASKS),
     settled: ids.length - open.length,
     example: example.id,

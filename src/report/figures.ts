@@ -14,6 +14,7 @@ import type { AttemptId, CheckVerdict, Decider, ObjectId, RunId, TaskId, TaskSta
 import { TASK_STATES } from '../types.ts';
 import { type Denied, deniedOf } from './egress.ts';
 import { type Failure, failuresOf } from './failures.ts';
+import { hostsOf } from './hosts.ts';
 import type { Period } from './period.ts';
 import { type Picture, pictureOf } from './picture.ts';
 import { plus, type Spend, type Spending, spendingOf, spendOf } from './spend.ts';
@@ -130,6 +131,7 @@ export function reportOf(records: Records): Report {
   const { period, history, patches, disk } = records;
   const tasks = new Map(records.tasks.map((task) => [task.id, task]));
   const span = spanOf(records);
+  const hostOf = hostsOf(history.attempts);
   const conflicts = new Map<AttemptId, AttemptId[]>();
   for (const { left, right } of records.conflicts) {
     conflicts.set(left, [...(conflicts.get(left) ?? []), right]);
@@ -144,8 +146,8 @@ export function reportOf(records: Records): Report {
     landed: landedOf(records, tasks),
     waiting: waitingOf(patches, tasks, conflicts),
     stuck: stuckOf(records.tasks),
-    failed: failuresOf(history.attempts, tasks),
-    picture: pictureOf(history.attempts, history.events, { ...span, isLive: records.liveRun !== null }),
+    failed: failuresOf(history.attempts, tasks, hostOf),
+    picture: pictureOf(history.attempts, history.events, { ...span, isLive: records.liveRun !== null, hostOf }),
     spending: spendingOf(history.attempts, tasks, span),
     checks: checksOf(history, records.stateDir),
     conflicts: conflictsOf(records.conflicts),

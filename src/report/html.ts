@@ -129,18 +129,20 @@ function pictureHtml({ picture }: Report): string {
     )
     .join('');
   const rows = picture.lanes.flatMap((lane, at) => lane.map((bar) => barRow(bar, at))).join('');
+  const host = picture.lanes.flat().some((bar) => bar.host !== null) ? '<th scope="col">host</th>' : '';
   return (
     `<div class="scroll" role="region" aria-label="the night as a picture" tabindex="0">${pictureSvg(picture)}</div>` +
     `<ul class="legend">${legend}<li>↻ a retry</li></ul>` +
     `<details><summary>The same as a table</summary><div class="scroll"><table><thead><tr><th scope="col">agent</th><th scope="col">attempt</th>` +
-    `<th scope="col">from</th><th scope="col">to</th><th scope="col">took</th><th scope="col">end</th><th scope="col">held still</th></tr></thead>` +
+    `${host}<th scope="col">from</th><th scope="col">to</th><th scope="col">took</th><th scope="col">end</th><th scope="col">held still</th></tr></thead>` +
     `<tbody>${rows}</tbody></table></div></details>`
   );
 }
 
 function barRow(bar: Bar, lane: number): string {
   const held = bar.pauses.map(({ from, to }) => `${clockText(from)}–${clockText(to)}`).join(', ');
-  const cells = [clockText(bar.from), bar.outcome === null ? 'now' : clockText(bar.to), lengthText(bar.from, bar.to)];
+  const times = [clockText(bar.from), bar.outcome === null ? 'now' : clockText(bar.to), lengthText(bar.from, bar.to)];
+  const cells = bar.host === null ? times : [bar.host, ...times];
   return (
     `<tr><td>${lane + 1}</td><th scope="row"><code>${escaped(bar.attempt)}</code></th>` +
     `${[...cells, endOf(bar), held].map((cell) => `<td>${escaped(cell)}</td>`).join('')}</tr>`

@@ -78,7 +78,8 @@ function pictureBlocks({ picture }: Report): string[] {
       const times = `${clockText(bar.from)}–${bar.outcome === null ? 'now' : clockText(bar.to)}`;
       const paused = bar.pauses.length === 0 ? '' : `, held still ${bar.pauses.length} times`;
       const fault = bar.fault === null ? '' : ` ${code(bar.fault)}`;
-      return `  - ${times} ${code(bar.attempt)} ${bar.outcome ?? 'under way'}${fault}${paused}`;
+      const where = bar.host === null ? '' : ` on ${code(bar.host)}`;
+      return `  - ${times} ${code(bar.attempt)}${where} ${bar.outcome ?? 'under way'}${fault}${paused}`;
     });
     const more = lane.length > MOST_BARS ? [`  - ${lane.length - MOST_BARS} more, not shown`] : [];
     return [`- agent ${at + 1}`, ...bars, ...more].join('\n');

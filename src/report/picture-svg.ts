@@ -129,7 +129,8 @@ function titleOf(bar: Bar): string {
   const retry = bar.n > 1 ? `, retry ${bar.n - 1}` : '';
   const paused = bar.pauses.map((pause) => `, held still ${clockText(pause.from)} to ${clockText(pause.to)}`).join('');
   const fault = bar.fault === null ? '' : ` (${bar.fault})`;
-  return `${bar.attempt}: ${bar.outcome ?? 'under way'}${fault}${retry}, ${clockText(bar.from)} to ${clockText(bar.to)} (${lengthText(bar.from, bar.to)})${paused}`;
+  const where = bar.host === null ? '' : ` on ${bar.host}`;
+  return `${bar.attempt}${where}: ${bar.outcome ?? 'under way'}${fault}${retry}, ${clockText(bar.from)} to ${clockText(bar.to)} (${lengthText(bar.from, bar.to)})${paused}`;
 }
 
 /** The class that colours it. */

@@ -3,6 +3,7 @@
 import type { OrchestrateEvent } from '../events.ts';
 import type { AttemptRecord } from '../state/records.ts';
 import type { AttemptId, AttemptOutcome, TaskId } from '../types.ts';
+import type { HostOf } from './hosts.ts';
 import { type Hold, holdsOf, type Mark, marksOf } from './whole-run.ts';
 import { oneLine } from './words.ts';
 
@@ -11,6 +12,8 @@ export interface Bar {
   readonly task: TaskId;
   /** From 1; above 1 it is a retry. */
   readonly n: number;
+  /** Where it ran; null: where all others did. */
+  readonly host: string | null;
   /** Null: it is under way. */
   readonly outcome: AttemptOutcome | null;
   /** Code of the fault around the agent that ended it; null: none did. */
@@ -36,6 +39,11 @@ export interface Picture {
   readonly marks: readonly Mark[];
 }
 
+interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
 const MOST_LANES = 16;
 const MOST_BARS = 400;
 const MOST_PAUSES = 20;
@@ -44,11 +52,11 @@ const MOST_PAUSES = 20;
 export function pictureOf(
   attempts: readonly AttemptRecord[],
   events: readonly OrchestrateEvent[],
-  span: { readonly from: number; readonly to: number; readonly isLive: boolean },
+  span: Span & { readonly isLive: boolean; readonly hostOf: HostOf },
 ): Picture {
   const pauses = pausesOf(events);
   const started = attempts.filter(({ startedAt }) => startedAt !== null);
-  const bars = started.map((attempt) => barOf(attempt, pauses.get(attempt.id) ?? [], span));
+  const bars = started.map((attempt) => barOf(attempt, pauses.get(attempt.id) ?? [], span, span.hostOf(attempt)));
   const lanes = inLanes(bars).slice(0, MOST_LANES);
   const kept = mostTelling(lanes.flat());
   const shown = lanes.map((lane) => lane.filter((bar) => kept.has(bar))).filter((lane) => lane.length > 0);
@@ -85,7 +93,7 @@ function pausesOf(events: readonly OrchestrateEvent[]): Map<AttemptId, Pause[]> 
   return pauses;
 }
 
-function barOf(attempt: AttemptRecord, pauses: readonly Pause[], span: { from: number; to: number }): Bar {
+function barOf(attempt: AttemptRecord, pauses: readonly Pause[], span: Span, host: string | null): Bar {
   const within = (at: string | null): string =>
     new Date(Math.min(span.to, Math.max(span.from, at === null ? span.to : Date.parse(at)))).toISOString();
   const to = within(attempt.endedAt);
@@ -93,6 +101,7 @@ function barOf(attempt: AttemptRecord, pauses: readonly Pause[], span: { from: n
     attempt: attempt.id,
     task: attempt.task,
     n: attempt.n,
+    host,
     outcome: attempt.outcome,
     fault: attempt.fault === null ? null : oneLine(attempt.fault, 60),
     from: within(attempt.startedAt),

@@ -12,7 +12,7 @@ import type { Bar } from './picture.ts';
 import type { NamedSpend } from './spend.ts';
 import type { Waiting } from './waiting.ts';
 import type { Hold, Mark } from './whole-run.ts';
-import type { Listed } from './words.ts';
+import { type Listed, listed } from './words.ts';
 
 /** A piece of a line: our own words, text of others, or what is typed or an id. */
 export type Span = string | { readonly others: string } | { readonly code: string };
@@ -124,9 +124,11 @@ function toneOf({ state, flags, checks }: Waiting): Tone {
 }
 
 function failureEntry(failure: Failure): Entry {
-  const { open } = failure;
+  const { open, hosts } = failure;
   const reason: Span[] = failure.reason === null ? [] : [': ', { others: failure.reason }];
-  const details: Span[][] = [[say.failureText(failure)]];
+  const details: Span[][] = [
+    [say.failureText(failure), ...(hosts.items.length === 0 ? [] : [', on ', ...namesOf(hosts)])],
+  ];
   if (open.items.length > 0) details.push(['still open: ', ...namesOf(open)]);
   if (failure.lastLines.length > 0) details.push(['the last lines of ', { code: failure.example }, ':']);
   const fault: Span[] = failure.fault === null ? [] : [' ', { code: failure.fault }];
@@ -193,6 +195,7 @@ function nightEntries({ attempts, picture }: Report): Listed<Entry> {
     picture.holdsLeftOut === 0 ? [] : [`Nothing was started ${picture.holdsLeftOut} times more, not shown.`],
   ].flat();
   const lost = lostEntry(bars);
+  const where = hostsEntry(bars);
   const happened = [
     ...picture.holds.map((hold) => ({ at: hold.from, entry: holdEntry(hold) })),
     ...picture.marks.map((mark) => ({ at: mark.at, entry: markEntry(mark) })),
@@ -200,11 +203,25 @@ function nightEntries({ attempts, picture }: Report): Listed<Entry> {
   return {
     items: [
       ...notes.map((note) => entry('plain', [note])),
+      ...(where === null ? [] : [where]),
       ...(lost === null ? [] : [lost]),
       ...happened.map((one) => one.entry),
     ],
     leftOut: 0,
   };
+}
+
+const MOST_HOSTS = 12;
+
+/** Null: all on one host. */
+function hostsEntry(bars: readonly Bar[]): Entry | null {
+  const counts = new Map<string, number>();
+  for (const { host } of bars) if (host !== null) counts.set(host, (counts.get(host) ?? 0) + 1);
+  if (counts.size === 0) return null;
+  const { items, leftOut } = listed([...counts], MOST_HOSTS);
+  const named = items.flatMap(([host, n], at): Span[] => [at === 0 ? '' : ', ', `${n} on `, { code: host }]);
+  const more = say.leftOutText(leftOut, 'hosts more');
+  return entry('plain', ['Shown attempts by host: ', ...named, more === null ? '.' : ` ${more}.`]);
 }
 
 /** Attempts that the agents are not to blame for. */

@@ -17,6 +17,8 @@ const COMING_MS = 10_000;
 /** A host on which somebody else gave an attempt a place is waited for so long, and looked at so often, milliseconds. */
 const READY_MS = 10 * 60_000;
 const READY_LOOK_MS = 200;
+/** Code of the error of a host that is another one of the run by another name: it will not become another machine. */
+export const HOST_TWICE = 'HOST_TWICE';
 /** From the weakest wall. */
 const LEVELS: readonly IsolationLevel[] = ['shared-kernel', 'userns', 'gvisor', 'vm'];
 
@@ -183,12 +185,18 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
     return best ?? null;
   }
 
+  /** Each of them is to get no more tasks, whatever becomes of it. */
+  get areDrained(): boolean {
+    if (this.#parts.placement != null) return false;
+    return this.#members.every(({ source }) => source.slots === 0 || source.isDrained?.() === true);
+  }
+
   /** Why no task can be given to any of them just now; null: some could, if it had a free place. */
   get inTheWay(): string | null {
     if (this.#usable.length > 0) return null;
+    if (this.areDrained) return "the run's hosts were removed from the settings";
     const [reason] = this.atWork.flatMap(({ holds }) => holds.reason ?? []);
-    const isDrained = this.#members.some(({ source, at }) => at !== null && source.isDrained?.() === true);
-    return reason ?? (isDrained ? 'its hosts were removed from the settings' : 'no host can be reached');
+    return reason ?? 'no host can be reached';
   }
 
   /** An attempt that an earlier run left at work there. */
@@ -315,6 +323,11 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
         break;
       } catch (error) {
         if (signal.aborted) return;
+        if (error instanceof OrchestrateError && error.code === HOST_TWICE) {
+          this.#members.splice(this.#members.indexOf(member), 1);
+          this.#parts.onWarning(`the host ${member.source.name} is left out: ${error.message}`);
+          return;
+        }
         this.#say(member, error);
         await pause(this.#tryAgainMs, undefined, { signal }).catch(() => {});
         if (signal.aborted) return;
@@ -359,5 +372,6 @@ function saidBy(error: unknown): string {
 }
 
 function placesOf({ slots }: OpenedHost): string {
+  if (slots === 0) return 'for the agents that are on it alone';
   return slots === 1 ? 'one agent at once' : `${slots} agents at once`;
 }

@@ -1,7 +1,7 @@
 /** The queue of one run: set-up, attempts taken over, attempts claimed, each to its end; and what ends all of them early. */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import type { OrchestrateError } from '../errors.ts';
+import { environmentError, type OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
 import { nameSome } from '../git/bytes.ts';
 import { restackStale } from '../review/restack.ts';
@@ -37,6 +37,12 @@ function begun(work: () => Promise<void>): () => Promise<void> {
   return () => working;
 }
 
+function noHostLeft(): OrchestrateError {
+  return environmentError('HOSTS_REMOVED', 'all hosts of this run were removed from the settings', {
+    hint: 'what is queued waits for the next one: orchestrate run --host NAME',
+  });
+}
+
 /** How soon it is seen that nothing stands in the way any more, milliseconds. */
 const LOOK_AGAIN_MS = 200;
 
@@ -49,8 +55,6 @@ export class Run {
   readonly #room: StateRoom;
   readonly #kept = new KeptEvents();
   readonly #forecast: RunForecast;
-  /** Names of hosts that do not answer. */
-  readonly #away = new Set<string>();
   readonly #attempts: RunAttempts;
   /** What its hosts have in common. */
   readonly #forHosts: HostRun;
@@ -141,17 +145,18 @@ export class Run {
             },
           },
     });
+    opened.host.onTrouble((trouble) => this.#hostAway(name, trouble !== null));
     return at;
   }
 
-  #hostHeld({ name, holds }: HostAtWork, reason: string | null): void {
+  #hostHeld({ name }: HostAtWork, reason: string | null): void {
     const message =
       reason === null ? `tasks are given to the host ${name} again` : `no task is given to ${name}: ${reason}`;
     this.#emit({ type: 'warning', message });
-    const isAway = holds.of('engine') !== null;
-    if (isAway === this.#away.has(name)) return;
-    if (isAway) this.#away.add(name);
-    else this.#away.delete(name);
+  }
+
+  /** What is at work on a host says so while that is away. */
+  #hostAway(name: string, isAway: boolean): void {
     for (const { task, host } of this.#the.parts.state.unendedAttempts()) {
       if (host === name) this.#attempts.remark(task, isAway ? awayText(name) : null);
     }
@@ -302,6 +307,10 @@ export class Run {
   }
 
   #held(reason: string): void {
+    if (this.#the.hosts.areDrained) {
+      this.#cannotGoOn(noHostLeft(), { now: false });
+      return;
+    }
     if (this.#deadline?.isClosing === true) {
       // There is nothing left to wait for.
       this.#limit ??= reason;

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
@@ -52,6 +52,9 @@ describe('wrong usage', () => {
     [['run', '--timeout', '-1h'], '--timeout: "-1h" is not a duration', ''],
     [['cleanup', '--older-than', 'old'], '--older-than: "old" is not a duration', ''],
     [['run', '--engine', 'claud'], '--engine: unknown engine "claud", expected one of api, claude, codex, demo', ''],
+    [['run', '--on', 'gpu'], 'no host has the label gpu', 'orchestrate host list'],
+    [['run', '--on', ''], "'--on <label>' argument '' is invalid. It is empty", '--help'],
+    [['host', 'add', 'x', 'ssh://x', '--tls', '/x'], '--tls: counts for tcp:// alone', ''],
     [['task', 'nothing'], 'There is no task nothing', ''],
   ])('%j', async (args, said, hint) => {
     const answer = await scratch.orchestrate(args);
@@ -201,7 +204,12 @@ describe('doctor', () => {
     expect(stdout).toMatch(/keys .*ANTHROPIC_API_KEY \(the environment\), OPENAI_API_KEY \(the repository's \.env\)/);
     expect(stdout).not.toContain('secret');
     await scratch.git('add', '.env');
-    expect(await scratch.must(['doctor'])).toMatch(/keys +none;/);
+    // One of its hosts is enough for a run.
+    const settings = path.join(scratch.env.XDG_CONFIG_HOME ?? '', 'orchestrate/config.yaml');
+    await mkdir(path.dirname(settings), { recursive: true });
+    await writeFile(settings, 'hosts: {away: {url: "ssh://127.0.0.1:1"}}\nhost: [away, local]\n');
+    expect(await scratch.must(['doctor'])).toMatch(/^warn +host away .*^ok +keys +none;/ms);
+    await rm(settings);
     await scratch.git('rm', '--quiet', '--cached', '.env');
   });
 });

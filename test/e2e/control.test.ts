@@ -2,7 +2,9 @@ import { appendFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../support/killed-run.ts';
 import { finishTask, PlayedRun, stateOf, writeTranscript } from '../support/queue.ts';
+import { followedRun } from '../support/run-events.ts';
 import { Scratch } from '../support/scratch.ts';
 
 const CLI = path.resolve(import.meta.dirname, '../../dist/cli/main.js');
@@ -135,6 +137,24 @@ describe('kill', () => {
     await played.asked();
     await played.end(attempt, { outcome: 'succeeded', taskState: 'succeeded' }, { 'a.txt': 'done\n' });
     expect(await killing).toBe('first is over already: succeeded');
+  });
+});
+
+describe('host remove', () => {
+  it('lets a run without a host left end with its agents, and what is queued wait for the next one', async () => {
+    await scratch.must(['host', 'add', 'here', 'context:default', '--slots', '1', '--no-check']);
+    for (const title of ['First', 'Second']) await scratch.must(['submit', title]);
+    const run = followedRun(scratch, 'sleep 600', {}, ['--host', 'here', '--image', 'orchestrate-base:latest']);
+    await run.event('task.started');
+    await scratch.must(['host', 'remove', 'here']);
+    await until(async () => /^second .*hosts were removed from the settings$/m.test(await scratch.must(['status'])));
+    const shell = await scratch.orchestrate(['shell', 'first']);
+    expect([shell.exitCode, shell.stderr]).toEqual([3, expect.stringContaining('first.1 runs on here, which is not')]);
+    await scratch.must(['kill', 'first']);
+    expect(await run.ended).toBe(3);
+    expect(run.events.at(-1)).toMatchObject({ reason: 'all hosts of this run were removed from the settings' });
+    expect(await scratch.must(['status'])).toMatch(/^second +queued .*waits for `orchestrate run`$/m);
+    expect((await scratch.orchestrate(['cleanup', '--all'])).stderr).toContain('what is left on here stays');
   });
 });
 

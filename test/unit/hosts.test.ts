@@ -41,7 +41,11 @@ describe('the address of a host', () => {
   });
 
   it('holds no password, and does not show one either', () => {
-    expect(() => parseHostUrl('ssh://ops:secret@a')).toThrow(/^(?!.*secret).*holds a password/);
+    expect(() => parseHostUrl('ssh://ops:secret@a')).toThrow(/^(?!.*secret).*holds a password: ssh takes keys/);
+    expect(() => parseHostUrl('tcp://ops:secret@a')).toThrow(/^(?!.*secret).*holds a password: TLS/);
+    for (const url of ['tcp://ops:secret@a:99999', 'http://ops:sec/ret@a', 'ssh://ops:sec@ret@a b']) {
+      expect(() => parseHostUrl(url)).toThrow(/:\/\/ops@a/);
+    }
   });
 });
 

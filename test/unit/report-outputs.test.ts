@@ -52,6 +52,7 @@ function hostileReport(text: string): Report {
               summary: text,
               usage: used(5, 1),
               engine: text,
+              host: text,
             },
           }),
           attempt('done.1', [0, 30]),
@@ -123,6 +124,28 @@ describe('the picture', () => {
     const html = htmlOf(reportOf(records({ history: { attempts } })));
     const labels = [...html.matchAll(/<text class="label"[^>]*>(.*?)<\/text>/g)].map(([, label]) => label);
     expect(labels).toEqual(['said-whole', expect.stringMatching(/^said-as-far.*…$/)]);
+  });
+});
+
+describe('hosts', () => {
+  const attempts = [attempt('a.1', [0, 30], { outcome: 'failed', host: 'build-0' })];
+  const night = (host: string): Report =>
+    reportOf(
+      records({
+        tasks: [task('a', 'failed'), task('b', 'succeeded')],
+        history: { attempts: [...attempts, attempt('b.1', [0, 60], { host })] },
+      }),
+    );
+
+  it('are named in each output where there was more than one', () => {
+    const [one = [], two = []] = ['build-0', 'build-1'].map((host) =>
+      [plain, markdownOf, htmlOf].map((output) => output(night(host))),
+    );
+    for (const text of one) expect(text).not.toContain('build-0');
+    for (const text of two) expect(text).toMatch(/by host: 1 on .*build-0.*, 1 on .*build-1/);
+    for (const text of two) expect(text).toMatch(/1 attempt, 1 task still open, on .*build-0/);
+    expect(two[1]).toContain('`b.1` on `build-1` succeeded');
+    expect(two[2]).toContain('<code>b.1</code></th><td>build-1</td>');
   });
 });
 

@@ -3,7 +3,7 @@ import { environmentError } from '../../src/errors.ts';
 import type { SandboxHost } from '../../src/sandbox/sandbox.ts';
 import { Holds } from '../../src/tasks/holds.ts';
 import { HostAtWork, type HostRun, type OpenedHost } from '../../src/tasks/host-at-work.ts';
-import { type HostSource, Hosts, type HostsParts } from '../../src/tasks/hosts.ts';
+import { HOST_TWICE, type HostSource, Hosts, type HostsParts } from '../../src/tasks/hosts.ts';
 import type { AttemptId, ObjectId, TaskId } from '../../src/types.ts';
 
 const BASE = { tree: 'b'.repeat(40) as ObjectId, commit: 'c'.repeat(40) as ObjectId };
@@ -103,7 +103,20 @@ describe('where the next task goes', () => {
     isDrained = true;
     expect([await give(hosts, '2'), await give(hosts, '3'), await give(hosts, '4')]).toEqual(['b', 'b', null]);
     expect(hosts.named('a')?.busy).toBe(1);
-    expect(hosts.inTheWay).toBeNull();
+    expect([hosts.inTheWay, hosts.areDrained]).toEqual([null, false]);
+  });
+
+  it('is nowhere once all are drained, the one that is away too, but for one of them that is put back', async () => {
+    const drained = new Set<string>();
+    const sources = ['a', 'b'].map((name) => ({ ...source(name), isDrained: () => drained.has(name) }));
+    await using hosts = await begun(hostsOf([], new Set(['b']), { sources }).hosts);
+    drained.add('a');
+    expect([hosts.next(), hosts.inTheWay, hosts.areDrained]).toEqual([null, 'no host can be reached', false]);
+    drained.add('b');
+    expect([hosts.next(), hosts.areDrained]).toEqual([null, true]);
+    expect(hosts.inTheWay).toContain('removed from the settings');
+    drained.clear();
+    expect([hosts.next(), hosts.areDrained]).toEqual(['a', false]);
   });
 
   it('is for somebody else to decide where that is so, who is told when the place is free again', async () => {
@@ -135,6 +148,22 @@ describe('a host that cannot be reached', () => {
     away.clear();
     await vi.waitFor(() => expect(hosts.next()).toBe('b'));
     expect(warnings).toHaveLength(1);
+  });
+
+  it('is told and not tried again where it is another one by another name', async () => {
+    let opens = 0;
+    const { hosts, warnings } = hostsOf(['a', 'b'], new Set(), {
+      async open({ name }) {
+        if (name === 'a') return opened(name);
+        opens += 1;
+        throw environmentError(HOST_TWICE, 'it is the same Docker engine as a');
+      },
+    });
+    await using _ = await begun(hosts);
+    await vi.waitFor(() =>
+      expect(warnings).toEqual([expect.stringContaining('the host b is left out: it is the same')]),
+    );
+    expect([opens, hosts.isAlone]).toEqual([1, true]);
   });
 
   it('ends the run where there is no other, as the first one says', async () => {

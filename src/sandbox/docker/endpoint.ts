@@ -4,7 +4,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DockerOptions } from 'dockerode';
 import { execa } from 'execa';
-import { DEFAULT_SOCKET, isLoopback, parseHostUrl, type SshTarget, sshUrl } from '../../config/host-url.ts';
+import {
+  DEFAULT_SOCKET,
+  isLoopback,
+  parseHostUrl,
+  type SshTarget,
+  sshUrl,
+  withoutPassword,
+} from '../../config/host-url.ts';
 import { environmentError, OrchestrateError } from '../../errors.ts';
 import type { WantedHost } from './hosts.ts';
 
@@ -75,7 +82,7 @@ function endpointOf(host: string, tls: Tls | null): Endpoint {
   } catch (error) {
     if (!(error instanceof OrchestrateError) || error.kind !== 'usage') throw error;
   }
-  throw environmentError('DOCKER_HOST_UNSUPPORTED', `the Docker host ${host} cannot be used`, {
+  throw environmentError('DOCKER_HOST_UNSUPPORTED', `the Docker host ${withoutPassword(host)} cannot be used`, {
     hint: 'use unix:///path/to/docker.sock, ssh://user@host, or tcp://host:2376 with TLS',
   });
 }

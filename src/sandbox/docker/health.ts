@@ -40,8 +40,10 @@ export const HEALTH_TIMES: HealthTimes = { everyMs: 4_000, againMs: 1_000, pingM
  */
 export const REMOTE_HEALTH_TIMES: HealthTimes = { ...HEALTH_TIMES, pingMs: 10_000 };
 
-/** For the answer to a ping, milliseconds, once nobody waits any more. */
+/** For the answer to a ping, milliseconds, once nobody waits any more … */
 const LAST_PING_MS = 3_000;
+/** … and when a person waits: gone at most 5 + 1 + 5 s later. */
+const SOON_PING_MS = 5_000;
 /** What was not answered is asked again at most so often while the engine answers others. */
 const MOST_TRIES = 4;
 
@@ -59,6 +61,8 @@ export class EngineHealth implements Disposable {
   #mayWait = false;
   readonly #listeners = new Set<(isGone: boolean) => void>();
   #isGivenUp = false;
+  /** Of `lookSoon` that are under way. */
+  #hurries = 0;
   #isWatched = false;
   #timer: NodeJS.Timeout | undefined;
   #asking: Promise<void> | null = null;
@@ -141,6 +145,14 @@ export class EngineHealth implements Disposable {
     } while (this.#failures > 0 && !this.gone.aborted);
   }
 
+  /** The same for a person who waits: with less time for each answer, and none for that to a question under way. */
+  async lookSoon(): Promise<void> {
+    if (this.#hurries === 0) this.#asking = null;
+    this.#hurries += 1;
+    await this.look();
+    this.#hurries -= 1;
+  }
+
   /** Resolves when the engine is not gone (any more); rejects with ENGINE_GONE where nobody waits for it. */
   async here(): Promise<void> {
     while (this.gone.aborted) {
@@ -196,13 +208,18 @@ export class EngineHealth implements Disposable {
   async #ask(): Promise<void> {
     clearTimeout(this.#timer);
     try {
-      await this.#line.ping(this.#isGivenUp ? LAST_PING_MS : this.#times.pingMs);
+      await this.#line.ping(this.#pingMs);
       this.answered();
     } catch (error) {
       this.#failures += 1;
       if (this.#failures >= this.#times.failures) this.#isGone(error);
     }
     if (this.#isWatched) this.#plan(this.#failures > 0 ? this.#times.againMs : this.#times.everyMs);
+  }
+
+  get #pingMs(): number {
+    if (this.#isGivenUp) return LAST_PING_MS;
+    return this.#hurries > 0 ? Math.min(SOON_PING_MS, this.#times.pingMs) : this.#times.pingMs;
   }
 
   /** Sees to it that the stream is open; where it cannot be, or ends, the next ping tries again. */

@@ -29,11 +29,15 @@ const MEMORY_SHARE = 0.8;
 /**
  * The hosts that agents run on, each once, in the order in which they were named: those of `host`; else, where `on` asks for
  * labels, all of `hosts` that have them; else the local engine alone, called `local`. A word of `host` is a name of `hosts`,
- * `local`, an address, `context:NAME`, or the bare name of a Docker context.
+ * `local`, an address, `context:NAME`, or the bare name of a Docker context. Of a Swarm the labels are its nodes', and the first
+ * host is its manager.
  * @throws usage `HOST_UNKNOWN` for a word that is none of these, `NO_SUCH_LABEL` where no host is left
  */
-export function wantedHosts(settings: Pick<Settings, 'hosts' | 'host' | 'on'>): readonly WantedHost[] {
-  const { hosts, host, on } = settings;
+export function wantedHosts(
+  settings: Pick<Settings, 'hosts' | 'host' | 'on'> & Partial<Pick<Settings, 'sandbox'>>,
+): readonly WantedHost[] {
+  const { hosts, host } = settings;
+  const on = settings.sandbox === 'swarm' ? [] : settings.on;
   if (host.length === 0 && on.length === 0) return [LOCAL_ENGINE];
   const named = host.length > 0 ? [...new Set(host)] : Object.keys(hosts);
   const wanted = named
@@ -56,7 +60,7 @@ export function configuredHosts(hosts: Settings['hosts']): readonly WantedHost[]
 }
 
 /** It says where it is, and needs no settings for that. */
-export function isAddress(word: string): boolean {
+function isAddress(word: string): boolean {
   return /^(?:context:|[a-z]+:\/\/)/i.test(word);
 }
 
