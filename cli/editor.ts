@@ -23,7 +23,7 @@ export async function editedOutside(text: string, terminal: Terminal, options: E
 }
 
 /** The same for bytes, of which nothing is added or changed but by the editor. */
-export async function editedBytes(bytes: Buffer, terminal: Terminal, options: EditorOptions = {}): Promise<Buffer> {
+export async function editedBytes(bytes: Buffer, terminal: Terminal, options: EditorOptions): Promise<Buffer> {
   const { in: input, out, err, env } = terminal;
   const editor = options.editor ?? [env.VISUAL, env.EDITOR].find((name) => name !== undefined && name !== '') ?? 'vi';
   const folder = await mkdtemp(join(tmpdir(), 'orchestrate-edit-'));

@@ -11,7 +11,7 @@ import type { Context } from './context.ts';
  * The name of the role that was typed, as a task is queued with it.
  * Usage error UNKNOWN_ROLE. @param flags settings that were typed with it: the base says which roles the repository has
  */
-export async function roleNamed(context: Context, name: string, flags: WrittenFlags = {}): Promise<string> {
+export async function roleNamed(context: Context, name: string, flags: WrittenFlags): Promise<string> {
   // Those are there whatever lies over them; nothing has to be read for them.
   if (ROLES.some((role) => role === name)) return name;
   const [roles, { checkRole }] = await Promise.all([rolesNow(context, flags), import('../src/roles/catalogue.ts')]);

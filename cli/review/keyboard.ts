@@ -6,7 +6,7 @@
 import type { Key } from '../../src/plan/session/key.ts';
 import { type Line, lineOf, typed } from '../../src/plan/session/line-editor.ts';
 import type { Terminal } from '../context.ts';
-import { KeyInput } from '../key-input.ts';
+import { HeldTerminal } from '../held-terminal.ts';
 import { inputRows } from '../plan/input-rows.ts';
 
 /** `left`: Ctrl-D, or the terminal is gone. `interrupted`: Ctrl-C, or a signal. */
@@ -18,45 +18,53 @@ export class Left extends Error {
   }
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** What is pasted comes between marks, so that it is never taken for keys. */
 const [MARK_PASTES, DO_NOT] = ['\x1b[?2004h', '\x1b[?2004l'];
 const ERASE_REST = '\x1b[K';
-/** Time to be stopped by the shell before anything is asked again. */
-const SUSPEND_MS = 100;
 
 export class Keyboard implements Disposable {
-  readonly #terminal: Pick<Terminal, 'in' | 'out'>;
+  readonly #out: Terminal['out'];
   /** Whether single keys come; else lines do, which the terminal itself edits. */
   readonly #isRaw: boolean;
-  readonly #keyInput = new KeyInput((keys) => this.#push(keys));
+  readonly #held: HeldTerminal;
   #keys: Key[] = [];
   #leaving: Leaving | null = null;
-  #isLent = false;
   #wake: (() => void) | null = null;
   #working: AbortController | null = null;
 
   constructor({ in: input, out, env }: Pick<Terminal, 'in' | 'out' | 'env'>) {
-    this.#terminal = { in: input, out };
+    this.#out = out;
     this.#isRaw = env.TERM !== 'dumb' && typeof input.setRawMode === 'function';
-    out.on('error', this.#onGone);
-    for (const event of ['error', 'end', 'close'] as const) input.on(event, this.#onGone);
-    for (const signal of SIGNALS) process.on(signal, this.#onSignal);
-    process.on('uncaughtExceptionMonitor', this.#restore);
-    process.on('exit', this.#restore);
-    this.#take();
+    this.#held = new HeldTerminal(
+      { in: input, out },
+      {
+        isRaw: this.#isRaw,
+        onKeys: (keys) => this.#push(keys),
+        onGone: () => this.#end('left'),
+        onSignal: (signal) => {
+          if (signal === 'SIGINT' && this.#working !== null) this.#working.abort();
+          else this.#end('interrupted');
+        },
+        onTaken: () => {
+          if (this.#isRaw) out.write(MARK_PASTES);
+        },
+        onRestore: () => {
+          if (!input.destroyed && input.isRaw) out.write(DO_NOT);
+        },
+      },
+    );
   }
 
   get width(): number {
-    return this.#terminal.out.columns || 80;
+    return this.#out.columns || 80;
   }
 
   get height(): number {
-    return this.#terminal.out.rows || 24;
+    return this.#out.rows || 24;
   }
 
   print(text: string): void {
-    if (this.#leaving === null) this.#terminal.out.write(text);
+    if (this.#leaving === null) this.#out.write(text);
   }
 
   /** Drops what was typed before now: it was meant for something else. */
@@ -108,16 +116,10 @@ export class Keyboard implements Disposable {
 
   /** The terminal as it was, for a program that the person works with meanwhile. @throws Left where they left in it */
   async lend<T>(use: () => Promise<T>): Promise<T> {
-    this.#isLent = true;
-    this.#release();
     try {
-      return await use();
+      return await this.#held.lend(use);
     } finally {
-      this.#isLent = false;
-      if (this.#leaving === null) {
-        this.#take();
-        await this.forget();
-      }
+      if (this.#leaving === null) await this.forget();
     }
   }
 
@@ -133,13 +135,7 @@ export class Keyboard implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#release();
-    const { in: input } = this.#terminal;
-    // The stream's last error, of a terminal that is gone, may come later.
-    for (const event of ['end', 'close'] as const) input.off(event, this.#onGone);
-    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
-    process.off('uncaughtExceptionMonitor', this.#restore);
-    process.off('exit', this.#restore);
+    this.#held[Symbol.dispose]();
   }
 
   async #next(): Promise<Key> {
@@ -171,6 +167,7 @@ export class Keyboard implements Disposable {
   #leave(how: Leaving): Left {
     this.print('\n');
     this.#leaving = how;
+    this.#held.end();
     return new Left(how);
   }
 
@@ -182,39 +179,9 @@ export class Keyboard implements Disposable {
   }
 
   async #suspend(): Promise<void> {
-    await this.lend(async () => {
-      process.kill(0, 'SIGTSTP');
-      await new Promise((resolve) => setTimeout(resolve, SUSPEND_MS));
-    });
+    await this.#held.suspend();
+    if (this.#leaving === null) await this.forget();
   }
-
-  #take(): void {
-    const { in: input } = this.#terminal;
-    if (this.#isRaw) {
-      input.setRawMode(true);
-      this.#terminal.out.write(MARK_PASTES);
-    }
-    input.on('data', this.#onData);
-    input.resume();
-  }
-
-  #release(): void {
-    const { in: input } = this.#terminal;
-    this.#keyInput.stop();
-    input.off('data', this.#onData);
-    input.pause();
-    this.#restore();
-  }
-
-  readonly #restore = (): void => {
-    const { in: input, out } = this.#terminal;
-    // A terminal that is gone has no modes.
-    if (input.destroyed || !input.isRaw) return;
-    out.write(DO_NOT);
-    input.setRawMode(false);
-  };
-
-  readonly #onData = (data: Buffer | string): void => this.#keyInput.push(data);
 
   #push(keys: readonly Key[]): void {
     const isInterrupt = keys.some((key) => key.kind === 'press' && key.name === 'ctrl-c');
@@ -228,17 +195,9 @@ export class Keyboard implements Disposable {
     this.#wake = null;
   }
 
-  readonly #onGone = (): void => this.#end('left');
-
-  /** What the person types to a pager or an editor is for that, Ctrl-C as well. */
-  readonly #onSignal = (signal: NodeJS.Signals): void => {
-    if (signal === 'SIGINT' && this.#isLent) return;
-    if (signal === 'SIGINT' && this.#working !== null) this.#working.abort();
-    else this.#end('interrupted');
-  };
-
   #end(how: Leaving): void {
     this.#leaving ??= how;
+    this.#held.end();
     this.#working?.abort();
     this.#wakeUp();
   }

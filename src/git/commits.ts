@@ -88,8 +88,8 @@ function commitHeader(size: number): Buffer {
   return Buffer.from(bytes);
 }
 
-/** The synthetic commit without parents for a tree; the same tree always gives the same commit. */
-export function rootCommitText(tree: ObjectId, parents: readonly ObjectId[] = []): Buffer {
+/** A synthetic commit of a tree; the same tree and parents always give the same commit. */
+export function syntheticCommitText(tree: ObjectId, parents: readonly ObjectId[]): Buffer {
   return commitText({ tree, parents, message: 'base', author: OURSELVES, date: EPOCH });
 }
 

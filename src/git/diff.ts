@@ -30,26 +30,8 @@ export interface ChangedPath {
 
 const TEXT = ['--no-ext-diff', '--no-textconv', '--no-color', '--find-renames', '-l1000'] as const;
 
-/** Files (a rename is one), and lines added and deleted. */
-export async function diffSize(repo: Repository, from: ObjectId, to: ObjectId): Promise<PatchSize> {
-  if (from === to) return { files: 0, insertions: 0, deletions: 0 };
-  const answer = await git(await privateGit(repo), ['diff-tree', '-r', '-z', '--numstat', ...TEXT, from, to]);
-  const size = { files: 0, insertions: 0, deletions: 0 };
-  const fields = splitNul(answer.stdout);
-  for (let at = 0; at < fields.length; at += 1) {
-    // The path itself may have tabs.
-    const [added = '', deleted = '', ...path] = (fields[at] ?? Buffer.alloc(0)).toString('latin1').split('\t');
-    size.files += 1;
-    size.insertions += Number(added) || 0;
-    size.deletions += Number(deleted) || 0;
-    // A rename has an empty path here, and its two paths follow.
-    if (path.join('\t') === '') at += 2;
-  }
-  return size;
-}
-
 /**
- * Size and patch at the cost of one look for renames. The patch is null when it has more than `maxBytes`; nobody waits for
+ * Size (files, of which a rename is one, and lines added and deleted) and patch at the cost of one look for renames. The patch is null when it has more than `maxBytes`; nobody waits for
  * the rest of it then.
  */
 export async function sizedPatch(

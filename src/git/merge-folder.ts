@@ -8,7 +8,7 @@ import { deflateSync } from 'node:zlib';
 import { failure } from '../errors.ts';
 import type { ObjectId } from '../types.ts';
 import { objectId, printablePath, quotePath, splitNul } from './bytes.ts';
-import { rootCommitText } from './commits.ts';
+import { syntheticCommitText } from './commits.ts';
 import { rawChanges } from './diff.ts';
 import { type GitEnvironment, type GitResult, git, gitError } from './git.ts';
 import { cannotWrite, privateGit } from './private-dir.ts';
@@ -166,7 +166,7 @@ export class MergeFolder implements AsyncDisposable {
     const key = `${tree} ${parent ?? ''}`;
     let commit = this.#written.get(key);
     if (commit === undefined) {
-      commit = this.#write('commit', rootCommitText(tree, parent === undefined ? [] : [parent]));
+      commit = this.#write('commit', syntheticCommitText(tree, parent === undefined ? [] : [parent]));
       this.#written.set(key, commit);
       commit.catch(() => this.#written.delete(key));
     }

@@ -40,11 +40,6 @@ export function parseBinaryHunk(text: PatchText, budget: Budget): UnpackedHunk {
   return { hunk: { method: 'delta', packed, size, ...sizes }, data };
 }
 
-/** The unpacked bytes of a hunk that was parsed: the content, or the delta. */
-export function unpackedBytes(hunk: BinaryHunk): Buffer {
-  return inflateSync(hunk.packed, { maxOutputLength: Math.max(1, hunk.size) });
-}
-
 function spend(budget: Budget, bytes: number, line: number): void {
   if (bytes > budget.bytes) throw badPatch(line, 'its binary content is too large when it is unpacked');
   budget.bytes -= bytes;

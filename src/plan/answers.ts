@@ -97,12 +97,13 @@ function refused(problems: readonly string[]): OrchestrateError {
   });
 }
 
-/** A whole plan. `before`: the plan that it takes the place of; what that says of a task's role stays while the role does. */
-export function readPlan(text: string, at: Expected, before: Plan | null = null): Read<Plan> {
+/** A whole plan. */
+export function readPlan(text: string, at: Expected): Read<Plan> {
   const found = objectIn(text, 'tasks');
-  return 'problems' in found ? bad(found.problems) : planOf(found.object, at, before);
+  return 'problems' in found ? bad(found.problems) : planOf(found.object, at, null);
 }
 
+/** `before`: the plan that its own takes the place of; what that says of a task's role stays while the role does. */
 export function readReply(text: string, at: Expected, before: Plan): Read<Reply> {
   const found = objectIn(text, 'text');
   if ('problems' in found) return bad(found.problems);

@@ -1,7 +1,7 @@
 /** The inverse of the parser: a parsed patch written again, and applied to files in memory. */
 
+import { inflateSync } from 'node:zlib';
 import { quotePath } from '../../src/git/bytes.ts';
-import { unpackedBytes } from '../../src/patch/binary-hunks.ts';
 import { hunkLines } from '../../src/patch/hunks.ts';
 import type { BinaryHunk, Hunk, ParsedPatch, PatchedFile } from '../../src/patch/parsed.ts';
 import type { Entry, Tree } from './trees.ts';
@@ -103,7 +103,7 @@ function patched(patch: ParsedPatch, file: PatchedFile, base: Buffer = Buffer.al
   if (file.content.type === 'none') return base;
   if (file.content.type === 'binary') {
     const { forward } = file.content;
-    const data = unpackedBytes(forward);
+    const data = inflateSync(forward.packed);
     return forward.method === 'literal' ? data : applyDelta(base, data);
   }
   const old = base.toString('latin1').split(/(?<=\n)/);

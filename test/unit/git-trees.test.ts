@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { emptyTree } from '../../src/git/bytes.ts';
 import { rootCommit } from '../../src/git/commits.ts';
-import { binaryDiff, binaryDiffStream, changedPaths, diffSize, diffStat, sizedPatch } from '../../src/git/diff.ts';
+import { binaryDiff, binaryDiffStream, changedPaths, diffStat, sizedPatch } from '../../src/git/diff.ts';
 import { mergeTrees } from '../../src/git/merge.ts';
 import { packOfTree } from '../../src/git/objects.ts';
 import { removeQuarantines } from '../../src/git/private-dir.ts';
@@ -355,7 +355,8 @@ describe('diff', () => {
     const text = (await binaryDiff(repo, base.tree, tree)).toString('utf8');
     expect(text).toContain('-two\n+changed\n');
     expect(text).not.toContain('GIT binary patch');
-    expect(await diffSize(repo, base.tree, tree)).toEqual({ files: 2, insertions: 2, deletions: 2 });
+    const { size } = await sizedPatch(repo, { from: base.tree, to: tree }, text.length);
+    expect(size).toEqual({ files: 2, insertions: 2, deletions: 2 });
     expect(await diffStat(repo, base.tree, tree)).toContain('2 files changed, 2 insertions(+), 2 deletions(-)');
     expect(await work.markers()).toEqual([]);
   });
@@ -386,13 +387,13 @@ describe('diff', () => {
     await work.commit();
     const base = await head(work);
     const tree = await changed(made, gone('before'), file('after', `${text}more\n`), file('bin', Buffer.from([0, 1])));
-    expect(await diffSize(repo, base.tree, tree)).toEqual({ files: 2, insertions: 1, deletions: 0 });
     const patch = await binaryDiff(repo, base.tree, tree);
     expect(patch.toString()).toContain('rename from before\nrename to after\n');
     const size = { files: 2, insertions: 1, deletions: 0 };
     expect(await sizedPatch(repo, { from: base.tree, to: tree }, patch.length)).toEqual({ size, patch });
     expect(await sizedPatch(repo, { from: base.tree, to: tree }, patch.length - 1)).toEqual({ size, patch: null });
-    expect(await diffSize(repo, tree, tree)).toEqual({ files: 0, insertions: 0, deletions: 0 });
+    const none = { size: { files: 0, insertions: 0, deletions: 0 }, patch: Buffer.alloc(0) };
+    expect(await sizedPatch(repo, { from: tree, to: tree }, 0)).toEqual(none);
     expect(await binaryDiff(repo, tree, tree)).toHaveLength(0);
   });
 

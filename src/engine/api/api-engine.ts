@@ -43,7 +43,7 @@ const DEFAULTS: ApiOptions = {
 };
 
 /** One engine for all agents of a run: they share the beginning of their prompts, and the first goes ahead to have it cached. */
-export function apiEngine(options: Partial<ApiOptions> = {}): Engine {
+export function apiEngine(options: Partial<ApiOptions>): Engine {
   const all = { ...DEFAULTS, ...options };
   const start = new StaggeredStart();
   return {

@@ -16,13 +16,13 @@ const HASH_DIGITS = 32;
  * The reference of the image; built where this content never was, with the Dockerfile's own folder as the context.
  * Errors: usage NO_DOCKERFILE, CONTEXT_TOO_LARGE; environment IMAGE_BUILD_FAILED with the failing step and its output.
  * @param dockerfile absolute path
- * @param transport for a host elsewhere: what was built here is sent
+ * @param transport for a host elsewhere: what was built here is sent; null: it is the engine of this machine
  */
 export async function ensureDockerfileImage(
   docker: Docker,
   dockerfile: string,
   onProgress: (line: string) => void,
-  transport: Transport | null = null,
+  transport: Transport | null,
 ): Promise<string> {
   await requireFile(dockerfile);
   try {
