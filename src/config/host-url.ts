@@ -54,7 +54,10 @@ export function parseHostUrl(written: string): HostPlace {
   const host = decoded(url.hostname, written).replace(/^\[(.*)\]$/, '$1');
   if (!PLAIN_HOST.test(host)) throw bad(written, `has no usable host: ${EXPECTED}`);
   if (url.password !== '') {
-    throw bad(written, `holds a password: ${url.protocol === 'ssh:' ? 'ssh takes keys' : 'TLS takes certificates'} only`);
+    throw bad(
+      written,
+      `holds a password: ${url.protocol === 'ssh:' ? 'ssh takes keys' : 'TLS takes certificates'} only`,
+    );
   }
   if (url.search !== '' || url.hash !== '') throw bad(written, `has more than a host: ${EXPECTED}`);
   const port = url.port === '' ? null : Number(url.port);

@@ -287,6 +287,11 @@ export class State {
     return attempts.attemptHosts(this.#database);
   }
 
+  /** It was the same machine by another name; for who holds the coordinator's lock. */
+  renameHost(from: string, to: string): void {
+    attempts.renameHost(this.#database, from, to);
+  }
+
   /** What all attempts of a run used, and of the runs that it goes on for; `usd` is null where no price was known. */
   usageOfRun(id: RunId): Usage {
     return runs.usageOfRun(this.#database, id);

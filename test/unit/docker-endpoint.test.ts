@@ -32,13 +32,16 @@ describe('where the engine is', () => {
     expect((await findEndpoint(env)).name).toBe(name);
   });
 
-  it.each(['context:other', 'nonsense', 'tcp://', 'ssh://-oProxyCommand=x', 'ssh://u:secret@a'])('cannot be %s', async (host) => {
-    await expect(findEndpoint({ DOCKER_HOST: host })).rejects.toMatchObject({
-      code: 'DOCKER_HOST_UNSUPPORTED',
-      exitCode: 3,
-      message: expect.not.stringContaining('secret'),
-    });
-  });
+  it.each(['context:other', 'nonsense', 'tcp://', 'ssh://-oProxyCommand=x', 'ssh://u:secret@a'])(
+    'cannot be %s',
+    async (host) => {
+      await expect(findEndpoint({ DOCKER_HOST: host })).rejects.toMatchObject({
+        code: 'DOCKER_HOST_UNSUPPORTED',
+        exitCode: 3,
+        message: expect.not.stringContaining('secret'),
+      });
+    },
+  );
 
   it('is what the chosen Docker context says', async () => {
     const docker = {

@@ -4,7 +4,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DockerOptions } from 'dockerode';
 import { execa } from 'execa';
-import { DEFAULT_SOCKET, isLoopback, parseHostUrl, type SshTarget, sshUrl, withoutPassword } from '../../config/host-url.ts';
+import {
+  DEFAULT_SOCKET,
+  isLoopback,
+  parseHostUrl,
+  type SshTarget,
+  sshUrl,
+  withoutPassword,
+} from '../../config/host-url.ts';
 import { environmentError, OrchestrateError } from '../../errors.ts';
 import type { WantedHost } from './hosts.ts';
 
