@@ -4,6 +4,7 @@
  * measures only these groups of rows, and keeps no results.
  */
 
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -249,8 +250,10 @@ async function xargs(image: string): Promise<void> {
 }
 
 function queueDurably(state: State, commits: number): void {
+  // Ids are made of titles: with the same ones each round would look longer for a free one.
+  const round = randomUUID().slice(0, 8);
   const tasks = Array.from({ length: 1_000 }, (_, index) => ({
-    title: `task ${index}`,
+    title: `${round} ${index}`,
     description: 'a task',
     agent: 'backend-systems-engineer',
     priority: 'normal' as const,

@@ -5,11 +5,9 @@ import type { Base } from '../src/git/base.ts';
 import type { Repository } from '../src/git/repository.ts';
 import type { Checker } from '../src/review/checker.ts';
 import type { SandboxHost, SetUpEgress } from '../src/sandbox/sandbox.ts';
-import type { State } from '../src/state/state.ts';
 import type { Holder, Lock } from '../src/tasks/lock.ts';
 import type { WantedSetUp } from '../src/tasks/set-up.ts';
 import type { Watermarks } from '../src/tasks/watermarks.ts';
-import type { RunId } from '../src/types.ts';
 import type { Context } from './context.ts';
 import { Disposals } from './disposals.ts';
 import { setUpReachOf } from './engines.ts';
@@ -30,13 +28,14 @@ export interface CheckingOptions {
  * left but what later runs can use. Rejects with environment errors of the host, SETUP_FAILED and the signal's reason.
  */
 export async function openChecker(context: Context, settings: Settings, options: CheckingOptions): Promise<Checking> {
-  const [{ acquireLock }, { registerGuest }, { recoverable }, repository, state] = await Promise.all([
+  const [{ openOneHost }, { firstHost }, { acquireLock }, { registerGuest }, { recoverable }] = await Promise.all([
+    import('./one-host.ts'),
+    import('./reach-host.ts'),
     import('../src/tasks/lock.ts'),
     import('../src/tasks/guests.ts'),
     import('../src/tasks/recovery.ts'),
-    context.repository(),
-    context.state(),
   ]);
+  const [repository, state] = await Promise.all([context.repository(), context.state()]);
   await using opened = new Disposals();
   const holder = { pid: process.pid, startedAt: new Date().toISOString(), command: options.command };
   // What a run that was cut off has left is the next run's: its agents may work still.
@@ -45,7 +44,8 @@ export async function openChecker(context: Context, settings: Settings, options:
   // Known by this to `cleanup` as well, which asks for no lock.
   const guest = opened.use(registerGuest(state.directory));
   const isGuest = lock === null;
-  const host = opened.use(await openHost(context, settings, { repository, state, run: guest.id, isGuest }));
+  const at = await firstHost(context, settings);
+  const host = opened.use(await openOneHost(context, at, { settings, repository, state, run: guest.id, isGuest }));
   const [{ createChecker }, { checkName }, { Watermarks }] = await Promise.all([
     import('../src/review/checks.ts'),
     import('../src/sandbox/docker/names.ts'),
@@ -75,34 +75,6 @@ export async function openChecker(context: Context, settings: Settings, options:
 /** Null where somebody else has it. */
 function ownLock(lock: Lock | { readonly heldBy: Holder }): Lock | null {
   return 'heldBy' in lock ? null : lock;
-}
-
-interface HostPlace {
-  readonly repository: Repository;
-  readonly state: State;
-  readonly run: RunId;
-  readonly isGuest: boolean;
-}
-
-async function openHost(context: Context, settings: Settings, place: HostPlace): Promise<SandboxHost> {
-  const [{ firstHost }, { openDockerHost }, { liveGuests }, { outgoing }] = await Promise.all([
-    import('./reach-host.ts'),
-    import('../src/sandbox/docker/host.ts'),
-    import('../src/tasks/guests.ts'),
-    import('../src/git/outgoing.ts'),
-  ]);
-  const { repository, state, run, isGuest } = place;
-  return openDockerHost({
-    ...(await firstHost(context, settings)),
-    ...{ installation: state.installation, run, isGuest },
-    ...{ image: settings.image, dockerfile: settings.dockerfile, workspace: settings.workspace, keep: [] },
-    runtime: settings.runtime,
-    ...outgoing(repository, settings.history),
-    objectFormat: repository.objectFormat,
-    guests: () => liveGuests(state.directory),
-    onProgress: (line) => context.note(line),
-    onWarning: (line) => context.warn(line),
-  });
 }
 
 interface SetUpPlace {

@@ -99,29 +99,21 @@ async function openPlace(
   settings: Settings,
   { engine, start }: { readonly engine: string; readonly start: BaseTree },
 ): Promise<Place> {
-  const [{ firstHost }, { openDockerHost }, { agentName }, { registerGuest }, { outgoing }] = await Promise.all([
+  const [{ openOneHost }, { firstHost }, { agentName }, { registerGuest }] = await Promise.all([
+    import('./one-host.ts'),
     import('./reach-host.ts'),
-    import('../src/sandbox/docker/host.ts'),
     import('../src/sandbox/docker/names.ts'),
     import('../src/tasks/guests.ts'),
-    import('../src/git/outgoing.ts'),
   ]);
-  const [repository, { installation, directory }] = await Promise.all([context.repository(), context.state()]);
+  const [repository, state] = await Promise.all([context.repository(), context.state()]);
   const at = await firstHost(context, settings);
-  const guest = registerGuest(directory);
+  const guest = registerGuest(state.directory);
   try {
-    const host = await openDockerHost({
-      ...{ ...at, installation, run: guest.id, isGuest: true, keep: [], programs: [engine] },
-      ...{ image: settings.image, dockerfile: settings.dockerfile, workspace: settings.workspace },
-      runtime: settings.runtime,
-      ...outgoing(repository, settings.history),
-      objectFormat: repository.objectFormat,
-      onProgress: (line) => context.note(line),
-      onWarning: (line) => context.warn(line),
-    });
+    const place = { settings, repository, state, run: guest.id, isGuest: true, programs: [engine] };
+    const host = await openOneHost(context, at, place);
     const task = `plan-${guest.id.toLowerCase()}` as TaskId;
     return {
-      ...{ host, task, containerName: agentName(installation, task, 1), start },
+      ...{ host, task, containerName: agentName(state.installation, task, 1), start },
       async [Symbol.asyncDispose]() {
         try {
           await host[Symbol.asyncDispose]();

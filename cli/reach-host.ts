@@ -3,7 +3,7 @@
 import type { Settings } from '../src/config/settings.ts';
 import { environmentError, OrchestrateError } from '../src/errors.ts';
 import type { EngineConnection } from '../src/sandbox/docker/connect.ts';
-import type { DockerHostOptions } from '../src/sandbox/docker/host.ts';
+import type { DockerHostOptions } from '../src/sandbox/docker/host-options.ts';
 import type { WantedHost } from '../src/sandbox/docker/hosts.ts';
 import type { AttemptRecord } from '../src/state/records.ts';
 import type { Context } from './context.ts';

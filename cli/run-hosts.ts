@@ -3,7 +3,8 @@
 import type { CoordinatorParts, HostServices, RunHost } from '../src/coordinator.ts';
 import { environmentError } from '../src/errors.ts';
 import { engineFailure } from '../src/sandbox/docker/engine-errors.ts';
-import { type DockerHostOptions, openDockerHost } from '../src/sandbox/docker/host.ts';
+import { openDockerHost } from '../src/sandbox/docker/host.ts';
+import type { DockerHostOptions } from '../src/sandbox/docker/host-options.ts';
 import { LOCAL_ENGINE, type WantedHost, wantedHosts } from '../src/sandbox/docker/hosts.ts';
 import type { SandboxHost } from '../src/sandbox/sandbox.ts';
 import { liveGuests } from '../src/tasks/guests.ts';

@@ -64,15 +64,13 @@ async function join(context: Context, typed: string, signal: AbortSignal): Promi
 /** In a sandbox of its own. */
 async function visit(context: Context, options: ShellOptions, signal: AbortSignal): Promise<number> {
   const { settings } = await context.settings(options.settings, { trust: options.trust });
-  const [{ firstHost }, { openDockerHost }, { agentName }, { registerGuest }, { visitSandbox }, { outgoing }] =
-    await Promise.all([
-      import('../reach-host.ts'),
-      import('../../src/sandbox/docker/host.ts'),
-      import('../../src/sandbox/docker/names.ts'),
-      import('../../src/tasks/guests.ts'),
-      import('../../src/tasks/visit.ts'),
-      import('../../src/git/outgoing.ts'),
-    ]);
+  const [{ openOneHost }, { firstHost }, { agentName }, { registerGuest }, { visitSandbox }] = await Promise.all([
+    import('../one-host.ts'),
+    import('../reach-host.ts'),
+    import('../../src/sandbox/docker/names.ts'),
+    import('../../src/tasks/guests.ts'),
+    import('../../src/tasks/visit.ts'),
+  ]);
   const [repository, state] = [await context.repository(), await context.state()];
   const { what, start } = await startOf(context, options.patch, settings);
   context.note(`A fresh sandbox on ${what}: what you change in it is thrown away when you leave.`);
@@ -82,15 +80,8 @@ async function visit(context: Context, options: ShellOptions, signal: AbortSigna
   using guest = registerGuest(state.directory);
   const task = `shell-${guest.id.toLowerCase()}` as TaskId;
   const containerName = agentName(installation, task, 1);
-  await using host = await openDockerHost({
-    ...{ ...at, installation, run: guest.id, isGuest: true, keep: [] },
-    ...{ image: settings.image, dockerfile: settings.dockerfile, workspace: settings.workspace },
-    runtime: settings.runtime,
-    ...outgoing(repository, settings.history),
-    objectFormat: repository.objectFormat,
-    onProgress: (line) => context.note(line),
-    onWarning: (line) => context.warn(line),
-  });
+  const place = { settings, repository, state, run: guest.id, isGuest: true };
+  await using host = await openOneHost(context, at, place);
   if (signal.aborted) return EXIT_CODES.interrupted;
   const onShort = (reason: string): void => context.warn(`the sandbox is ended: ${reason}`);
   return await visitSandbox({ host, task, containerName, start, limits: settings.limits, onShort }, () =>

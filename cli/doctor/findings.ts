@@ -1,6 +1,6 @@
 /** Everything that `doctor` looks at, in the order in which a run would need it. */
 
-import { readFile, statfs } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import prettyBytes from 'pretty-bytes';
 import { type Keys, nameOf } from '../../src/config/env-file.ts';
@@ -8,6 +8,7 @@ import type { LoadedSettings } from '../../src/config/load.ts';
 import type { Settings } from '../../src/config/settings.ts';
 import { OrchestrateError } from '../../src/errors.ts';
 import type { Repository } from '../../src/git/repository.ts';
+import { roomAt } from '../../src/room.ts';
 import type { Context } from '../context.ts';
 import { keysOf } from '../keys.ts';
 import { judgeFacts } from './engine-findings.ts';
@@ -99,11 +100,10 @@ function settingsFinding(loaded: LoadedSettings | OrchestrateError): Finding {
 }
 
 async function spaceFinding(name: string, folder: string): Promise<Finding> {
-  const space = await statfs(folder).catch(() => null);
-  if (space === null) return warn(name, `the free space at ${folder} cannot be read`, null);
-  const free = space.bavail * space.bsize;
-  const total = space.blocks * space.bsize;
-  const inodes = space.files > 0 ? space.ffree / space.files : 1;
+  const room = await roomAt(folder).catch(() => null);
+  if (room === null) return warn(name, `the free space at ${folder} cannot be read`, null);
+  const { free, total } = room.disk;
+  const inodes = room.inodes.total > 0 ? room.inodes.free / room.inodes.total : 1;
   const detail = `${prettyBytes(free, { binary: true })} free of ${prettyBytes(total, { binary: true })} at ${folder}`;
   const fix = 'make room: orchestrate cleanup --dry-run shows what can go';
   if (free < NO_SPACE_BYTES) return { name, status: 'fail', detail, fix };

@@ -1,6 +1,7 @@
 /** Text for people: tables, ages, sizes, colours. Everything that others wrote goes through the sanitiser first. */
 
 import pc from 'picocolors';
+import { secondText } from '../../src/local-time.ts';
 import { reveal, revealLine } from '../../src/sanitise.ts';
 import { changesReason } from '../../src/state/changes-reason.ts';
 import type { PatchRecord } from '../../src/state/records.ts';
@@ -66,8 +67,7 @@ export function age(milliseconds: number): string {
 
 /** `19:02:11`, local time. */
 export function clock(at: string): string {
-  const time = new Date(at);
-  return [time.getHours(), time.getMinutes(), time.getSeconds()].map((part) => String(part).padStart(2, '0')).join(':');
+  return secondText(new Date(at));
 }
 
 /** `$1.20`; `12.3k tokens` where their price is not known; `-` where nothing was used. */

@@ -1,7 +1,7 @@
 /** The model services of a run: where they are, with which key, and who connects to them. Pure. */
 
 import type { Key, KeyName, Keys } from '../config/env-file.ts';
-import { environmentError } from '../errors.ts';
+import { environmentError, type OrchestrateError } from '../errors.ts';
 import type { Upstream, Via } from '../gateway/protocol.ts';
 import type { ModelApi } from '../types.ts';
 
@@ -56,6 +56,18 @@ export function upstreamFor({ api, keys, found, via }: UpstreamChoice): Upstream
   const { baseUrl, isLoopback } = readBaseUrl(service, found[service.url]);
   const betas = name === 'CLAUDE_CODE_OAUTH_TOKEN' ? { betas: [OAUTH_BETA] } : {};
   return { api, baseUrl, auth: authOf(name, key), ...betas, via: isLoopback ? 'coordinator' : via };
+}
+
+/** As people know the service. */
+export function serviceName(api: ModelApi): string {
+  return SERVICES[api].name;
+}
+
+/** One message for a key that a service does not take. */
+export function keyRefused(api: ModelApi, status: number, said: string): OrchestrateError {
+  return environmentError('KEY_REFUSED', `${serviceName(api)} refuses the key (${status}): ${said}`, {
+    hint: 'check the key in the environment or in ~/.config/orchestrate/.env',
+  });
 }
 
 function authOf(name: KeyName, key: Key): Upstream['auth'] {

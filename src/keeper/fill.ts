@@ -41,21 +41,28 @@ export async function fillTree(store: string, layer: NewLayer, { pack, signal }:
   await writeFile(path.join(gitDir, 'refs/heads/main'), `${layer.commit}\n`);
 }
 
+/** A new layer on another: its folder with a repository that has nothing of its own yet, and what git needs to work there. */
+async function layerOn(store: string, layer: { readonly tree: string; readonly from: string }) {
+  const layers = new Layers(store);
+  const folder = layers.folder(layer.tree);
+  const gitDir = path.join(folder, '.git');
+  for (const inner of ['objects/pack', 'refs/heads']) await mkdir(path.join(gitDir, inner), { recursive: true });
+  const env = deltaEnvironment(await layers.objects(layer.from), gitDir);
+  return { layers, folder, gitDir, env };
+}
+
 /** Lays out the difference to the layer below; `pack` holds the objects that one lacks. Cost follows the difference. */
 export async function fillDelta(
   store: string,
   layer: NewLayer & { readonly from: string },
   { pack, signal }: Filling,
 ): Promise<void> {
-  const layers = new Layers(store);
-  const folder = layers.folder(layer.tree);
-  const gitDir = path.join(folder, '.git');
-  for (const inner of ['objects/pack', 'refs/heads']) await mkdir(path.join(gitDir, inner), { recursive: true });
+  const { layers, folder, gitDir, env } = await layerOn(store, layer);
   await copyFile(path.join(layers.folder(layer.from), '.git/index'), path.join(gitDir, 'index'));
 
   const spawning = {
     cwd: folder,
-    env: { ...deltaEnvironment(await layers.objects(layer.from), gitDir), GIT_WORK_TREE: folder },
+    env: { ...env, GIT_WORK_TREE: folder },
     signal,
   };
   await run([...GIT, 'index-pack', '--stdin'], spawning, pack);
@@ -77,11 +84,7 @@ export async function fillHistory(
   layer: NewLayer & { readonly from: string; readonly shallow: readonly string[] },
   { pack, signal }: Filling,
 ): Promise<void> {
-  const layers = new Layers(store);
-  const folder = layers.folder(layer.tree);
-  const gitDir = path.join(folder, '.git');
-  for (const inner of ['objects/pack', 'refs/heads']) await mkdir(path.join(gitDir, inner), { recursive: true });
-  const env = deltaEnvironment(await layers.objects(layer.from), gitDir);
+  const { folder, gitDir, env } = await layerOn(store, layer);
   await run([...GIT, 'index-pack', '--stdin'], { cwd: folder, env, signal }, pack);
   await requireTree({ commit: layer.commit, tree: layer.from }, { cwd: folder, env });
   if (layer.shallow.length > 0) await writeFile(path.join(gitDir, 'shallow'), `${layer.shallow.join('\n')}\n`);

@@ -2,6 +2,7 @@
 
 import { formatDuration } from '../config/sizes.ts';
 import type { ExpectedCost } from '../events.ts';
+import { dayText, minuteText } from '../local-time.ts';
 import type { CheckAlarm } from '../state/history.ts';
 import type { PatchSize } from '../types.ts';
 import type { Failure } from './failures.ts';
@@ -31,14 +32,12 @@ export function count(n: number, noun: string, plural = `${noun}s`): string {
 /** Local time, `2026-03-01 18:02`. */
 export function timeText(at: string): string {
   const time = new Date(at);
-  const two = (n: number): string => String(n).padStart(2, '0');
-  return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${clockText(at)}`;
+  return `${dayText(time)} ${minuteText(time)}`;
 }
 
 /** `18:02`, local time. */
 export function clockText(at: string): string {
-  const time = new Date(at);
-  return [time.getHours(), time.getMinutes()].map((part) => String(part).padStart(2, '0')).join(':');
+  return minuteText(new Date(at));
 }
 
 /** Between two moments, to the minute where it is long. */

@@ -20,12 +20,6 @@ export interface PatchChange {
   readonly mergedInto?: string;
 }
 
-export interface PatchMerge {
-  readonly mergedAs: ObjectId;
-  /** Null: a detached HEAD. */
-  readonly mergedInto: string | null;
-}
-
 const IN_ORDER = 'FROM patches JOIN attempts USING (id) JOIN tasks ON tasks.id = patches.task';
 
 export function allPatches(database: Database): PatchRecord[] {
@@ -99,11 +93,6 @@ export function setPatchState(
     if (from === 'changes-requested') withdrawRequest(database, id);
     return true;
   });
-}
-
-export function mergedAgain(database: Database, id: AttemptId, merge: PatchMerge): boolean {
-  const sql = "UPDATE patches SET mergedAs = ?, mergedInto = ? WHERE id = ? AND state = 'merged'";
-  return database.run(sql, merge.mergedAs, merge.mergedInto, id) === 1;
 }
 
 function recordOf(row: PatchRow, checked: readonly CheckRecord[]): PatchRecord {

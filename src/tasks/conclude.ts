@@ -8,7 +8,7 @@ import type { EndedSandbox } from '../sandbox/sandbox.ts';
 import { insist } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord } from '../state/records.ts';
 import { type AttemptOutcome, NO_USAGE } from '../types.ts';
-import type { AttemptContext } from './attempt.ts';
+import type { AttemptContext } from './attempt-parts.ts';
 import type { StartTree } from './start-tree.ts';
 import { KILLED_BY_USER, type Stopped, type Supervised } from './supervise.ts';
 

@@ -1,6 +1,7 @@
 /** When a run ends (`--for`, `--until`): which moment that is, how long before it nothing is started any more, and the watch over it. */
 
 import { usageError } from '../errors.ts';
+import { dayText, minuteText } from '../local-time.ts';
 
 /** What was asked for: so long after the start, or at a time of day (`07:00`) or a moment (ISO 8601) of this machine's zone. */
 export type WantedEnd = { readonly forMs: number } | { readonly until: string };
@@ -96,10 +97,8 @@ function onDay(day: Date, later: number, { hours, minutes }: TimeOfDay): Date {
 
 /** `07:00` within a day, else `2026-03-03 07:00`; in this machine's zone. */
 export function timeText(date: Date, now: Date): string {
-  const two = (value: number): string => String(value).padStart(2, '0');
-  const time = `${two(date.getHours())}:${two(date.getMinutes())}`;
-  if (Math.abs(date.getTime() - now.getTime()) < DAY_MS) return time;
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${time}`;
+  const isNear = Math.abs(date.getTime() - now.getTime()) < DAY_MS;
+  return isNear ? minuteText(date) : `${dayText(date)} ${minuteText(date)}`;
 }
 
 /** Milliseconds until the end; 0: it is over. */

@@ -5,6 +5,7 @@
 
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import type { Access } from '../engine/engine.ts';
+import { keyRefused, serviceName } from '../engine/upstreams.ts';
 import { environmentError, type OrchestrateError } from '../errors.ts';
 import { type DialFor, GatewayClient } from '../gateway/client.ts';
 import {
@@ -16,21 +17,16 @@ import {
   GATEWAY_PORT,
   type GatewayEvent,
 } from '../gateway/protocol.ts';
-import { DEFAULT_PORT } from '../gateway/rules.ts';
-import { registryFiles, registryVariables } from '../sandbox/registries.ts';
-import type { HomeFile, SandboxHost, SetUpEgress } from '../sandbox/sandbox.ts';
+import type { SandboxHost, SetUpEgress } from '../sandbox/sandbox.ts';
 import { type AskToolbox, remoteToolbox } from '../toolbox/remote-toolbox.ts';
 import type { Toolbox } from '../toolbox/toolbox.ts';
 import { type AttemptId, type Caps, type ModelApi, type Spent, tokensOf, type Usage } from '../types.ts';
-import { timeText } from './deadline.ts';
+import { type Egress, egressOf, registriesOf } from './egress.ts';
 import { HeldSlice, type Slices } from './held-slice.ts';
+import { ServiceLimits } from './service-limits.ts';
 
 const URL_IN_SANDBOX = `http://127.0.0.1:${GATEWAY_PORT}`;
 const NO_CAPS: Caps = { usd: null, tokens: null };
-/** A shorter wait is not worth holding containers still for, milliseconds. */
-const WORTH_PAUSING_MS = 2_000;
-/** How long after the stated time agents go on where nobody says that they may: a gateway that was started anew forgot. */
-const RESUME_ANYWAY_MS = 2_000;
 
 /** What a run's agents reach, with which money, and how the gateway gets there. */
 export interface GatewayOptions {
@@ -111,13 +107,6 @@ export interface RunListener {
   onWarning(message: string): void;
 }
 
-/** A service that wants us to wait. */
-interface Limited {
-  readonly until: Date;
-  readonly reason: string;
-  readonly timer: NodeJS.Timeout;
-}
-
 export class RunGateway implements AsyncDisposable {
   readonly #client: GatewayClient;
   readonly #options: GatewayOptions;
@@ -126,7 +115,11 @@ export class RunGateway implements AsyncDisposable {
   readonly #disposed = new AbortController();
   readonly #hooks = new Map<string, AttemptHooks>();
   #listener: RunListener | null = null;
-  readonly #limited = new Map<ModelApi, Limited>();
+  /** Services that want us to wait. */
+  readonly #limits = new ServiceLimits({
+    onPause: (reason, until) => this.#tellAll((hooks) => hooks.onPause(reason, until)),
+    onResume: () => this.#tellAll((hooks) => hooks.onResume()),
+  });
 
   /** For openRunGateway. */
   constructor(client: GatewayClient, options: GatewayOptions, slices: Slices | null) {
@@ -157,7 +150,7 @@ export class RunGateway implements AsyncDisposable {
     const { status, message } = await this.#client.tryKey(api);
     if (status === 401 || status === 403) throw keyRefused(api, status, message);
     if (status !== null) return;
-    throw environmentError('UPSTREAM_UNREACHABLE', `${NAMES[api]} cannot be reached: ${message}`, {
+    throw environmentError('UPSTREAM_UNREACHABLE', `${serviceName(api)} cannot be reached: ${message}`, {
       hint: 'check the network, and the base URL if you set one',
     });
   }
@@ -173,7 +166,7 @@ export class RunGateway implements AsyncDisposable {
     const { apis, models, allow, caps } = plan;
     await this.#open({ attempt, token, toolboxToken, apis, models, allow, caps }, used);
     this.#hooks.set(attempt, hooks);
-    for (const { until, reason } of this.#limited.values()) hooks.onPause(reason, until);
+    for (const { until, reason } of this.#limits.standing) hooks.onPause(reason, until);
     return { url: URL_IN_SANDBOX, token };
   }
 
@@ -231,21 +224,9 @@ export class RunGateway implements AsyncDisposable {
     return remoteToolbox(ask, gone);
   }
 
-  /** What makes ordinary programs use the forward proxy and the private registries, where any host is allowed. */
-  egressOf({ url, token }: Access): { env: Readonly<Record<string, string>>; homeFiles: readonly HomeFile[] } {
-    const { allow } = this.#options.plan;
-    if (allow.length === 0) return { env: {}, homeFiles: [] };
-    const registries = { url, token, registries: registriesOf(allow) };
-    const proxy = url.replace('://', `://agent:${token}@`);
-    const direct = 'localhost,127.0.0.1,::1,sandbox';
-    return {
-      env: {
-        ...{ HTTP_PROXY: proxy, HTTPS_PROXY: proxy, NO_PROXY: direct },
-        ...{ http_proxy: proxy, https_proxy: proxy, no_proxy: direct },
-        ...registryVariables(registries),
-      },
-      homeFiles: registryFiles(registries),
-    };
+  /** What makes ordinary programs of an attempt use it. */
+  egressOf(access: Access): Egress {
+    return egressOf(this.#options.plan.allow, access);
   }
 
   /** Asks the model as this attempt. */
@@ -261,7 +242,7 @@ export class RunGateway implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed.abort();
     this.#slice?.letGo();
-    for (const { timer } of this.#limited.values()) clearTimeout(timer);
+    this.#limits[Symbol.dispose]();
     await this.#client[Symbol.asyncDispose]();
   }
 
@@ -293,10 +274,10 @@ export class RunGateway implements AsyncDisposable {
         this.#overBudget(event);
         break;
       case 'limited':
-        this.#pause(event.api, event.status, new Date(event.until));
+        this.#limits.pause(event.api, event.status, new Date(event.until));
         break;
       case 'resumed':
-        this.#resume(event.api);
+        this.#limits.resume(event.api);
         break;
       case 'key-refused':
         this.#listener?.onUnusable(keyRefused(event.api, event.status, event.message));
@@ -321,22 +302,11 @@ export class RunGateway implements AsyncDisposable {
 
   #runBudget(reason: string, isNews: boolean): void {
     if (isNews) this.#listener?.onRunBudget(reason);
-    for (const hooks of this.#hooks.values()) hooks.onBudget(reason);
+    this.#tellAll((hooks) => hooks.onBudget(reason));
   }
 
-  #pause(api: ModelApi, status: number, until: Date): void {
-    if (until.getTime() - Date.now() < WORTH_PAUSING_MS) return;
-    const reason = `${NAMES[api]} wants us to wait (${status}) until ${timeText(until, new Date())}`;
-    clearTimeout(this.#limited.get(api)?.timer);
-    const timer = setTimeout(() => this.#resume(api), until.getTime() - Date.now() + RESUME_ANYWAY_MS);
-    this.#limited.set(api, { until, reason, timer });
-    for (const hooks of this.#hooks.values()) hooks.onPause(reason, until);
-  }
-
-  #resume(api: ModelApi): void {
-    clearTimeout(this.#limited.get(api)?.timer);
-    if (!this.#limited.delete(api) || this.#limited.size > 0) return;
-    for (const hooks of this.#hooks.values()) hooks.onResume();
+  #tellAll(tell: (hooks: AttemptHooks) => void): void {
+    for (const hooks of this.#hooks.values()) tell(hooks);
   }
 
   #token(kind: 'agent' | 'toolbox', attempt: AttemptId): string {
@@ -352,20 +322,4 @@ export interface UsedBefore {
 
 function beforeOf({ usage, unsettled }: UsedBefore): Before {
   return { usage, unsettled, requests: tokensOf(usage) > 0 ? 1 : 0 };
-}
-
-/** The hosts that the gateway adds a token to, as they are named below its own URL. */
-function registriesOf(rules: readonly EgressRule[]): readonly string[] {
-  return rules
-    .filter(({ authorization }) => authorization !== null)
-    .flatMap(({ host, ports }) => ports.map((port) => (port === DEFAULT_PORT ? host : `${host}:${port}`)));
-}
-
-const NAMES: Readonly<Record<ModelApi, string>> = { anthropic: 'Anthropic', openai: 'OpenAI' };
-
-/** One message for a key that a service does not take. */
-export function keyRefused(api: ModelApi, status: number, said: string): OrchestrateError {
-  return environmentError('KEY_REFUSED', `${NAMES[api]} refuses the key (${status}): ${said}`, {
-    hint: 'check the key in the environment or in ~/.config/orchestrate/.env',
-  });
 }

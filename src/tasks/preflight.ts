@@ -1,12 +1,12 @@
 /** What is tried before a run is left alone: that the base passes its checks, that there is room, and what bounds the cost. */
 
-import { statfs } from 'node:fs/promises';
 import { GIBIBYTE } from '../config/sizes.ts';
 import { environmentError, failure } from '../errors.ts';
 import type { BaseCheck, EventBody, ExpectedCost, Readiness } from '../events.ts';
 import { roughCost } from '../plan/estimate.ts';
 import { lastLines, removeCheckLogs } from '../review/check-logs.ts';
 import type { Checker } from '../review/checker.ts';
+import { roomAt } from '../room.ts';
 import type { BaseTree, HostResources, SandboxHost } from '../sandbox/sandbox.ts';
 import { sanitiseLine } from '../sanitise.ts';
 import type { CheckRecord, TaskRecord } from '../state/records.ts';
@@ -101,8 +101,8 @@ export async function preflight(context: PreflightContext): Promise<void> {
 }
 
 async function roomOf({ stateDir, maxAgents, limits, emit }: PreflightContext, { disk }: HostResources) {
-  const { bavail, bsize } = await statfs(stateDir);
-  const free = { engine: disk.free, state: bavail * bsize };
+  const state = await roomAt(stateDir);
+  const free = { engine: disk.free, state: state.disk.free };
   const wanted = maxAgents * limits.diskBytes;
   if (free.engine < wanted) {
     const agents = `agents may write ${gibibytes(wanted)} together (--max-agents × --disk)`;

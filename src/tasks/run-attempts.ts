@@ -9,14 +9,8 @@ import { type Restacked, restackAbove } from '../review/restack.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
 import { type AttemptId, NO_USAGE, type TaskId } from '../types.ts';
-import {
-  type AttemptContext,
-  type EndedAttempt,
-  lostEnd,
-  resumeAttempt,
-  runAttempt,
-  withoutSandbox,
-} from './attempt.ts';
+import { type EndedAttempt, lostEnd, resumeAttempt, runAttempt, withoutSandbox } from './attempt.ts';
+import type { AttemptContext } from './attempt-parts.ts';
 import { end, RUN_STOPPED } from './conclude.ts';
 import type { Control } from './control.ts';
 import { earlierWork } from './earlier.ts';

@@ -2,6 +2,7 @@
 
 import { appendFileSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { dayText, secondText } from '../local-time.ts';
 import { sanitise } from '../sanitise.ts';
 import type { RunId } from '../types.ts';
 
@@ -54,7 +55,5 @@ export class RunLog {
 
 /** `2026-03-01 19:02:11`: a night has two days. */
 function localTime(at: Date): string {
-  const two = (n: number): string => String(n).padStart(2, '0');
-  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
-  return `${day} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+  return `${dayText(at)} ${secondText(at)}`;
 }

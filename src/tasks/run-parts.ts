@@ -8,7 +8,7 @@ import type { Role } from '../roles/role.ts';
 import type { RunRecord, TaskRecord } from '../state/records.ts';
 import type { State } from '../state/state.ts';
 import type { RunId, TaskId } from '../types.ts';
-import type { AttemptBounds } from './attempt.ts';
+import type { AttemptBounds } from './attempt-parts.ts';
 import type { Deadline, WantedEnd } from './deadline.ts';
 import type { GatewayOptions } from './gateway.ts';
 import type { Hosts } from './hosts.ts';

@@ -5,8 +5,8 @@
 
 import { randomBytes } from 'node:crypto';
 import { existsSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
 import path from 'node:path';
+import { type Room, roomAt } from '../room.ts';
 import type { Amount } from '../sandbox/sandbox.ts';
 import type { Holds } from './holds.ts';
 import { freeOf, type Level, levelOf, MARKS } from './marks.ts';
@@ -17,11 +17,6 @@ const SHORT_TRANSCRIPT = 4 * 1024 ** 2;
 const SPARE = 'spare';
 /** Records are small: this is room for thousands. On a small disk it is this part of it. */
 const SPARE_ROOM = { bytes: 8 * 1024 ** 2, part: 0.005 } as const;
-
-interface Room {
-  readonly disk: Amount;
-  readonly inodes: Amount;
-}
 
 export interface StateRoomParts {
   /** The state's folder. */
@@ -119,13 +114,4 @@ export class StateRoom implements Disposable {
 function worse(one: Level, other: Level): Level {
   const order: readonly Level[] = ['ample', 'low', 'out'];
   return order.indexOf(one) >= order.indexOf(other) ? one : other;
-}
-
-async function roomAt(directory: string): Promise<Room> {
-  const { bsize, blocks, bfree, bavail, files, ffree } = await statfs(directory);
-  // What is set aside for root is not to be had, and not part of the whole.
-  return {
-    disk: { free: bavail * bsize, total: (blocks - bfree + bavail) * bsize },
-    inodes: { free: ffree, total: files },
-  };
 }

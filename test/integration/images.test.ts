@@ -4,7 +4,7 @@ import { Agent } from 'node:http';
 import Docker from 'dockerode';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readAgentImage } from '../../src/sandbox/docker/agent-image.ts';
-import { ImageFitting } from '../../src/sandbox/docker/fitting.ts';
+import { ImageFittings } from '../../src/sandbox/docker/fitting.ts';
 import { type ImageKind, TestImages } from '../support/images.ts';
 import { look, PROBE, PROMISES, probeFiles, type Seen } from '../support/promises.ts';
 import { SandboxBench } from '../support/sandbox.ts';
@@ -75,7 +75,7 @@ describe('what is looked up in an image', () => {
     const image = await readAgentImage(engine, await images.get('bare'), false);
     const container = await engine.createContainer({ Image: image.id, Labels: { 'orchestrate.test': 'images' } });
     try {
-      await new ImageFitting(image, () => {}).fit(container, '/bin/sh');
+      await new ImageFittings(() => {}).fit(container, image, '/bin/sh');
       await expect.poll(() => Object.values(agent.sockets).flat().length).toBe(0);
     } finally {
       await container.remove({ force: true, v: true });

@@ -1,5 +1,6 @@
 /** A user for a test: a home of their own, a repository in a folder that goes away, and the built command line. */
 
+import type { ChildProcess } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,6 +8,9 @@ import Docker from 'dockerode';
 import { execa, type Options } from 'execa';
 
 export const CLI = path.resolve(import.meta.dirname, '../../dist/cli/main.js');
+
+/** Of what a command has said, enough to see where it hangs. */
+const SAID_CHARACTERS = 4000;
 
 export interface Answer {
   readonly exitCode: number;
@@ -35,6 +39,9 @@ const HOOKS = [
 ];
 
 export class Scratch implements AsyncDisposable {
+  /** Commands at work, and the end of what each has said so far. */
+  readonly #atWork = new Map<Pick<ChildProcess, 'kill' | 'spawnargs'>, string>();
+
   private constructor(
     readonly folder: string,
     readonly repository: string,
@@ -89,7 +96,7 @@ export class Scratch implements AsyncDisposable {
 
   /** Runs the built command line in the repository; never throws for its exit code. */
   async orchestrate(args: readonly string[], options: Options = {}): Promise<Answer> {
-    const result = await execa(process.execPath, [CLI, ...args], {
+    const command = execa(process.execPath, [CLI, ...args], {
       cwd: this.repository,
       extendEnv: false,
       reject: false,
@@ -97,6 +104,14 @@ export class Scratch implements AsyncDisposable {
       ...options,
       env: { ...this.env, ...options.env },
     });
+    this.#atWork.set(command, '');
+    for (const stream of [command.stdout, command.stderr]) {
+      stream?.on('data', (said) => {
+        this.#atWork.set(command, `${this.#atWork.get(command) ?? ''}${said}`.slice(-SAID_CHARACTERS));
+      });
+    }
+    const result = await command;
+    this.#atWork.delete(command);
     return {
       exitCode: result.exitCode ?? -1,
       stdout: String(result.stdout ?? ''),
@@ -151,8 +166,12 @@ export class Scratch implements AsyncDisposable {
     return markers;
   }
 
-  /** Removes the folder and whatever the repository has in Docker. */
+  /** Removes the folder and whatever the repository has in Docker; ends commands that are still at work, and tells of them. */
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const [command, said] of this.#atWork) {
+      console.error(`still at work when its test ended: ${command.spawnargs.slice(1).join(' ')}\n${said}`);
+      command.kill('SIGKILL');
+    }
     const docker = new Docker();
     const installation = await this.installation();
     if (installation !== null) {

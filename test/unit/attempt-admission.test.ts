@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { usageError } from '../../src/errors.ts';
-import { type AttemptContext, runAttempt } from '../../src/tasks/attempt.ts';
+import { runAttempt } from '../../src/tasks/attempt.ts';
+import type { AttemptContext } from '../../src/tasks/attempt-parts.ts';
 
 it('an attempt whose engine cannot begin is shut out of the gateway again', async () => {
   const admitted = new Set<string>();

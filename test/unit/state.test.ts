@@ -629,18 +629,6 @@ describe('a rejected patch', () => {
   });
 });
 
-describe('a merged patch', () => {
-  it('may be merged anew, and stays merged', () => {
-    const [a] = add('a');
-    const id = work(begin(), (attempt, of) => end('succeeded', 'succeeded', { patch: patch(attempt, of) }));
-    const again = { mergedAs: 'c'.repeat(40) as ObjectId, mergedInto: null };
-    expect(state.mergedAgain(id, again)).toBe(false);
-    state.setPatchState(id, ['pending'], 'merged', { mergedAs: OID, mergedInto: 'main' });
-    expect(state.mergedAgain(id, again)).toBe(true);
-    expect(state.patchOf(a as TaskId)).toMatchObject({ state: 'merged', ...again });
-  });
-});
-
 describe('a patch', () => {
   function pending(): AttemptId {
     add('a');

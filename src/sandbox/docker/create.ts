@@ -3,7 +3,7 @@
 import type Docker from 'dockerode';
 import type { Container, ContainerCreateOptions } from 'dockerode';
 import { isStatus } from './engine-errors.ts';
-import { removeContainer } from './side-car.ts';
+import { removeContainer } from './remove-container.ts';
 
 /** Of a creation whose reply was lost, or of a run that was killed, nothing is taken over: it goes. */
 export async function createdAfresh(docker: Docker, body: ContainerCreateOptions): Promise<Container> {

@@ -23,8 +23,34 @@ interface PathStat {
   readonly linkTarget: string;
 }
 
+/** By image; our own needs none. */
+export class ImageFittings {
+  readonly #onWarning: (line: string) => void;
+  readonly #byImage = new Map<string, ImageFitting>();
+
+  constructor(onWarning: (line: string) => void) {
+    this.#onWarning = onWarning;
+  }
+
+  /**
+   * Makes a created container, which has never run, fit for an agent that starts `program`; removes it where that fails.
+   * Rejects with usage NOT_IN_IMAGE when the image does not hold that program.
+   */
+  async fit(container: Container, image: AgentImage, program: string): Promise<void> {
+    if (image.isOurs) return;
+    const fitting = this.#byImage.get(image.id) ?? new ImageFitting(image, this.#onWarning);
+    this.#byImage.set(image.id, fitting);
+    try {
+      await fitting.fit(container, program);
+    } catch (cause) {
+      await container.remove({ force: true, v: true }).catch(() => {});
+      throw cause;
+    }
+  }
+}
+
 /** What was learnt of an image from its first container; one per run. */
-export class ImageFitting {
+class ImageFitting {
   readonly #image: AgentImage;
   readonly #onWarning: (line: string) => void;
   readonly #programs = new Map<string, Promise<boolean>>();
@@ -35,10 +61,6 @@ export class ImageFitting {
     this.#onWarning = onWarning;
   }
 
-  /**
-   * Makes a created container, which has never run, fit for an agent that starts `program`.
-   * Rejects with usage NOT_IN_IMAGE when the image does not hold that program.
-   */
   async fit(container: Container, program: string): Promise<void> {
     if (program.startsWith('/')) await this.#requireProgram(container, program);
     this.#archive ??= additionsFor(container);

@@ -5,7 +5,8 @@ import type Docker from 'dockerode';
 import { healthOf } from './calls.ts';
 import { engineFailure, ignoreStatus } from './engine-errors.ts';
 import { gatewayName, labels, RUN_LABEL } from './names.ts';
-import { removeContainer, runningSideCar, type SideCar } from './side-car.ts';
+import { removeContainer } from './remove-container.ts';
+import { runningSideCar, type SideCar } from './side-car.ts';
 import { GATEWAY_VOLUME_OPTIONS, type GatewayPlacement, gatewayContainer } from './spec.ts';
 import { openProgram } from './streams.ts';
 

@@ -6,7 +6,8 @@ import type { Container } from 'dockerode';
 import type { KeeperTransport } from '../../keeper/client.ts';
 import { healthOf } from './calls.ts';
 import { engineFailure } from './engine-errors.ts';
-import { removeContainer, runningSideCar } from './side-car.ts';
+import { removeContainer } from './remove-container.ts';
+import { runningSideCar } from './side-car.ts';
 import { AGENT_USER, type KeeperPlacement, keeperContainer, STORE_MOUNT } from './spec.ts';
 import { openProgram } from './streams.ts';
 

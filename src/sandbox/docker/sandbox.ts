@@ -12,6 +12,7 @@ import { containerLog, lastFrame } from './container-log.ts';
 import { engineFailure, ignoreStatus, isStatus, isUnanswered } from './engine-errors.ts';
 import type { EngineHealth } from './health.ts';
 import { agentOutput } from './output.ts';
+import { removeContainer } from './remove-container.ts';
 import { STOP_GRACE_MS } from './spec.ts';
 
 /** More changed entries than this are not a patch that anybody reviews. */
@@ -252,13 +253,8 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     const { container, engine, keeper, attempt } = this.#parts;
     this.#isEnding = true;
     try {
-      await engine.steadily(() =>
-        container.remove({ force: true, v: true }).catch(async (error) => {
-          // 409: somebody else removes it at this moment; its workspace must not be touched before it is gone.
-          if (isStatus(error, 409)) await container.wait({ condition: 'removed' }).catch(ignoreStatus(404));
-          else ignoreStatus(404)(error);
-        }),
-      );
+      // Its workspace must not be touched before it is gone.
+      await engine.steadily(() => removeContainer(container));
     } catch (cause) {
       throw engineFailure(`the sandbox of ${attempt} could not be removed`, cause);
     }

@@ -3,6 +3,7 @@
 import type Docker from 'dockerode';
 import type { Container, ContainerCreateOptions, ContainerInspectInfo } from 'dockerode';
 import { isStatus } from './engine-errors.ts';
+import { removeContainer } from './remove-container.ts';
 
 export interface SideCar {
   readonly name: string;
@@ -27,14 +28,6 @@ export async function runningSideCar(docker: Docker, sideCar: SideCar, anew = fa
   const container = await docker.createContainer(body);
   await container.start();
   return container;
-}
-
-/** Of one that is gone, or going, already: harmless. */
-export async function removeContainer(container: Container): Promise<void> {
-  await container.remove({ force: true, v: true }).catch(async (error) => {
-    if (isStatus(error, 409)) await container.wait({ condition: 'removed' }).catch(() => {});
-    else if (!isStatus(error, 404)) throw error;
-  });
 }
 
 async function inspected(docker: Docker, name: string): Promise<ContainerInspectInfo | null> {
