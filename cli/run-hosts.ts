@@ -38,6 +38,7 @@ export async function runHosts(context: Context, work: QueueWork): Promise<Hosts
     return wanted && hostOf(wanted);
   };
   const hosts = wantedHosts(settings);
+  takeOver(work, hosts);
   if (settings.sandbox === 'docker') return { hosts: hosts.map(hostOf), otherHost };
   const { swarmHosts } = await import('./swarm-hosts.ts');
   const open: OpenOn = (reached, services) => openOn(reached, work, { ...services, objectFormat });
@@ -45,6 +46,16 @@ export async function runHosts(context: Context, work: QueueWork): Promise<Hosts
     hosts: (run, keep) => swarmHosts(context, { work, manager: hosts[0] ?? LOCAL_ENGINE, run, keep, open }),
     otherHost,
   };
+}
+
+/** What agents left on a host that was called otherwise then, as by its address, is found by its name of now. */
+function takeOver({ state, settings }: QueueWork, hosts: readonly WantedHost[]): void {
+  const names = new Set(hosts.map(({ name }) => name));
+  for (const name of state.attemptHosts()) {
+    const url = hostLike(name, settings.hosts)?.url ?? null;
+    const same = names.has(name) || url === null ? undefined : hosts.find((host) => host.url === url);
+    if (same !== undefined) state.renameHost(name, same.name);
+  }
 }
 
 /**

@@ -227,6 +227,10 @@ export function attemptHosts(database: Database): readonly string[] {
     .map(({ host }) => host);
 }
 
+export function renameHost(database: Database, from: string, to: string): void {
+  database.transaction(() => database.run('UPDATE attempts SET host = ? WHERE host = ?', to, from));
+}
+
 export function recordOf(row: AttemptRow): AttemptRecord {
   // Field by field: much faster than a spread, which thousands of attempts notice.
   return {

@@ -139,6 +139,11 @@ export class State extends StateReader {
     return attempts.attemptStarted(this.#database, id, fence, base);
   }
 
+  /** Attempts on `from` are on `to`, the same machine by another name; for who holds the coordinator's lock. */
+  renameHost(from: string, to: string): void {
+    attempts.renameHost(this.#database, from, to);
+  }
+
   /** It was given its place there. False when the fence is stale or it has ended. */
   attemptPlaced(id: AttemptId, fence: number, host: string): boolean {
     return attempts.attemptPlaced(this.#database, id, fence, host);

@@ -97,10 +97,18 @@ export class Hosts<Source extends HostSource = HostSource> implements AsyncDispo
    * Rejects as the first one does where none can be opened.
    */
   async begin(needed: ReadonlySet<string>): Promise<void> {
-    const opening = this.#members.map((member) => ({ member, done: this.#open(member) }));
+    const open = (isWorking: boolean, after: Promise<unknown> | null) =>
+      this.#members
+        .filter(({ source }) => (source.slots !== 0) === isWorking)
+        .map((member) => ({
+          member,
+          done: after === null ? this.#open(member) : after.then(() => this.#open(member)),
+        }));
+    const working = open(true, null);
+    // An engine that is there by two names is to be the one that takes tasks.
+    const opening = [...working, ...open(false, Promise.allSettled(working.map(({ done }) => done)))];
     // Whoever awaits it hears of its failure.
     for (const { done } of opening) done.catch(() => {});
-    const working = opening.filter(({ member }) => member.source.slots !== 0);
     try {
       await Promise.any(working.map(({ done }) => done));
     } catch (error) {

@@ -166,6 +166,23 @@ describe('a host that cannot be reached', () => {
     expect([opens, hosts.isAlone]).toEqual([1, true]);
   });
 
+  it('is the one that takes tasks, where it is there by another name for what was left on it', async () => {
+    const engines = new Map<string, string>();
+    const sources = [{ name: 'left', slots: 0 }, source('a')];
+    const { hosts } = hostsOf([], new Set(), {
+      sources,
+      async open({ name }) {
+        // The one that takes tasks takes its time.
+        if (name === 'a') await new Promise((resolve) => setImmediate(resolve));
+        if (engines.size > 0) throw environmentError(HOST_TWICE, 'it is the same');
+        engines.set('engine', name);
+        return opened(name);
+      },
+    });
+    await using _ = await begun(hosts);
+    expect(hosts.next()).toBe('a');
+  });
+
   it('ends the run where there is no other, as the first one says', async () => {
     await using hosts = hostsOf(['a', 'b'], new Set(['a', 'b'])).hosts;
     await expect(hosts.begin(new Set())).rejects.toMatchObject({
