@@ -42,7 +42,7 @@ import { saidOfRuntime } from './runtime-faults.ts';
 import { proveRuntime } from './runtime-probe.ts';
 import { chooseRuntime, type RuntimeInfo, readRuntimes } from './runtimes.ts';
 import { DockerSandbox } from './sandbox.ts';
-import { SetUps } from './set-ups.ts';
+import { type SetUpInUse, SetUps } from './set-ups.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
 import { ensureStore, leaveStore, removeLeftAttempts, STORE_LIMITS, type StoreLimits, trimStore } from './store.ts';
 import { isSharedInUse, RUN_KINDS, sweep } from './sweep.ts';
@@ -241,6 +241,8 @@ class DockerHost implements SandboxHost {
   readonly #pasts = new Map<ObjectId, Promise<void>>();
   #limitsRoots: Promise<boolean> | null = null;
   #gateway: Promise<GatewayLink> | null = null;
+  #setUpAgain: (() => Promise<void>) | null = null;
+  #makingAgain: Promise<void> | null = null;
   #volume: string | null = null;
   /** Some agent can write outside of its workspace and home: it is in another image than ours. */
   #hasWritableRoots: boolean;
@@ -262,9 +264,10 @@ class DockerHost implements SandboxHost {
     this.#engine = healthOf(options.docker);
     const { docker, installation, objectFormat, keep } = options;
     this.#setUps = new SetUps({
-      ...{ docker, installation, objectFormat, image: agent, keeper: prepared.client },
+      ...{ docker, installation, objectFormat, keeper: prepared.client },
+      image: () => this.#agentImage,
       mayRemove: keep.length === 0 && options.isGuest !== true,
-      place: (spec) => this.#place(spec),
+      place: (spec) => this.#place(spec, null),
     });
   }
 
@@ -315,9 +318,10 @@ class DockerHost implements SandboxHost {
     const engine = this.#engine;
     const { objectFormat } = this.#options;
     try {
+      const missed = this.#image.id;
       const container = await this.#container(spec).catch(async (error) => {
         if (!isImageMissing(error)) throw error;
-        await this.#makeImagesAgain();
+        await this.#makeImagesAgain(missed);
         return this.#container(spec);
       });
       const { attempt, tree, limits } = spec;
@@ -330,7 +334,7 @@ class DockerHost implements SandboxHost {
   }
 
   async #container(spec: SandboxSpec): Promise<Container> {
-    const placement = await this.#place(spec);
+    const placement = await this.#place(spec, this.#setUps.inUse);
     const body = agentContainer(spec, placement);
     return this.#engine.steadily(async () => {
       const container = await createdAfresh(this.#options.docker, body);
@@ -339,17 +343,27 @@ class DockerHost implements SandboxHost {
     });
   }
 
-  /** Somebody deleted one of them. */
-  async #makeImagesAgain(): Promise<void> {
+  /** Somebody deleted one of them, which all that miss it find out at once: it is made again for all of them. */
+  async #makeImagesAgain(missed: string): Promise<void> {
+    if (missed !== this.#image.id) return;
+    this.#makingAgain ??= this.#replaceImage().finally(() => {
+      this.#makingAgain = null;
+    });
+    await this.#makingAgain;
+  }
+
+  async #replaceImage(): Promise<void> {
     const { onWarning } = this.#options;
-    if (this.#setUps.inUse !== null && this.#setUps.inUse.image.id === this.#image.id) {
+    const wasSetUp = this.#setUps.inUse !== null;
+    if (wasSetUp && this.#setUpAgain === null) {
       throw environmentError(TROUBLE.image, 'the image that the set-up made was deleted', {
         hint: 'the next run sets up again: orchestrate run',
       });
     }
-    onWarning('the agents’ image was deleted: it is made again');
-    const { agent } = await imagesOf(this.#options);
-    this.#agentImage = agent;
+    onWarning(`${wasSetUp ? 'the image that the set-up made' : 'the agents’ image'} was deleted: it is made again`);
+    // What a set-up is made from may be gone with what it made.
+    this.#agentImage = (await imagesOf(this.#options)).agent;
+    if (wasSetUp) await this.#setUpAgain?.();
   }
 
   /** What was laid out is looked for again before it is used. */
@@ -369,6 +383,10 @@ class DockerHost implements SandboxHost {
 
   reuseSetUp(spec: Pick<SetUpSpec, 'command' | 'inputs'>): Promise<boolean> {
     return this.#setUps.reuse(spec);
+  }
+
+  onSetUpLost(again: () => Promise<void>): void {
+    this.#setUpAgain = again;
   }
 
   createSetUp(spec: SetUpSpec): Promise<CreatedSetUp> {
@@ -403,21 +421,21 @@ class DockerHost implements SandboxHost {
     return null;
   }
 
-  async #place(spec: SandboxSpec): Promise<AgentPlacement> {
-    const folders = this.workspace === 'copy' ? await this.#copy(spec) : await this.#overlay(spec);
+  async #place(spec: SandboxSpec, setUp: SetUpInUse | null): Promise<AgentPlacement> {
+    const made = setUp?.id ?? null;
+    const folders = this.workspace === 'copy' ? await this.#copy(spec, made) : await this.#overlay(spec, made);
     const { installation, run } = this.#options;
     const { images, runtime } = this.#prepared;
     const { toolboxVolume } = images;
     const gatewayVolume = spec.hasGateway ? this.#gatewayVolume() : null;
-    const image = this.#image;
+    const image = setUp?.image ?? this.#agentImage;
     this.#limitsRoots ??= canLimitRoots(this.#options.docker, { image: image.id, installation, run });
     const limitsRoot = await this.#limitsRoots;
     const context = spec.contextFiles === undefined ? null : { folder: this.#inStore(contextFolder(spec.attempt)) };
     return { installation, run, image, toolboxVolume, gatewayVolume, limitsRoot, context, runtime, ...folders };
   }
 
-  async #overlay(spec: SandboxSpec): Promise<Folders> {
-    const setUp = this.#setUps.inUse?.id ?? null;
+  async #overlay(spec: SandboxSpec, setUp: string | null): Promise<Folders> {
     const [lower, folders] = await Promise.all([
       this.#keeper.stackOf(this.#layerOf(spec)),
       this.#keeper.prepareAttempt({ ...filesOf(spec), setUp }),
@@ -439,9 +457,8 @@ class DockerHost implements SandboxHost {
     };
   }
 
-  async #copy(spec: SandboxSpec): Promise<Folders> {
+  async #copy(spec: SandboxSpec, setUp: string | null): Promise<Folders> {
     const tree = this.#layerOf(spec);
-    const setUp = this.#setUps.inUse?.id ?? null;
     const { workspace, home } = await this.#keeper.prepareCopy({ ...filesOf(spec), tree, setUp });
     return { workspace: { folder: this.#inStore(workspace) }, home: { folder: this.#inStore(home) } };
   }
