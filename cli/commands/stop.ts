@@ -7,11 +7,13 @@ import { liveRun } from '../live-run.ts';
 import type { StopOptions } from '../options.ts';
 import { runJson } from '../render/json.ts';
 import { count } from '../render/text.ts';
+import { runThatIsThere } from '../run-that-is-there.ts';
 import { STOP_TIMEOUT_MS, waitUntil } from '../wait.ts';
 
 export async function stop(context: Context, options: StopOptions): Promise<number> {
   const known = await context.readState();
-  const run = known === null ? null : liveRun(known);
+  // One that makes its images ready has no record yet, and would work all night.
+  const run = known === null ? null : await runThatIsThere(context, known, new AbortController().signal);
   if (known === null || run === null) {
     if (context.json) context.printJson({ run: null, result: 'none' });
     else context.print(`No run is at work here.${leftOver(known)}\n`);
