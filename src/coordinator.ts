@@ -104,7 +104,7 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     // One that has no end has left something in the engine: the next start looks after it.
     if (await closed(hosts, bus)) state.endRun(run.id);
     await dropOld(repository, state, new Date()).catch((error) => warn(bus, error));
-    const reason = options.signal.aborted ? 'interrupted' : (fault ?? coordinator.tally.limit);
+    const reason = options.signal.aborted ? 'interrupted' : (fault ?? coordinator.endedBy);
     const ended = {
       type: 'run.ended',
       run: run.id,

@@ -26,7 +26,7 @@ import { Database, explained } from './database.ts';
 import { createPrivate } from './exclusive.ts';
 import * as forecasts from './forecasts.ts';
 import { attemptsOn, type ChangedFoundation, directFoundations, foundationsOf, outdatedBy } from './foundations.ts';
-import { type History, historySince, newestRun } from './history.ts';
+import { type History, historySince, newestRun, type Standstill, standstillOf } from './history.ts';
 import * as merges from './merges.ts';
 import { migrate, newerState, olderState, versionOf } from './migrate.ts';
 import * as notes from './notes.ts';
@@ -270,6 +270,11 @@ export class State {
    */
   cutOffRun(): RunRecord | null {
     return runs.cutOffRun(this.#database);
+  }
+
+  /** Why this run, which is at work, starts nothing just now, or nothing more; null: nothing stands in its way. */
+  standstillOf(run: RunId): Standstill | null {
+    return standstillOf(this.#database, run);
   }
 
   /** The one that began last, whether or not it ended. */
