@@ -73,9 +73,12 @@ function waitsFor({ dependsOn }: TaskSummary, reason: string, { stateOf }: WhyCo
   }, reason);
 }
 
-function whyRunning(reason: string | null, { now, standstill, attempt }: WhyContext): string | null {
+function whyRunning(reason: string | null, { now, isRunning, standstill, attempt }: WhyContext): string | null {
   if (attempt === null) return reason;
   const isAway = reason === awayText(attempt.host);
+  // Its run was cut off, or could not reach it any more.
+  if (!isRunning)
+    return `waits for \`orchestrate run\`, which ${attempt.stopping === null ? 'takes it up' : 'ends it'}`;
   if (attempt.stopping !== null) return isAway ? `is being ended, but ${reason}` : 'is being ended';
   if (isAway) return reason;
   if (standstill?.cause === 'engine') return oneLine(standstill.reason);
