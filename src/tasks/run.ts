@@ -182,6 +182,10 @@ export class Run {
     return { ...this.#attempts.tally, blocked, redPatches: this.#patches.red, limit: this.#limit };
   }
 
+  warn(message: string): void {
+    this.#emit({ type: 'warning', message });
+  }
+
   /** Why it ended before its queue did; null: it did not. */
   get endedBy(): string | null {
     return this.#limit ?? this.#asked;
