@@ -13,7 +13,8 @@ import { age, type Colours, colourOfTask, cost, tableOf } from './render/text.ts
 
 /** What `--json` prints, its tasks in the order of adding. */
 export interface StatusJson {
-  readonly run: ReturnType<typeof runJson> | null;
+  /** `waits`: why it starts nothing just now, or nothing more. */
+  readonly run: (ReturnType<typeof runJson> & { readonly waits: string | null }) | null;
   readonly counts: Readonly<Record<TaskState, number>>;
   readonly tasks: readonly TaskJson[];
   /** Results, of agents at work too, that will not merge with each other. */
@@ -30,6 +31,7 @@ export interface Status {
 export function statusOf(state: State | null): Status {
   if (state === null) return { json: { run: null, counts: countsOf([]), tasks: [], conflicts: [] }, summaries: [] };
   const run = liveRun(state);
+  const standstill = run === null ? null : state.standstillOf(run.id);
   const attempts = state.newestAttempts();
   const usage = state.usageByTask();
   const patches = new Map(state.patches().map((patch) => [patch.task, patch]));
@@ -47,11 +49,12 @@ export function statusOf(state: State | null): Status {
       patch,
       conflictsWith: patch === null ? none : (conflictsWith.get(patch.id) ?? none),
       isRunning: run !== null,
+      standstill,
       now,
       stateOf: (id) => states.get(id),
     });
   });
-  const spent = run === null ? null : runJson(run, state.usageOfRun(run.id));
+  const spent = run === null ? null : { ...runJson(run, state.usageOfRun(run.id)), waits: standstill?.reason ?? null };
   return { json: { run: spent, counts: countsOf(tasks), tasks, conflicts }, summaries };
 }
 
@@ -148,7 +151,8 @@ function runLine(now: StatusJson): string {
   const since = age(Date.now() - Date.parse(now.run.startedAt));
   const spent = now.run.spent.usd === null ? '' : `, $${now.run.spent.usd.toFixed(2)} so far`;
   const isolation = now.run.isolation === null ? '' : `, isolation ${sanitiseLine(now.run.isolation)}`;
-  return `run ${now.run.id} is at work since ${since} (pid ${now.run.pid}${isolation}${spent})`;
+  const waits = now.run.waits === null ? '' : `\nit starts nothing: ${sanitiseLine(now.run.waits)}`;
+  return `run ${now.run.id} is at work since ${since} (pid ${now.run.pid}${isolation}${spent})${waits}`;
 }
 
 function countsLine(counts: StatusJson['counts'], colours: Colours): string {

@@ -73,7 +73,8 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   await removeQuarantines(repository);
   const id = parts.id ?? (ulid() as RunId);
   const spent = continued === null ? NOTHING_SPENT : state.spentByRun(continued.id);
-  const hosts = await beginHosts(parts, options, { id, spent });
+  const trouble = { tell: (message: string): void => warn(bus, message) };
+  const hosts = await beginHosts(parts, options, { id, spent, onWarning: (message) => trouble.tell(message) });
   const run = state.beginRun({
     id,
     pid: options.pid,
@@ -86,6 +87,8 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
   });
   const usedUp = capReached(options.gateway?.configuration.caps, spent);
   const coordinator = new Run({ parts, options, run, base, hosts, deadline, usedUp });
+  // From here on there is a timeline that it belongs to: who reads the report was not there.
+  trouble.tell = (message) => coordinator.warn(message);
   if (continued !== null) warn(bus, carriedOver({ continued, run, spent, deadline }));
   let exitCode = 0;
   let fault: string | null = null;
@@ -104,7 +107,7 @@ export async function runQueue(parts: CoordinatorParts, options: RunOptions): Pr
     // One that has no end has left something in the engine: the next start looks after it.
     if (await closed(hosts, bus)) state.endRun(run.id);
     await dropOld(repository, state, new Date()).catch((error) => warn(bus, error));
-    const reason = options.signal.aborted ? 'interrupted' : (fault ?? coordinator.tally.limit);
+    const reason = options.signal.aborted ? 'interrupted' : (fault ?? coordinator.endedBy);
     const ended = {
       type: 'run.ended',
       run: run.id,
@@ -123,6 +126,8 @@ interface RunStart {
   readonly id: RunId;
   /** By the run that this one goes on for. */
   readonly spent: Spent;
+  /** Told what happens to its hosts. */
+  onWarning(line: string): void;
 }
 
 /** Opens the hosts, and a gateway on each; at least one is there then. */
@@ -150,7 +155,7 @@ async function beginHosts(parts: CoordinatorParts, options: RunOptions, start: R
     placement: placed?.placement ?? null,
     sourceNamed: (name) => placed?.hostNamed(name) ?? null,
     async open(source) {
-      const host = await source.open(hostServices(parts, source.name, { run: start.id, history: options.history }));
+      const host = await source.open(hostServices(parts, source.name, { ...start, history: options.history }));
       try {
         const gateway = reach && (await openRunGateway(host, reach, ledger && { ledger, name: source.name }));
         const room = isAlone ? Number.POSITIVE_INFINITY : slotsOf(host.capacity, options.bounds.limits);
@@ -166,7 +171,7 @@ async function beginHosts(parts: CoordinatorParts, options: RunOptions, start: R
     },
     onLost: (name) => ledger?.lost(name),
     onProgress: (line) => parts.onProgress(line),
-    onWarning: (line) => warn(parts.bus, line),
+    onWarning: (line) => start.onWarning(line),
   });
   try {
     await hosts.begin(left);
@@ -211,9 +216,9 @@ function warn(bus: EventBus, error: unknown): void {
 function hostServices(
   parts: CoordinatorParts,
   name: string,
-  { run, history }: { readonly run: RunId; readonly history: number },
+  { id: run, history, onWarning }: RunStart & { readonly history: number },
 ): HostServices {
-  const { repository, state, bus } = parts;
+  const { repository, state } = parts;
   return {
     run,
     // Its tree is written down right before an attempt starts: nothing of one without is wanted.
@@ -222,6 +227,6 @@ function hostServices(
       .map((attempt) => attempt.id),
     ...outgoing(repository, history),
     onProgress: (line) => parts.onProgress(line),
-    onWarning: (message) => bus.emit({ type: 'warning', message }),
+    onWarning,
   };
 }

@@ -135,8 +135,8 @@ export type EventBody =
       readonly cause?: string;
     }
   | { readonly type: 'run.resumed' }
-  /** Nothing more is started, before the queue is at its end: a deadline, a budget, a key that is refused. */
-  | { readonly type: 'run.stopping'; readonly cause: 'deadline' | 'budget' | 'key'; readonly reason: string }
+  /** Nothing more is started, before the queue is at its end: a deadline, a budget, a key that is refused, `stop`. */
+  | { readonly type: 'run.stopping'; readonly cause: 'deadline' | 'budget' | 'key' | 'stop'; readonly reason: string }
   | { readonly type: 'warning'; readonly message: string; readonly task?: TaskId; readonly attempt?: AttemptId }
   | {
       readonly type: 'run.ended';

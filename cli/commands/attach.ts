@@ -1,20 +1,15 @@
 /** `attach`: looks at the run that is at work, from any terminal, until it ends or the reader has seen enough. */
 
-import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT_CODES } from '../../src/errors.ts';
 import { EventBus } from '../../src/events.ts';
 import { safeJson } from '../../src/sanitise.ts';
-import type { RunRecord } from '../../src/state/records.ts';
 import type { State } from '../../src/state/state.ts';
-import { lockHolder } from '../../src/tasks/lock.ts';
 import type { Context } from '../context.ts';
 import { endOf, followRun } from '../follow-run.ts';
 import { onLeave } from '../leave.ts';
-import { liveRun } from '../live-run.ts';
 import { eventLine } from '../render/event-line.ts';
 import type { LiveView } from '../render/live.ts';
-
-const POLL_MS = 250;
+import { runThatIsThere } from '../run-that-is-there.ts';
 
 /**
  * Resolves to the run's own exit code; 130 where the reader left, and the run goes on; 1 where the run was cut off. Without
@@ -46,19 +41,6 @@ export async function attach(context: Context): Promise<number> {
   }
   context.warn(`run ${run.id} was cut off (pid ${run.pid}): the next \`orchestrate run\` takes up what it left`);
   return EXIT_CODES.failure;
-}
-
-/** Waits for one that is about to begin. */
-async function runThatIsThere(context: Context, state: State, signal: AbortSignal): Promise<RunRecord | null> {
-  for (let isSaid = false; !signal.aborted; isSaid = true) {
-    const run = liveRun(state);
-    if (run !== null) return run;
-    const holder = lockHolder(state.directory);
-    if (holder?.command !== 'orchestrate run') return liveRun(state);
-    if (!isSaid) context.note(`A run is about to begin or to end (pid ${holder.pid}) …`);
-    await sleep(POLL_MS, undefined, { signal }).catch(() => {});
-  }
-  return null;
 }
 
 async function viewOf(context: Context, bus: EventBus, tty: boolean): Promise<LiveView> {

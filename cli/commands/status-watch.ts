@@ -45,8 +45,8 @@ export async function watchStatus(context: Context): Promise<number> {
 async function screen(context: Context, now: Status): Promise<string> {
   const text = await statusText(now, coloursOf(false));
   const lines = text.trimEnd().split('\n');
-  const height = Math.max(3, (context.out.rows ?? 24) - 1);
-  const width = Math.max(20, context.out.columns ?? 80);
+  const height = Math.max(3, (context.out.rows || 24) - 1);
+  const width = Math.max(20, context.out.columns || 80);
   const shown = lines.length <= height ? lines : [...lines.slice(0, height - 1), `… ${lines.length - height + 1} more`];
   const cut = shown.map((line) => (line.length <= width ? line : `${line.slice(0, width - 1)}…`));
   return HOME + cut.map((line) => `${line}${CLEAR_LINE}\n`).join('') + CLEAR_BELOW;

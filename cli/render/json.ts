@@ -1,6 +1,7 @@
 /** The stable JSON shapes of the command line. Fields may be added, never changed or taken away. */
 
 import { verdictOf } from '../../src/review/verdict.ts';
+import type { Standstill } from '../../src/state/history.ts';
 import type {
   AttemptRecord,
   CheckRecord,
@@ -63,6 +64,8 @@ export interface TaskContext {
   readonly conflictsWith: readonly string[];
   /** Whether a run works the queue now. */
   readonly isRunning: boolean;
+  /** Why that run starts nothing just now, or nothing more; not given: nobody looked. */
+  readonly standstill?: Standstill | null;
   readonly now: Date;
   /** State of another task. */
   stateOf(id: string): TaskState | undefined;
@@ -95,12 +98,14 @@ export function taskJsonOf(
 ): TaskJson & { readonly agentReason: string | null } {
   const attempts = state.attemptsOf(task.id);
   const patch = state.patchOf(task.id);
+  const run = isRunning ? state.currentRun() : null;
   const json = taskJson(task, {
     attempt: attempts.at(-1) ?? null,
     usage: attempts.map((attempt) => attempt.usage).reduce(addUsage, NO_USAGE),
     patch,
     conflictsWith: patch === null ? [] : conflictsOf(state, patch.id),
     isRunning,
+    standstill: run === null ? null : state.standstillOf(run.id),
     now: new Date(),
     stateOf: (id) => (task.dependsOn.some((one) => one === id) ? state.task(id as TaskId).state : undefined),
   });

@@ -66,7 +66,7 @@ export function serviceName(api: ModelApi): string {
 /** One message for a key that a service does not take. */
 export function keyRefused(api: ModelApi, status: number, said: string): OrchestrateError {
   return environmentError('KEY_REFUSED', `${serviceName(api)} refuses the key (${status}): ${said}`, {
-    hint: 'check the key in the environment or in ~/.config/orchestrate/.env',
+    hint: 'check the key in the environment, in ~/.config/orchestrate/.env or in the repository’s .env',
   });
 }
 

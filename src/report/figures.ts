@@ -162,7 +162,9 @@ function spanOf({ period, history, liveRun }: Records): { from: number; to: numb
   const since = Date.parse(period.since);
   const until = Date.parse(period.until);
   const starts = [...history.runs, ...history.attempts].flatMap(({ startedAt }) => startedAt ?? []).map(Date.parse);
-  const ends = [...history.runs, ...history.attempts].flatMap(({ endedAt }) => endedAt ?? []).map(Date.parse);
+  const ended = [...history.runs, ...history.attempts].flatMap(({ endedAt }) => endedAt ?? []);
+  // A run that was cut off has no end: up to what is known of it last.
+  const ends = [...ended, ...history.events.slice(-1).map(({ at }) => at)].map(Date.parse);
   const from = Math.max(
     since,
     starts.reduce((a, b) => Math.min(a, b), until),
@@ -184,8 +186,9 @@ function runsOf({ history, liveRun, stateDir }: Records): RunFigures[] {
   return history.runs.map((run) => ({
     id: run.id,
     startedAt: run.startedAt,
-    endedAt: run.endedAt,
-    state: run.id === liveRun ? 'under-way' : endOf(run, said.has(run.id) && !ended.has(run.id)),
+    // One that had to leave something in an engine that is away said its end, and the next one writes it down.
+    endedAt: run.endedAt ?? ended.get(run.id)?.at ?? null,
+    state: run.id === liveRun ? 'under-way' : endOf(run, said.has(run.id), ended.has(run.id)),
     reason: shown(ended.get(run.id)?.reason),
     base: run.base,
     isolation: shown(run.isolation ?? said.get(run.id)?.isolation),
@@ -224,8 +227,9 @@ function shown(text: string | null | undefined): string | null {
 }
 
 /** A run that the next one found cut off has an end, but never said so. */
-function endOf(run: RunRecord, isSilent: boolean): RunFigures['state'] {
-  return run.endedAt === null || isSilent ? 'cut-off' : 'ended';
+function endOf(run: RunRecord, saidItsStart: boolean, saidItsEnd: boolean): RunFigures['state'] {
+  if (saidItsEnd) return 'ended';
+  return run.endedAt === null || saidItsStart ? 'cut-off' : 'ended';
 }
 
 /** `patch apply` keeps no time: what it merged counts with the attempt that made it. */

@@ -60,6 +60,8 @@ export function markText({ what }: Pick<Mark, 'what'>): string {
       return 'budget used up';
     case 'key':
       return 'key refused';
+    case 'stop':
+      return 'stopped';
     case 'cut-off':
       return 'cut off, taken over';
     case 'run':

@@ -17,7 +17,7 @@ export interface Hold {
 export interface Mark {
   /** ISO 8601, UTC. */
   readonly at: string;
-  readonly what: 'deadline' | 'budget' | 'key' | 'cut-off' | 'run';
+  readonly what: 'deadline' | 'budget' | 'key' | 'stop' | 'cut-off' | 'run';
   /** Null: there is no more to say. */
   readonly reason: string | null;
 }

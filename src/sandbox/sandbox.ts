@@ -104,6 +104,11 @@ export interface SandboxHost extends AsyncDisposable {
    * on. False where there is none.
    */
   reuseSetUp(spec: Pick<SetUpSpec, 'command' | 'inputs'>): Promise<boolean>;
+  /**
+   * Names who sets up again where `create` finds what was set up deleted by somebody else; that `create` waits for it, and
+   * rejects with its failure. Not named: it rejects with environment IMAGE_MISSING.
+   */
+  onSetUpLost(again: () => Promise<void>): void;
   /** A sandbox to set up in: root, on the tree, which must be prepared. One at a time. Otherwise as `create`. */
   createSetUp(spec: SetUpSpec): Promise<CreatedSetUp>;
   /** Puts files into `/context` of sandboxes, each file at once; attempts that are gone are passed over. */

@@ -1,7 +1,7 @@
 /** What happened since a moment, for the report: must stay quick with 10,000 tasks, so the timeline is read in parts. */
 
 import type { OrchestrateEvent } from '../events.ts';
-import type { AttemptId } from '../types.ts';
+import type { AttemptId, RunId } from '../types.ts';
 import { recordOf as attemptOf } from './attempts.ts';
 import type { Database } from './database.ts';
 import type { AttemptRecord, RunRecord } from './records.ts';
@@ -47,6 +47,25 @@ const TOLD = `('run.started', 'run.ready', 'run.paused', 'run.resumed', 'run.sto
 
 export function newestRun(database: Database): RunRecord | null {
   return database.get<typeof runs.$inferSelect>('SELECT * FROM runs ORDER BY fence DESC LIMIT 1');
+}
+
+/** Why a run starts nothing: `cause` as in the event that said so; `isOver`: nothing more will be. */
+export interface Standstill {
+  readonly cause: string;
+  readonly reason: string;
+  readonly isOver: boolean;
+}
+
+/** Null: nothing stands in its way. Cheap enough for every `status`. */
+export function standstillOf(database: Database, run: RunId): Standstill | null {
+  // What belongs to no task is found by the index; what ends a run stays true.
+  const sql = `SELECT body FROM events WHERE task IS NULL AND run = ?
+    AND json_extract(body, '$.type') IN ('run.paused', 'run.resumed', 'run.stopping')
+    ORDER BY json_extract(body, '$.type') = 'run.stopping' DESC, seq DESC LIMIT 1`;
+  const found = database.get<{ body: string }>(sql, run);
+  const event = found === null ? null : (JSON.parse(found.body) as OrchestrateEvent);
+  if (event?.type !== 'run.paused' && event?.type !== 'run.stopping') return null;
+  return { cause: event.cause ?? 'unknown', reason: event.reason, isOver: event.type === 'run.stopping' };
 }
 
 /** `since`: ISO 8601, UTC, as the columns have it. `mostEvents`: the newest of them. */

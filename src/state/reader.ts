@@ -7,7 +7,7 @@ import { changeRequests } from './change-requests.ts';
 import type { Database } from './database.ts';
 import * as forecasts from './forecasts.ts';
 import { attemptsOn, type ChangedFoundation, directFoundations, foundationsOf, outdatedBy } from './foundations.ts';
-import { type History, historySince, newestRun } from './history.ts';
+import { type History, historySince, newestRun, type Standstill, standstillOf } from './history.ts';
 import * as merges from './merges.ts';
 import * as notes from './notes.ts';
 import * as patches from './patches.ts';
@@ -112,6 +112,11 @@ export class StateReader {
    */
   cutOffRun(): RunRecord | null {
     return runs.cutOffRun(this.#database);
+  }
+
+  /** Why this run, which is at work, starts nothing just now, or nothing more; null: nothing stands in its way. */
+  standstillOf(run: RunId): Standstill | null {
+    return standstillOf(this.#database, run);
   }
 
   /** The one that began last, whether or not it ended. */

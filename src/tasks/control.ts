@@ -15,15 +15,17 @@ interface AtWork {
 export class Control implements Disposable {
   readonly #state: State;
   readonly #run: AbortSignal;
+  readonly #onAsked: () => void;
   readonly #atWork = new Map<AttemptId, AtWork>();
   readonly #stopStarting = new AbortController();
   readonly #stopNow = new AbortController();
   readonly #timer: NodeJS.Timeout;
 
-  /** `run` is aborted when the whole run is to end now. */
-  constructor(state: State, run: AbortSignal) {
+  /** `run` is aborted when the whole run is to end now. `onAsked` is told when somebody first asks it to stop. */
+  constructor(state: State, run: AbortSignal, onAsked: () => void) {
     this.#state = state;
     this.#run = run;
+    this.#onAsked = onAsked;
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
   }
 
@@ -60,7 +62,10 @@ export class Control implements Disposable {
 
   #look(): void {
     for (const request of this.#state.takeRequests()) {
-      if (request.kind !== 'kill') this.stop({ now: request.kind === 'stop-now' });
+      if (request.kind !== 'kill') {
+        if (!this.stopStarting.aborted) this.#onAsked();
+        this.stop({ now: request.kind === 'stop-now' });
+      }
       for (const { task, kill } of this.#atWork.values()) {
         if (request.kind === 'kill' && request.task === task) kill.abort(KILLED_BY_USER);
       }

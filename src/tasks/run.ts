@@ -25,6 +25,7 @@ import { awayText } from './why.ts';
 
 /** Longer than a network is usually cut for: whoever starts again elsewhere does all the work again. */
 const HOST_LOST_AFTER_MS = 90_000;
+const ASKED_TO_STOP = 'somebody stopped it (`orchestrate stop`)';
 const NO_CAPS: Caps = { usd: null, tokens: null };
 /** In the reason of what waits for a person to review. */
 const WAITS_FOR_REVIEWS = '--max-pending-reviews';
@@ -49,6 +50,7 @@ const LOOK_AGAIN_MS = 200;
 export class Run {
   readonly #the: RunParts;
   #limit: string | null = null;
+  #asked: string | null = null;
   /** Why no agent can work any more. */
   #unusable: OrchestrateError | null = null;
   readonly #control: Control;
@@ -67,7 +69,10 @@ export class Run {
 
   constructor(the: RunParts) {
     this.#the = the;
-    this.#control = new Control(the.parts.state, the.options.signal);
+    this.#control = new Control(the.parts.state, the.options.signal, () => {
+      this.#asked = ASKED_TO_STOP;
+      this.#emit({ type: 'run.stopping', cause: 'stop', reason: ASKED_TO_STOP });
+    });
     this.#holds = new Holds((reason, cause) =>
       this.#emit(reason === null || cause === null ? { type: 'run.resumed' } : { type: 'run.paused', cause, reason }),
     );
@@ -180,6 +185,15 @@ export class Run {
     const { parts, options } = this.#the;
     const { blocked } = parts.state.counts(options.only);
     return { ...this.#attempts.tally, blocked, redPatches: this.#patches.red, limit: this.#limit };
+  }
+
+  warn(message: string): void {
+    this.#emit({ type: 'warning', message });
+  }
+
+  /** Why it ended before its queue did; null: it did not. */
+  get endedBy(): string | null {
+    return this.#limit ?? this.#asked;
   }
 
   async work(): Promise<RunSummary> {

@@ -55,7 +55,8 @@ export class RunSetUp {
   }
 
   /**
-   * Has the host start sandboxes from what the set-up makes. When it is cut short by the signal, nothing is kept.
+   * Has the host start sandboxes from what the set-up makes, which is made again where somebody deletes it meanwhile. When
+   * it is cut short by the signal, nothing is kept.
    * Rejects with environment SETUP_FAILED, the last lines of its output in the message.
    */
   async make(): Promise<void> {
@@ -64,9 +65,10 @@ export class RunSetUp {
     const { limits, timeoutMs } = bounds;
     const inputs = await this.#inputsOfBase();
     await host.prepareTree({ tree, commit, near: null });
-    await insist(() =>
-      setUp(this.#context, { command: this.#wanted.command, inputs, tree, commit, limits, timeoutMs }),
-    );
+    const spec = { command: this.#wanted.command, inputs, tree, commit, limits, timeoutMs };
+    const made = (): Promise<void> => insist(() => setUp(this.#context, spec));
+    await made();
+    host.onSetUpLost(made);
   }
 
   /** Whether a set-up on this tree would be the same. */

@@ -1,5 +1,6 @@
 /** Why a task is not done, as one phrase for `status`, `task` and JSON: what it waits for, what became of it, until when. Pure. */
 
+import type { Standstill } from '../state/history.ts';
 import type { AttemptRecord, TaskSummary } from '../state/records.ts';
 import type { TaskState } from '../types.ts';
 import { timeText } from './deadline.ts';
@@ -8,6 +9,8 @@ export interface WhyContext {
   readonly now: Date;
   /** Whether a run works the queue now. */
   readonly isRunning: boolean;
+  /** Why it starts nothing just now, or nothing more; null or not given: nothing stands in its way. */
+  readonly standstill?: Standstill | null;
   readonly attempt: AttemptRecord | null;
   /** State of another task. */
   stateOf(id: string): TaskState | undefined;
@@ -43,7 +46,7 @@ export function whyOf(task: TaskSummary, context: WhyContext): string | null {
 function whyQueued(
   { notBefore }: TaskSummary,
   reason: string | null,
-  { now, isRunning, attempt }: WhyContext,
+  { now, isRunning, standstill, attempt }: WhyContext,
 ): string | null {
   const before = attempt?.reason == null ? null : oneLine(attempt.reason);
   // What the last attempt ended with says nothing of what it waits for now. It may have been hidden by a hold since.
@@ -51,6 +54,8 @@ function whyQueued(
   const isAfter = before !== null && (reason === before || notBefore !== null);
   const after = isAfter ? ` after “${before}”` : '';
   if (!isRunning) return own ?? `waits for \`orchestrate run\`${after}`;
+  if (standstill?.isOver === true)
+    return `waits for the next \`orchestrate run\`${after}: ${oneLine(standstill.reason)}`;
   if (notBefore !== null && new Date(notBefore) > now && own === null) {
     return `tries again at ${timeText(new Date(notBefore), now)}${after}`;
   }
@@ -68,11 +73,15 @@ function waitsFor({ dependsOn }: TaskSummary, reason: string, { stateOf }: WhyCo
   }, reason);
 }
 
-function whyRunning(reason: string | null, { now, attempt }: WhyContext): string | null {
+function whyRunning(reason: string | null, { now, isRunning, standstill, attempt }: WhyContext): string | null {
   if (attempt === null) return reason;
   const isAway = reason === awayText(attempt.host);
+  // Its run was cut off, or could not reach it any more.
+  if (!isRunning)
+    return `waits for \`orchestrate run\`, which ${attempt.stopping === null ? 'takes it up' : 'ends it'}`;
   if (attempt.stopping !== null) return isAway ? `is being ended, but ${reason}` : 'is being ended';
   if (isAway) return reason;
+  if (standstill?.cause === 'engine') return oneLine(standstill.reason);
   if (attempt.state === 'creating') return 'its sandbox is being made';
   if (attempt.state === 'collecting') return 'its work is being collected';
   if (reason !== null) return reason;

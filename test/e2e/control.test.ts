@@ -188,6 +188,16 @@ describe('stop', () => {
     expect(await stopping).toMatch(/^Stopped run RUN-PLAYED .*1 agent stopped, their work is kept/);
     expect(await statesOf('tasks')).toEqual({ first: 'queued' });
   });
+
+  it('--now says which agents the run had to leave', async () => {
+    await scratch.must(['submit', 'First']);
+    await using played = await PlayedRun.begin(scratch);
+    await played.start();
+    const stopping = scratch.must(['stop', '--now']);
+    await played.asked();
+    played.state.endRun(played.run.id);
+    expect(await stopping).toContain('1 agent could not be reached: the next `orchestrate run` ends');
+  });
 });
 
 describe('retry', () => {

@@ -176,6 +176,7 @@ describe('the machine’s engine, behind a socket', () => {
     expect(await scratch.must(['patch', 'show', 'one.1'])).toContain('+1');
     expect(await outcomes('two')).toEqual(['succeeded']);
     expect(await written('two')).toEqual(LINES);
+    expect(await scratch.must(['report'])).toContain('the keeper is gone or hangs: it is started anew');
     expect(await leftInDocker(scratch)).toEqual(['volume store']);
   });
 });

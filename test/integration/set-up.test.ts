@@ -1,4 +1,5 @@
 // What root makes once, in every sandbox afterwards: nothing of it is lost to agents, nothing of it is in their patches.
+import Docker from 'dockerode';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WORKSPACE_KINDS } from '../../src/types.ts';
 import { TestImages } from '../support/images.ts';
@@ -129,6 +130,23 @@ describe('the image that a set-up makes', () => {
     );
     expect(agent.output).toBe('made\n0\n');
   });
+});
+
+it('is made again where somebody deletes its image, once for all that miss it', async () => {
+  await using bench = await SandboxBench.open({ files: FILES });
+  const setUp = 'echo made >/etc/made';
+  await bench.setUp(setUp);
+  let times = 0;
+  bench.host.onSetUpLost(async () => {
+    times += 1;
+    await bench.setUp(setUp);
+  });
+  const docker = new Docker();
+  const filters = { label: [`orchestrate=${bench.installation}`] };
+  for (const { Id } of await docker.listImages({ filters })) await docker.getImage(Id).remove({ force: true });
+  const ends = await Promise.all([bench.run('cat /etc/made'), bench.run('cat /etc/made')]);
+  expect(ends.map(({ output }) => output)).toEqual(['made\n', 'made\n']);
+  expect(times).toBe(1);
 });
 
 it('installs Debian packages with users, owners and modes of their own', async () => {

@@ -312,6 +312,8 @@ describe('the run', () => {
     expect(stateOf({ events: [started('vm')] }, at(600))).toBe('cut-off');
     expect(stateOf({ events: [] }, null)).toBe('cut-off');
     expect(stateOf({ events: [started('vm'), ended(null)] }, at(600))).toBe('ended');
+    // It had to leave agents in an engine that was away.
+    expect(stateOf({ events: [started('vm'), ended('somebody stopped it')] }, null)).toBe('ended');
   });
 });
 

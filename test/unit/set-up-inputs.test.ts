@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findRepository } from '../../src/git/repository.ts';
+import type { SandboxHost } from '../../src/sandbox/sandbox.ts';
+import { RunSetUp, type SetUpContext } from '../../src/tasks/set-up.ts';
 import { setUpInputs } from '../../src/tasks/set-up-inputs.ts';
 import type { ObjectId } from '../../src/types.ts';
 import { type ScratchRepository, scratchRepository } from '../support/git.ts';
@@ -24,6 +26,29 @@ async function digest(inputs: readonly string[] = ['db/*.sql'], command = COMMAN
   const tree = (await repository.id('HEAD^{tree}')) as ObjectId;
   return setUpInputs(await findRepository(repository.root, repository.env), tree, { command, inputs });
 }
+
+it('names the host who sets up again where somebody deletes what was set up', async () => {
+  await repository.commit();
+  const looked: string[] = [];
+  const again: (() => Promise<void>)[] = [];
+  const host: Partial<SandboxHost> = {
+    prepareTree: async () => {},
+    async reuseSetUp({ command }) {
+      looked.push(command);
+      return true;
+    },
+    onSetUpLost: (act) => void again.push(act),
+  };
+  const [tree, commit] = [(await repository.id('HEAD^{tree}')) as ObjectId, (await repository.id('HEAD')) as ObjectId];
+  const setUp = new RunSetUp({ command: 'npm ci', inputs: [] }, {
+    repository: await findRepository(repository.root, repository.env),
+    ...{ host: host as SandboxHost, base: { tree, commit }, onProgress: () => {} },
+    bounds: { limits: { memoryBytes: 1, cpus: 1, pids: 1, diskBytes: 1 }, timeoutMs: 1 },
+  } as Partial<SetUpContext> as SetUpContext);
+  await setUp.make();
+  await again[0]?.();
+  expect(looked).toEqual(['npm ci', 'npm ci']);
+});
 
 describe('what a set-up depends on', () => {
   it.each([

@@ -681,6 +681,23 @@ describe('the timeline', () => {
   });
 });
 
+describe('what stands in the way of a run', () => {
+  it('is the last that was said, until it goes; what ends the run stays', () => {
+    const { id } = begin();
+    const at = '2026-01-02T03:04:05.000Z';
+    const paused = { at, type: 'run.paused', cause: 'engine', reason: 'it does not answer' } as const;
+    expect(state.standstillOf(id)).toBeNull();
+    state.appendEvent(paused, id);
+    expect(state.standstillOf(id)).toEqual({ cause: 'engine', reason: 'it does not answer', isOver: false });
+    state.appendEvent({ at, type: 'run.resumed' }, id);
+    expect(state.standstillOf(id)).toBeNull();
+    state.appendEvent({ at, type: 'run.stopping', cause: 'stop', reason: 'somebody stopped it' }, id);
+    state.appendEvent(paused, id);
+    expect(state.standstillOf(id)).toEqual({ cause: 'stop', reason: 'somebody stopped it', isOver: true });
+    expect(state.standstillOf('another' as RunId)).toBeNull();
+  });
+});
+
 describe('an attempt that was lost', () => {
   const usage = { inputTokens: 5, outputTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 0, usd: 0.5 };
 

@@ -1,5 +1,6 @@
 // One phrase for each task that is not done: what it waits for, what became of it.
 import { describe, expect, it } from 'vitest';
+import type { Standstill } from '../../src/state/history.ts';
 import type { AttemptRecord, TaskSummary } from '../../src/state/records.ts';
 import { timeText } from '../../src/tasks/deadline.ts';
 import { awayText, whyOf } from '../../src/tasks/why.ts';
@@ -11,6 +12,9 @@ const LATER = at(42);
 const time = timeText(new Date(LATER), NOW);
 const LOST = attempt('a.1', [0, 39], { outcome: 'lost', reason: 'the engine is gone' });
 const WORKING = attempt('a.1', [10, null], { state: 'running', outcome: null, reason: null, timeoutMs: 40 * 60_000 });
+
+const STOPPED: Standstill = { cause: 'stop', reason: 'somebody stopped it', isOver: true };
+const AWAY: Standstill = { cause: 'engine', reason: 'it does not answer', isOver: false };
 
 type Case = [string, TaskState, Partial<TaskSummary>, AttemptRecord | null, boolean, string | null];
 
@@ -83,6 +87,15 @@ describe('why a task is not done', () => {
       'db failed',
     ],
     ['results conflict', 'blocked', { reason: 'the result of x conflicts' }, null, true, 'the result of x conflicts'],
+    ['its run was cut off', 'running', {}, WORKING, false, 'waits for `orchestrate run`, which takes it up'],
+    [
+      'its run could not end it',
+      'running',
+      {},
+      { ...WORKING, stopping: 'interrupted' },
+      false,
+      'waits for `orchestrate run`, which ends it',
+    ],
     ['it begins', 'running', {}, { ...WORKING, state: 'creating' }, true, 'its sandbox is being made'],
     ['it works', 'running', {}, { ...WORKING, startedAt: at(30) }, true, null],
     ['it runs long', 'running', {}, WORKING, true, 'runs for 30 min (ended after 40 min of work)'],
@@ -113,6 +126,17 @@ describe('why a task is not done', () => {
     const states: Readonly<Record<string, TaskState>> = { db: 'running', web: 'paused' };
     const context = { now: NOW, isRunning, attempt: last, stateOf: (id: string) => states[id] };
     expect(whyOf(task('a', state, more), context)).toBe(phrase);
+  });
+
+  it.each<[string, TaskState, Standstill, string | null]>([
+    ['waits', 'queued', STOPPED, 'waits for the next `orchestrate run`: somebody stopped it'],
+    ['works', 'running', STOPPED, null],
+    ['waits', 'queued', AWAY, 'waits for a free agent'],
+    ['works', 'running', AWAY, 'it does not answer'],
+  ])('that %s (%s) says what stands in the way of its run: %j', (_, state, standstill, phrase) => {
+    const last = state === 'running' ? { ...WORKING, timeoutMs: 4 * 3_600_000 } : null;
+    const context = { now: NOW, isRunning: true, standstill, attempt: last, stateOf: () => undefined };
+    expect(whyOf(task('a', state), context)).toBe(phrase);
   });
 
   it('is said in every state that is not the end of a success', () => {

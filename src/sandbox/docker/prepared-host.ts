@@ -35,7 +35,7 @@ import { tidyUp, warnUnlessGone } from './leftovers.ts';
 import { Placing } from './placing.ts';
 import { rootSizes } from './root-sizes.ts';
 import { DockerSandbox } from './sandbox.ts';
-import { SetUps } from './set-ups.ts';
+import { type SetUpInUse, SetUps } from './set-ups.ts';
 import { type AgentPlacement, agentContainer } from './spec.ts';
 import { leaveStore, STORE_LIMITS, trimStore } from './store.ts';
 import { LaidTrees } from './trees.ts';
@@ -73,6 +73,8 @@ export class PreparedHost implements SandboxHost {
   readonly #trees: LaidTrees;
   readonly #placing: Placing;
   #gateway: Promise<GatewayLink> | null = null;
+  #setUpAgain: (() => Promise<void>) | null = null;
+  #makingAgain: Promise<void> | null = null;
   #volume: string | null = null;
   /** Some agent can write outside of its workspace and home: it is in another image than ours. */
   #hasWritableRoots: boolean;
@@ -102,9 +104,10 @@ export class PreparedHost implements SandboxHost {
     });
     this.#fittings = new ImageFittings(options.onWarning);
     this.#setUps = new SetUps({
-      ...{ docker, installation, objectFormat, image: agent, keeper },
+      ...{ docker, installation, objectFormat, keeper },
+      image: () => this.#agentImage,
       mayRemove: keep.length === 0 && options.isGuest !== true,
-      place: (spec) => this.#place(spec),
+      place: (spec) => this.#place(spec, null),
     });
   }
 
@@ -117,9 +120,10 @@ export class PreparedHost implements SandboxHost {
     const engine = this.#engine;
     const { objectFormat } = this.#options;
     try {
+      const missed = this.#image.id;
       const container = await this.#container(spec).catch(async (error) => {
         if (!isImageMissing(error)) throw error;
-        await this.#makeImagesAgain();
+        await this.#makeImagesAgain(missed);
         return this.#container(spec);
       });
       const { attempt, tree, limits } = spec;
@@ -132,7 +136,7 @@ export class PreparedHost implements SandboxHost {
   }
 
   async #container(spec: SandboxSpec): Promise<Container> {
-    const placement = await this.#place(spec);
+    const placement = await this.#place(spec, this.#setUps.inUse);
     const body = agentContainer(spec, placement);
     return this.#engine.steadily(async () => {
       const container = await createdAfresh(this.#options.docker, body);
@@ -141,17 +145,27 @@ export class PreparedHost implements SandboxHost {
     });
   }
 
-  /** Somebody deleted one of them. */
-  async #makeImagesAgain(): Promise<void> {
+  /** Somebody deleted one of them, which all that miss it find out at once: it is made again for all of them. */
+  async #makeImagesAgain(missed: string): Promise<void> {
+    if (missed !== this.#image.id) return;
+    this.#makingAgain ??= this.#replaceImage().finally(() => {
+      this.#makingAgain = null;
+    });
+    await this.#makingAgain;
+  }
+
+  async #replaceImage(): Promise<void> {
     const { onWarning } = this.#options;
-    if (this.#setUps.inUse !== null && this.#setUps.inUse.image.id === this.#image.id) {
+    const wasSetUp = this.#setUps.inUse !== null;
+    if (wasSetUp && this.#setUpAgain === null) {
       throw environmentError(TROUBLE.image, 'the image that the set-up made was deleted', {
         hint: 'the next run sets up again: orchestrate run',
       });
     }
-    onWarning('the agents’ image was deleted: it is made again');
-    const { agent } = await this.#prepared.makeImages();
-    this.#agentImage = agent;
+    onWarning(`${wasSetUp ? 'the image that the set-up made' : 'the agents’ image'} was deleted: it is made again`);
+    // What a set-up is made from may be gone with what it made.
+    this.#agentImage = (await this.#prepared.makeImages()).agent;
+    if (wasSetUp) await this.#setUpAgain?.();
   }
 
   /** What was laid out is looked for again before it is used. */
@@ -170,6 +184,10 @@ export class PreparedHost implements SandboxHost {
 
   reuseSetUp(spec: Pick<SetUpSpec, 'command' | 'inputs'>): Promise<boolean> {
     return this.#setUps.reuse(spec);
+  }
+
+  onSetUpLost(again: () => Promise<void>): void {
+    this.#setUpAgain = again;
   }
 
   createSetUp(spec: SetUpSpec): Promise<CreatedSetUp> {
@@ -204,9 +222,10 @@ export class PreparedHost implements SandboxHost {
     return null;
   }
 
-  #place(spec: SandboxSpec): Promise<AgentPlacement> {
+  #place(spec: SandboxSpec, setUp: SetUpInUse | null): Promise<AgentPlacement> {
+    const image = setUp?.image ?? this.#agentImage;
     const gatewayVolume = spec.hasGateway ? this.#gatewayVolume() : null;
-    return this.#placing.place(spec, { image: this.#image, setUp: this.#setUps.inUse?.id ?? null, gatewayVolume });
+    return this.#placing.place(spec, { image, setUp: setUp?.id ?? null, gatewayVolume });
   }
 
   async openGateway({ dials }: { readonly dials: boolean }): Promise<GatewayTransport> {

@@ -34,10 +34,10 @@ export interface SetUpPlace {
   readonly installation: string;
   readonly keeper: KeeperClient;
   readonly objectFormat: 'sha1' | 'sha256';
-  /** The image that it is made from. */
-  readonly image: AgentImage;
   /** False where somebody may still stand on what was set up before: attempts of an earlier run, those of a run beside a guest. */
   readonly mayRemove: boolean;
+  /** The image that it is made from. */
+  image(): AgentImage;
   /** Lays out workspace and home. */
   place(spec: SandboxSpec): Promise<AgentPlacement>;
 }
@@ -80,7 +80,8 @@ export class SetUps {
         this.#inUse = { id: one.id, image };
         return true;
       }
-      await this.#makeRoom(found);
+      // Where its image was deleted under a run, sandboxes may still stand on its layers.
+      if (this.#inUse === null) await this.#makeRoom(found);
       return false;
     } catch (cause) {
       throw engineFailure('what was set up before could not be looked up', cause);
@@ -88,7 +89,8 @@ export class SetUps {
   }
 
   async create(spec: SetUpSpec): Promise<CreatedSetUp> {
-    const { docker, keeper, objectFormat, image, installation } = this.#at;
+    const { docker, keeper, objectFormat, installation } = this.#at;
+    const image = this.#at.image();
     const id = randomBytes(6).toString('hex');
     const attempt = `setup-${id}` as AttemptId;
     const { tree, commit, limits, timeoutMs, egress } = spec;
@@ -167,10 +169,11 @@ export class SetUps {
 
   /** An image of the container's root file system, configured as the one that it was made from. Gives its id. */
   async #commit(container: Container, id: string): Promise<string> {
-    const { docker, installation, image } = this.#at;
+    const { docker, installation } = this.#at;
     // What is missing here the engine takes from the container.
-    const original = ((await docker.getImage(image.id).inspect()) as { Config?: Record<string, unknown> | null })
-      .Config;
+    const original = (
+      (await docker.getImage(this.#at.image().id).inspect()) as { Config?: Record<string, unknown> | null }
+    ).Config;
     const config = {
       ...original,
       Entrypoint: original?.Entrypoint ?? [],
@@ -184,7 +187,8 @@ export class SetUps {
   }
 
   async #imageOf(id: string): Promise<AgentImage | null> {
-    const { docker, image } = this.#at;
+    const { docker } = this.#at;
+    const image = this.#at.image();
     try {
       return { ...(await readAgentImage(docker, id, image.isOurs)), name: image.name };
     } catch (error) {
@@ -214,7 +218,7 @@ export class SetUps {
 
   #keyOf({ command, inputs }: Pick<SetUpSpec, 'command' | 'inputs'>): string {
     return createHash('sha256')
-      .update(JSON.stringify([VERSION, this.#at.image.id, command, inputs]))
+      .update(JSON.stringify([VERSION, this.#at.image().id, command, inputs]))
       .digest('hex');
   }
 }
