@@ -242,6 +242,7 @@ class DockerHost implements SandboxHost {
   #limitsRoots: Promise<boolean> | null = null;
   #gateway: Promise<GatewayLink> | null = null;
   #setUpAgain: (() => Promise<void>) | null = null;
+  /** An image that somebody deleted. */
   #makingAgain: Promise<void> | null = null;
   #volume: string | null = null;
   /** Some agent can write outside of its workspace and home: it is in another image than ours. */
