@@ -1,7 +1,7 @@
 /** The queue of one run: set-up, attempts taken over, attempts claimed, each to its end; and what ends all of them early. */
 
 import { setTimeout as pause } from 'node:timers/promises';
-import { environmentError, type OrchestrateError } from '../errors.ts';
+import { environmentError, OrchestrateError } from '../errors.ts';
 import type { EventBody } from '../events.ts';
 import { nameSome } from '../git/bytes.ts';
 import { restackStale } from '../review/restack.ts';
@@ -187,8 +187,13 @@ export class Run {
     return { ...this.#attempts.tally, blocked, redPatches: this.#patches.red, limit: this.#limit };
   }
 
+  /** What happened to a host. Where it cannot be written down, it is told all the same, and the host goes on. */
   warn(message: string): void {
-    this.#emit({ type: 'warning', message });
+    try {
+      this.#emit({ type: 'warning', message });
+    } catch (error) {
+      if (!(error instanceof OrchestrateError)) throw error;
+    }
   }
 
   /** Why it ended before its queue did; null: it did not. */

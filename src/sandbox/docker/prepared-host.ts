@@ -74,6 +74,7 @@ export class PreparedHost implements SandboxHost {
   readonly #placing: Placing;
   #gateway: Promise<GatewayLink> | null = null;
   #setUpAgain: (() => Promise<void>) | null = null;
+  /** An image that somebody deleted. */
   #makingAgain: Promise<void> | null = null;
   #volume: string | null = null;
   /** Some agent can write outside of its workspace and home: it is in another image than ours. */
