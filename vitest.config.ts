@@ -1,8 +1,12 @@
 // Three projects, one after the other: unit (no Docker), integration (a real engine), e2e (the built command line).
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 /** Image builds and containers, on a slow machine. */
 const CONTAINER_TIMEOUT_MS = 120_000;
+
+/** Also on two cores: a test waits for other processes half of its time. */
+const WORKERS = 2;
 
 const withDocker = {
   environment: 'node' as const,
@@ -11,11 +15,12 @@ const withDocker = {
   env: { TESTCONTAINERS_RYUK_DISABLED: 'true' },
   testTimeout: CONTAINER_TIMEOUT_MS,
   hookTimeout: CONTAINER_TIMEOUT_MS,
-  maxWorkers: 2,
+  maxWorkers: WORKERS,
 };
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -23,6 +28,7 @@ export default defineConfig({
           environment: 'node',
           include: ['test/unit/**/*.test.ts'],
           testTimeout: 20_000,
+          maxWorkers: WORKERS,
           sequence: { groupOrder: 0 },
         },
       },

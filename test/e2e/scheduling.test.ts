@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { killedRun, until } from '../support/killed-run.ts';
+import { killedRun, stateNow, until } from '../support/killed-run.ts';
 import { Scratch } from '../support/scratch.ts';
 
 interface Event {
@@ -151,7 +151,7 @@ describe('tasks that are likely to touch the same files', () => {
   afterEach(() => repository[Symbol.asyncDispose]());
 
   const task = (id: string) => repository.json<Task>(['task', id]);
-  const comesTo = (id: string, status: string) => until(async () => (await task(id)).status === status);
+  const comesTo = (id: string, status: string) => until(async () => stateNow(repository, id) === status);
 
   it('run one after the other, the reason being shown meanwhile, while others go past', async () => {
     const run = repository.orchestrate(['run', '--json', '--max-agents', '2', '--engine', 'demo']);

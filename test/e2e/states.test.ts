@@ -1,7 +1,7 @@
 // Every state and outcome of CLI.md's "States" that there is a way to, reached through the command line (oom and lost: outcomes.test.ts).
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { until } from '../support/killed-run.ts';
+import { atWork, until } from '../support/killed-run.ts';
 import { Scratch } from '../support/scratch.ts';
 
 interface Listed {
@@ -36,7 +36,7 @@ describe('the states of tasks, attempts and patches', () => {
     }
     before = await tasks();
     const run = scratch.orchestrate(['run', '--engine', 'demo', '--timeout', '12s', '--max-agents', '4']);
-    await until(async () => (await scratch.orchestrate(['task', 'victim'])).stdout.includes('started'));
+    await until(async () => atWork(scratch).includes('victim'));
     during = await tasks();
     await scratch.must(['kill', 'victim']);
     expect((await run).exitCode).toBe(1);

@@ -9,9 +9,9 @@ import { times } from '../support/endurance.ts';
 import { workNight } from '../support/nights.ts';
 import { Scratch } from '../support/scratch.ts';
 
-const NIGHTS = times({ short: 12, long: 200 });
+const NIGHTS = times({ short: 8, long: 200 });
 const TIMEOUT_MS = times({ short: 10, long: 120 }) * 60_000;
-const DAYS_APART = 3;
+const DAYS_APART = times({ short: 6, long: 3 });
 /** Results and transcripts are promised to stay for 30 days; the last night's are of today. */
 const NIGHTS_KEPT = 30 / DAYS_APART + 1;
 const TASKS_A_NIGHT = 2;
