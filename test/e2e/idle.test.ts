@@ -12,7 +12,7 @@ interface Told {
 }
 
 /** Far longer than the idle time-out of the run. */
-const LONG_S = 12;
+const LONG_S = 9;
 /** Task → what its agent does. */
 const AGENTS = {
   sleeps: 'echo half > half.txt; exec sleep infinity',
