@@ -72,10 +72,8 @@ describe('with sixteen noisy agents', () => {
 
   beforeAll(async () => {
     scratch = await Scratch.create();
-    for (const title of [...NOISY, 'endless']) {
-      const script = program(title === 'endless' ? null : BLOCKS);
-      await scratch.submitScript(title, script);
-    }
+    const scripts = NOISY.map((title) => [title, program(BLOCKS)]);
+    await scratch.submitScripts({ ...Object.fromEntries(scripts), endless: program(null) });
     const running = begin('run', '--engine', 'demo', '--max-agents', '16', '--memory', '128m', '--timeout', '1h');
     const coordinator = peakMemory(running.pid);
     await transcribed('noisy-1', 1);

@@ -30,10 +30,7 @@ describe('the states of tasks, attempts and patches', () => {
 
   beforeAll(async () => {
     scratch = await Scratch.create();
-    for (const [title, script] of Object.entries(AGENTS)) {
-      const needs = NEEDS[title] === undefined ? [] : ['--depends-on', NEEDS[title]];
-      await scratch.submitScript(title, script, ...needs);
-    }
+    await scratch.submitScripts(AGENTS, NEEDS);
     before = await tasks();
     const run = scratch.orchestrate(['run', '--engine', 'demo', '--timeout', '12s', '--max-agents', '4']);
     await until(async () => atWork(scratch).includes('victim'));

@@ -36,8 +36,8 @@ it(`${NIGHTS} nights leave what is promised and no more`, { timeout: TIMEOUT_MS 
     await scratch.write({ 'day.txt': `${night}\n` });
     await scratch.git('add', '--all');
     await scratch.git('commit', '--quiet', '--message', `day ${night}`);
-    await scratch.must(['submit', 'x', '--title', `one ${night}`]);
-    await scratch.must(['submit', 'x', '--title', `two ${night}`, '--depends-on', `one-${night}`]);
+    const one = { key: 'one', title: `one ${night}`, description: 'x' };
+    await scratch.submitBatch(one, { title: `two ${night}`, description: 'x', dependsOn: ['one'] });
     const command = 'echo "$ORCHESTRATE_TASK_ID" | tee "$ORCHESTRATE_TASK_ID.txt"';
     const storeLimits = { bytes: 1024 * MIB, partOfDisk: 1, layers: LAYERS };
     expect(await workNight(scratch, { command, history: 2, storeLimits })).toEqual([]);
