@@ -7,6 +7,8 @@ const CONTAINER_TIMEOUT_MS = 120_000;
 
 /** Also on two cores: a test waits for other processes half of its time. */
 const WORKERS = 2;
+/** Through the command line even more: a worker uses 0.6 of a core. */
+const E2E_WORKERS = 3;
 
 const withDocker = {
   environment: 'node' as const,
@@ -40,7 +42,15 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
         },
       },
-      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...withDocker, sequence: { groupOrder: 2 } } },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          ...withDocker,
+          maxWorkers: E2E_WORKERS,
+          sequence: { groupOrder: 2 },
+        },
+      },
     ],
     coverage: { provider: 'v8', include: ['src/**', 'cli/**'] },
   },
