@@ -1,7 +1,7 @@
 // Every state and outcome of CLI.md's "States" that there is a way to, reached through the command line (oom and lost: outcomes.test.ts).
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { atWork, until } from '../support/killed-run.ts';
+import { runningAgents, until } from '../support/killed-run.ts';
 import { Scratch } from '../support/scratch.ts';
 
 interface Listed {
@@ -33,7 +33,7 @@ describe('the states of tasks, attempts and patches', () => {
     await scratch.submitScripts(AGENTS, NEEDS);
     before = await tasks();
     const run = scratch.orchestrate(['run', '--engine', 'demo', '--timeout', '12s', '--max-agents', '4']);
-    await until(async () => atWork(scratch).includes('victim'));
+    await until(async () => (await runningAgents(scratch)).some((name) => name.endsWith('-victim.1')));
     during = await tasks();
     await scratch.must(['kill', 'victim']);
     expect((await run).exitCode).toBe(1);

@@ -2,7 +2,7 @@ import { chmod, mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { atWork, containersOf, letGo, runningAgents, UNTIL_LET_GO, until } from '../support/killed-run.ts';
+import { containersOf, letGo, runningAgents, UNTIL_LET_GO, until } from '../support/killed-run.ts';
 import { Scratch } from '../support/scratch.ts';
 
 let scratch: Scratch;
@@ -93,7 +93,7 @@ describe('a run that is cut off', () => {
     await scratch.must(['submit', 'a task', '--title', 'cut']);
     const child = execa(
       'node',
-      [path.resolve('dist/cli/main.js'), 'run', '--engine-command', 'echo x > x.txt; sleep 300'],
+      [path.resolve('dist/cli/main.js'), 'run', '--engine-command', 'echo x > x.txt; echo ready; sleep 300'],
       {
         cwd: scratch.repository,
         env: scratch.env,
@@ -101,7 +101,7 @@ describe('a run that is cut off', () => {
         reject: false,
       },
     );
-    await until(async () => atWork(scratch).includes('cut'));
+    await until(async () => (await scratch.orchestrate(['logs', 'cut'])).stdout.includes('ready'));
     child.kill('SIGINT');
     expect((await child).exitCode).toBe(130);
     const task = await scratch.json<{ status: string; attempts: { outcome: string }[] }>(['task', 'cut']);
