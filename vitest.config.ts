@@ -1,8 +1,14 @@
 // Three projects, one after the other: unit (no Docker), integration (a real engine), e2e (the built command line).
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 
 /** Image builds and containers, on a slow machine. */
 const CONTAINER_TIMEOUT_MS = 120_000;
+
+/** Also on two cores: a test waits for other processes half of its time. */
+const WORKERS = 2;
+/** Through the command line even more: a worker uses 0.6 of a core. */
+const E2E_WORKERS = 3;
 
 const withDocker = {
   environment: 'node' as const,
@@ -11,11 +17,12 @@ const withDocker = {
   env: { TESTCONTAINERS_RYUK_DISABLED: 'true' },
   testTimeout: CONTAINER_TIMEOUT_MS,
   hookTimeout: CONTAINER_TIMEOUT_MS,
-  maxWorkers: 2,
+  maxWorkers: WORKERS,
 };
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -23,6 +30,7 @@ export default defineConfig({
           environment: 'node',
           include: ['test/unit/**/*.test.ts'],
           testTimeout: 20_000,
+          maxWorkers: WORKERS,
           sequence: { groupOrder: 0 },
         },
       },
@@ -34,7 +42,15 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
         },
       },
-      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...withDocker, sequence: { groupOrder: 2 } } },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          ...withDocker,
+          maxWorkers: E2E_WORKERS,
+          sequence: { groupOrder: 2 },
+        },
+      },
     ],
     coverage: { provider: 'v8', include: ['src/**', 'cli/**'] },
   },

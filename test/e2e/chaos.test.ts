@@ -11,7 +11,7 @@ import { EngineProxy } from '../support/engine-proxy.ts';
 import { GitGate } from '../support/git-gate.ts';
 import { Scratch } from '../support/scratch.ts';
 
-/** Every point with every fault that happens there, so often; the short form takes one fault at a third of the points. */
+/** Every point with every fault that happens there, so often; the short form takes one fault at a quarter of the points. */
 const ROUNDS = times({ short: 0, long: 6 });
 const IS_LONG = ROUNDS > 0;
 /** Somebody waits for its end, or tries a seed again. */
@@ -78,10 +78,10 @@ function counted(struck: ReadonlyMap<string, number>): string {
   return [...struck].map(([fault, times]) => `${fault} ${times}`).join(', ');
 }
 
-/** At every third point one of the faults that happen there. */
+/** At every fourth point one of the faults that happen there. */
 function someOnce(random: () => number): Strike[] {
   const offset = Math.floor(random() * FAULTS.length);
-  const points = POINTS.filter((_, at) => at % 3 === offset % 3);
+  const points = POINTS.filter((_, at) => at % 4 === offset % 4);
   return points.flatMap((point, at) => {
     const faults = FAULTS.filter((fault) => fault.happensAt(point));
     const fault = faults[(at + offset) % faults.length];

@@ -9,7 +9,7 @@ import { times } from '../support/endurance.ts';
 import { Scratch } from '../support/scratch.ts';
 
 const CLI = path.resolve(import.meta.dirname, '../../dist/cli/main.js');
-const PAIRS = times({ short: 25, long: 500 });
+const PAIRS = times({ short: 10, long: 500 });
 const TIMEOUT_MS = times({ short: 5, long: 50 }) * 60_000;
 
 let scratch: Scratch;

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockHolder } from '../../src/tasks/lock.ts';
-import { containersOf, until } from '../support/killed-run.ts';
+import { containersOf, runningAgents, until } from '../support/killed-run.ts';
 import { finishTask, PlayedRun } from '../support/queue.ts';
 import { CLI, Scratch } from '../support/scratch.ts';
 import { TestTerminal } from '../support/terminal.ts';
@@ -71,7 +71,7 @@ describe('run --detach', () => {
       expect(text).toMatch(/isolation +\S+\n +ends +when its queue is empty.*\n +budget +none\n/);
       // Disposing of it kills the shell, and the terminal with it.
     }
-    await until(async () => (await containersOf(scratch, 'status=running', 'label=orchestrate.kind=agent')).length > 0);
+    await until(async () => (await runningAgents(scratch)).length > 0);
     const attached = execa(process.execPath, [CLI, 'attach'], {
       ...{ cwd: scratch.repository, env: scratch.env, extendEnv: false, reject: false },
     });
@@ -114,7 +114,7 @@ describe('run --detach', () => {
     });
     // It looks at a run that is alive, and at an agent that works.
     await expect.poll(() => seen, { timeout: 20_000 }).toMatch(/x {2}started \(attempt 1/);
-    await until(async () => (await containersOf(scratch, 'status=running', 'label=orchestrate.kind=agent')).length > 0);
+    await until(async () => (await runningAgents(scratch)).length > 0);
     process.kill(run.pid, 'SIGKILL');
     expect(await attaching).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('was cut off') });
     await expect.poll(notes, { timeout: 10_000 }).toBe('begun\nover\n');
@@ -134,7 +134,7 @@ describe('run --detach', () => {
     const command =
       'trap "echo told >> told.txt" TERM; until test -e told.txt; do sleep 0.1; done; sleep 3; sleep 1; exit 1';
     await scratch.must(['run', '--detach', '--engine-command', command]);
-    await until(async () => (await containersOf(scratch, 'status=running', 'label=orchestrate.kind=agent')).length > 0);
+    await until(async () => (await runningAgents(scratch)).length > 0);
     expect(await scratch.must(['stop', '--now'])).toContain('1 agent stopped, their work is kept');
     expect(await scratch.json<Task>(['task', 'tidy'])).toMatchObject({
       status: 'queued',
@@ -186,9 +186,7 @@ describe('a run that is watched', () => {
     await scratch.must(['submit', 'x', '--title', 'long']);
     {
       await using shell = terminal(['run', '--engine-command', 'echo kept > kept.txt; sleep 300']);
-      await until(
-        async () => (await containersOf(scratch, 'status=running', 'label=orchestrate.kind=agent')).length > 0,
-      );
+      await until(async () => (await runningAgents(scratch)).length > 0);
       await shell.shows('1 at work');
     }
     await until(isNobodyAtWork);

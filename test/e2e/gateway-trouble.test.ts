@@ -3,7 +3,7 @@ import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Usage } from '../../src/types.ts';
 import { leftInDocker } from '../support/endurance.ts';
-import { containersOf, until } from '../support/killed-run.ts';
+import { containersOf, stateNow, until } from '../support/killed-run.ts';
 import { Gate } from '../support/model-server/gate.ts';
 import { answersSoFar, items, type ModelRequest, type Turn } from '../support/model-server/script.ts';
 import { ModelServer } from '../support/model-server/server.ts';
@@ -60,7 +60,7 @@ async function killGateway(): Promise<void> {
 }
 
 async function paused(task: string): Promise<void> {
-  await until(async () => (await scratch.json<Task>(['task', task])).status === 'paused');
+  await until(async () => stateNow(scratch, task) === 'paused');
 }
 
 /** Calls the shell so many times, each call writing its number down, then says that it is done. */

@@ -12,7 +12,7 @@ interface Told {
 }
 
 /** Far longer than the idle time-out of the run. */
-const LONG_S = 12;
+const LONG_S = 9;
 /** Task → what its agent does. */
 const AGENTS = {
   sleeps: 'echo half > half.txt; exec sleep infinity',
@@ -26,9 +26,7 @@ describe('with --idle-timeout', () => {
 
   beforeAll(async () => {
     scratch = await Scratch.create();
-    for (const [title, script] of Object.entries(AGENTS)) {
-      await scratch.submitScript(title, script);
-    }
+    await scratch.submitScripts(AGENTS);
     const run = await scratch.orchestrate(['run', '--engine', 'demo', '--idle-timeout', '4s', '--timeout', '2m']);
     expect(run.exitCode).toBe(1);
     for (const title of Object.keys(AGENTS)) told.set(title, await scratch.json<Told>(['task', title]));

@@ -6,7 +6,7 @@ import { doneOnce, expectSound, withState } from '../support/chaos-queue.ts';
 import { leftInDocker, type Moment, runUntil, seeded, times } from '../support/endurance.ts';
 import { Scratch } from '../support/scratch.ts';
 
-const KILLS = times({ short: 20, long: 500 });
+const KILLS = times({ short: 12, long: 500 });
 /** Generous: other tests may have the machine as well. */
 const TIMEOUT_MS = times({ short: 10, long: 180 }) * 60_000;
 

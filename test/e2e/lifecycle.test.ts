@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TestImages } from '../support/images.ts';
-import { containersOf, killedRun, until } from '../support/killed-run.ts';
+import { containersOf, killedRun, letGo, runningAgents, UNTIL_LET_GO, until } from '../support/killed-run.ts';
 import { followedRun } from '../support/run-events.ts';
 import { Scratch } from '../support/scratch.ts';
 
@@ -99,11 +99,15 @@ describe('from another terminal', () => {
   it('kill ends a running task, keeps its work and leaves the others alone', async () => {
     await scratch.must(['submit', 'x', '--title', 'victim']);
     await scratch.must(['submit', 'x', '--title', 'other']);
-    const command =
-      'echo kept > $ORCHESTRATE_TASK_ID.txt; test $ORCHESTRATE_TASK_ID = other && sleep 4 && exit 0; sleep 300';
-    const run = scratch.orchestrate(['run', '--engine-command', command]);
-    await until(async () => (await scratch.must(['task', 'victim'])).includes('started'));
+    const run = scratch.orchestrate([
+      'run',
+      '--engine-command',
+      `echo kept > $ORCHESTRATE_TASK_ID.txt; ${UNTIL_LET_GO}`,
+    ]);
+    await until(async () => (await runningAgents(scratch)).length === 2);
     await scratch.must(['kill', 'victim']);
+    await until(async () => (await runningAgents(scratch)).length === 1);
+    await letGo(scratch);
     await run;
     expect(await scratch.json<Task>(['task', 'victim'])).toMatchObject({
       status: 'cancelled',
@@ -116,9 +120,16 @@ describe('from another terminal', () => {
   it('stop lets agents finish and starts nothing more', async () => {
     await scratch.must(['submit', 'x', '--title', 'first']);
     await scratch.must(['submit', 'x', '--title', 'second']);
-    const run = scratch.orchestrate(['run', '--max-agents', '1', '--engine-command', 'sleep 5; echo x > x.txt']);
-    await until(async () => (await scratch.must(['task', 'first'])).includes('started'));
+    const run = scratch.orchestrate([
+      'run',
+      '--max-agents',
+      '1',
+      '--engine-command',
+      `${UNTIL_LET_GO}; echo x > x.txt`,
+    ]);
+    await until(async () => (await runningAgents(scratch)).length === 1);
     await scratch.must(['stop']);
+    await letGo(scratch);
     await run;
     expect((await scratch.json<Task>(['task', 'first'])).status).toBe('succeeded');
     expect((await scratch.json<Task>(['task', 'second'])).status).toBe('queued');
@@ -126,13 +137,11 @@ describe('from another terminal', () => {
 
   it('a task queued while a run works is taken up by it', async () => {
     await scratch.must(['submit', 'x', '--title', 'first']);
-    const run = scratch.orchestrate([
-      'run',
-      '--engine-command',
-      'test $ORCHESTRATE_TASK_ID = late || sleep 4; echo x > $ORCHESTRATE_TASK_ID.txt',
-    ]);
-    await until(async () => (await scratch.must(['task', 'first'])).includes('started'));
+    const run = scratch.orchestrate(['run', '--engine-command', `${UNTIL_LET_GO}; echo x > $ORCHESTRATE_TASK_ID.txt`]);
+    await until(async () => (await runningAgents(scratch)).length === 1);
     await scratch.must(['submit', 'x', '--title', 'late']);
+    await until(async () => (await runningAgents(scratch)).length === 2);
+    await letGo(scratch);
     await run;
     expect((await scratch.json<Task>(['task', 'late'])).status).toBe('succeeded');
   });

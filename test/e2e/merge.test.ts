@@ -23,12 +23,11 @@ const CHECK = 'test "$(cat api)" = old || { echo "the caller calls what is gone"
 describe('merge', () => {
   it('lands what passes together, names who breaks it, and says who conflicts; in real containers', async () => {
     await using scratch = await Scratch.create({ 'README.md': '# Sample\n', api: 'old\n' });
-    await scratch.submitScript('Rename', 'echo new >api');
-    await scratch.submitScript('Call', 'echo call >caller');
-    await scratch.submitScript('Alone', 'echo alone >alone');
-    await scratch.submitScript('Title', 'echo "# Title" >README.md');
-    await scratch.submitScript('Heading', 'echo "# Heading" >README.md');
-    await scratch.submitScript('Above', 'echo above >>alone', '--depends-on', 'alone');
+    const scripts = {
+      ...{ Rename: 'echo new >api', Call: 'echo call >caller', Alone: 'echo alone >alone' },
+      ...{ Title: 'echo "# Title" >README.md', Heading: 'echo "# Heading" >README.md', Above: 'echo above >>alone' },
+    };
+    await scratch.submitScripts(scripts, { Above: 'Alone' });
     await scratch.must(['run', '--engine', 'demo', '--allow-overlap']);
     const tasks = ['rename', 'call', 'alone', 'title', 'heading', 'above'];
     await scratch.must(['patch', 'approve', ...tasks]);

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { canaryPlaces } from '../support/canary.ts';
+import { atWork, until } from '../support/killed-run.ts';
 import { answered, planJson } from '../support/model-plans.ts';
 import { Gate } from '../support/model-server/gate.ts';
 import { answersSoFar, type ModelRequest, type Script, saidTo, type Turn } from '../support/model-server/script.ts';
@@ -10,7 +11,6 @@ import { ModelServer } from '../support/model-server/server.ts';
 import { Scratch } from '../support/scratch.ts';
 
 interface Status {
-  readonly counts: { readonly running: number };
   readonly tasks: readonly { readonly id: string; readonly status: string; readonly phase: number }[];
 }
 
@@ -60,9 +60,7 @@ describe('a plan of built-in patterns, with the demo engine', () => {
     ]);
     expect(plan.tasks.map(({ phase }) => phase)).toEqual([1, 2, 3, 3]);
     const run = scratch.orchestrate(['plan', 'run', plan.id, '--engine', 'demo', '--timeout', '90s']);
-    while ((await scratch.json<Status>(['status'])).counts.running < 2) {
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    }
+    await until(async () => atWork(scratch).length === 2);
     await scratch.must(['note', 'add', 'go-on']);
     expect(await run).toMatchObject({
       exitCode: 0,

@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { execa } from 'execa';
 import { expect, it } from 'vitest';
-import { containersOf, until } from '../support/killed-run.ts';
+import { containersOf, runningAgents, until } from '../support/killed-run.ts';
 import { CLI, Scratch } from '../support/scratch.ts';
 
 interface Status {
@@ -51,7 +51,7 @@ it('tells a webhook of a run that was ended by a signal, and shows its address t
     ...{ cwd: scratch.repository, env: scratch.env, extendEnv: false, reject: false },
     ...{ stdin: 'ignore', forceKillAfterDelay: false },
   });
-  await until(async () => (await containersOf(scratch, 'label=orchestrate.kind=agent', 'status=running')).length === 1);
+  await until(async () => (await runningAgents(scratch)).length === 1);
   run.kill('SIGTERM');
   const { exitCode, stdout, stderr } = await run;
   expect(exitCode).toBe(130);

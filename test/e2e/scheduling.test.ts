@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { killedRun, until } from '../support/killed-run.ts';
+import { killedRun, stateNow, until } from '../support/killed-run.ts';
 import { Scratch } from '../support/scratch.ts';
 
 interface Event {
@@ -34,9 +34,7 @@ describe('the order of work', () => {
       { title: 'normal two' },
       { title: 'high two', priority: 'high' },
     ];
-    const lines = batch.map((task) => JSON.stringify({ description: task.title, ...task })).join('\n');
-    await scratch.write({ '../batch.jsonl': lines });
-    await scratch.must(['submit', '--batch', '../batch.jsonl']);
+    await scratch.submitBatch(...batch.map((task) => ({ description: task.title, ...task })));
     const stdout = await scratch.must(['run', '--json', '--max-agents', '3', '--engine-command', 'sleep 2']);
     const events = stdout
       .split('\n')
@@ -56,35 +54,23 @@ describe('the order of work', () => {
   });
 
   it('claims tasks one by one in the promised order', async () => {
-    for (const [title, priority] of [
-      ['a', 'low'],
-      ['b', 'normal'],
-      ['c', 'high'],
-      ['d', 'high'],
-    ] as const) {
-      await scratch.must(['submit', title, '--title', `order ${title}`, '--priority', priority]);
-    }
+    const priorities = { a: 'low', b: 'normal', c: 'high', d: 'high' };
+    const tasks = Object.entries(priorities).map(([name, priority]) => ({ title: `order ${name}`, priority }));
+    await scratch.submitBatch(...tasks.map((task) => ({ description: task.title, ...task })));
     const stdout = await scratch.must(['run', '--json', '--max-agents', '1', '--engine-command', 'true']);
     expect(eventsOf(stdout, 'task.started')).toEqual(['order-c', 'order-d', 'order-b', 'order-a']);
   });
 
   it('starts a task from the merge of what it depends on, and blocks it with the reason where that conflicts', async () => {
     const write = (file: string, text: string): string => `printf '${text}\\n' >> ${file}`;
-    await scratch.must(['submit', write('left.txt', 'left'), '--title', 'left']);
-    await scratch.must(['submit', write('right.txt', 'right'), '--title', 'right']);
-    await scratch.must([
-      'submit',
-      'cat left.txt right.txt > both.txt',
-      '--title',
-      'both',
-      '--depends-on',
-      'left',
-      '--depends-on',
-      'right',
-    ]);
-    await scratch.must(['submit', write('same.txt', 'one'), '--title', 'one']);
-    await scratch.must(['submit', write('same.txt', 'two'), '--title', 'two']);
-    await scratch.must(['submit', 'true', '--title', 'merged', '--depends-on', 'one', '--depends-on', 'two']);
+    await scratch.submitBatch(
+      { key: 'left', title: 'left', description: write('left.txt', 'left') },
+      { key: 'right', title: 'right', description: write('right.txt', 'right') },
+      { title: 'both', description: 'cat left.txt right.txt > both.txt', dependsOn: ['left', 'right'] },
+      { key: 'one', title: 'one', description: write('same.txt', 'one') },
+      { key: 'two', title: 'two', description: write('same.txt', 'two') },
+      { title: 'merged', description: 'true', dependsOn: ['one', 'two'] },
+    );
     const command = 'sed 1,2d "$ORCHESTRATE_PROMPT_FILE" | sh';
     const answer = await scratch.orchestrate(['run', '--engine-command', command]);
     expect(answer.exitCode).toBe(1);
@@ -99,9 +85,11 @@ describe('the order of work', () => {
   });
 
   it('hands a result on through a task that changed nothing', async () => {
-    await scratch.must(['submit', 'echo a > handed.txt', '--title', 'makes']);
-    await scratch.must(['submit', 'true', '--title', 'looks', '--depends-on', 'makes']);
-    await scratch.must(['submit', 'cat handed.txt > copied.txt', '--title', 'copies', '--depends-on', 'looks']);
+    await scratch.submitBatch(
+      { key: 'makes', title: 'makes', description: 'echo a > handed.txt' },
+      { key: 'looks', title: 'looks', description: 'true', dependsOn: ['makes'] },
+      { title: 'copies', description: 'cat handed.txt > copied.txt', dependsOn: ['looks'] },
+    );
     await scratch.orchestrate(['run', '--engine-command', 'sed 1,2d "$ORCHESTRATE_PROMPT_FILE" | sh']);
     expect(await scratch.must(['patch', 'show', 'copies'])).toContain('+a');
   });
@@ -112,21 +100,16 @@ interface Task {
   readonly reason: string | null;
 }
 
-/** A line of a batch; the demo engine's agent runs the script. */
-function line(title: string, script: string, more: Readonly<Record<string, unknown>> = {}): string {
-  return JSON.stringify({ title, description: `\`\`\`sh\n${script}\n\`\`\`\n`, ...more });
-}
-
-async function submit(to: Scratch, ...lines: readonly string[]): Promise<void> {
-  await to.write({ '../batch.jsonl': lines.join('\n') });
-  await to.must(['submit', '--batch', '../batch.jsonl']);
+/** A task of a batch; the demo engine's agent runs the script. */
+function line(title: string, script: string, more: Readonly<Record<string, unknown>> = {}) {
+  return { title, description: `\`\`\`sh\n${script}\n\`\`\`\n`, ...more };
 }
 
 describe('the longest chain of work', () => {
   it('is started first among tasks of equal priority', async () => {
     await using repository = await Scratch.create();
     const tail = line('tail', 'true', { dependsOn: ['head'], size: 'large' });
-    await submit(repository, line('short', 'true'), line('head', 'true', { key: 'head', size: 'small' }), tail);
+    await repository.submitBatch(line('short', 'true'), line('head', 'true', { key: 'head', size: 'small' }), tail);
     const planned = await repository.json<{ tasks: { id: string }[] }>(['run', '--dry-run', '--engine', 'demo']);
     const stdout = await repository.must(['run', '--json', '--max-agents', '1', '--engine', 'demo']);
     expect(eventsOf(stdout, 'task.started')).toEqual(['head', 'tail', 'short']);
@@ -141,8 +124,7 @@ describe('tasks that are likely to touch the same files', () => {
 
   beforeEach(async () => {
     repository = await Scratch.create();
-    await submit(
-      repository,
+    await repository.submitBatch(
       line('holder', forever, { files: ['src/auth.ts'] }),
       line('second', forever, { files: ['src/**'] }),
       line('other', 'true', { files: ['docs/'] }),
@@ -151,7 +133,7 @@ describe('tasks that are likely to touch the same files', () => {
   afterEach(() => repository[Symbol.asyncDispose]());
 
   const task = (id: string) => repository.json<Task>(['task', id]);
-  const comesTo = (id: string, status: string) => until(async () => (await task(id)).status === status);
+  const comesTo = (id: string, status: string) => until(async () => stateNow(repository, id) === status);
 
   it('run one after the other, the reason being shown meanwhile, while others go past', async () => {
     const run = repository.orchestrate(['run', '--json', '--max-agents', '2', '--engine', 'demo']);
@@ -191,10 +173,10 @@ describe('a chain of tasks', () => {
   it('starts each from the results of all before it, until the base has them', async () => {
     await using repository = await Scratch.create();
     const chain = ['first', 'second', 'third'];
-    for (const [at, title] of chain.entries()) {
-      const after = chain.slice(Math.max(at - 1, 0), at).flatMap((one) => ['--depends-on', one]);
-      await repository.must(['submit', 'x', '--title', title, ...after]);
-    }
+    const before = (at: number) => chain.slice(Math.max(at - 1, 0), at);
+    await repository.submitBatch(
+      ...chain.map((title, at) => ({ key: title, title, description: 'x', dependsOn: before(at) })),
+    );
     const command = 'f="seen-by-$ORCHESTRATE_TASK_ID"; touch "$f"; ls seen-by-* > "$f"';
     await repository.must(['run', '--engine-command', command]);
     const seen = (task: string) => repository.git('show', `refs/orchestrate/${task}/1/result:seen-by-${task}`);

@@ -1,7 +1,7 @@
 // Every state and outcome of CLI.md's "States" that there is a way to, reached through the command line (oom and lost: outcomes.test.ts).
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { until } from '../support/killed-run.ts';
+import { runningAgents, until } from '../support/killed-run.ts';
 import { Scratch } from '../support/scratch.ts';
 
 interface Listed {
@@ -30,13 +30,10 @@ describe('the states of tasks, attempts and patches', () => {
 
   beforeAll(async () => {
     scratch = await Scratch.create();
-    for (const [title, script] of Object.entries(AGENTS)) {
-      const needs = NEEDS[title] === undefined ? [] : ['--depends-on', NEEDS[title]];
-      await scratch.submitScript(title, script, ...needs);
-    }
+    await scratch.submitScripts(AGENTS, NEEDS);
     before = await tasks();
     const run = scratch.orchestrate(['run', '--engine', 'demo', '--timeout', '12s', '--max-agents', '4']);
-    await until(async () => (await scratch.orchestrate(['task', 'victim'])).stdout.includes('started'));
+    await until(async () => (await runningAgents(scratch)).some((name) => name.endsWith('-victim.1')));
     during = await tasks();
     await scratch.must(['kill', 'victim']);
     expect((await run).exitCode).toBe(1);

@@ -2,7 +2,7 @@ import { chmod, mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { containersOf, until } from '../support/killed-run.ts';
+import { containersOf, letGo, runningAgents, UNTIL_LET_GO, until } from '../support/killed-run.ts';
 import { Scratch } from '../support/scratch.ts';
 
 let scratch: Scratch;
@@ -78,9 +78,10 @@ describe('what is missing around the tool', () => {
 
   it('a second run at once: exit 3, says who works', async () => {
     await scratch.must(['submit', 'a task', '--title', 'long']);
-    const first = scratch.orchestrate(['run', '--json', '--engine-command', 'sleep 8']);
-    await until(async () => (await scratch.json<{ run: unknown }>(['status'])).run !== null);
+    const first = scratch.orchestrate(['run', '--json', '--engine-command', UNTIL_LET_GO]);
+    await until(async () => (await runningAgents(scratch)).length === 1);
     const second = await scratch.orchestrate(['run', '--engine-command', 'true']);
+    await letGo(scratch);
     expect(await first).toMatchObject({ exitCode: 0 });
     expect(second.exitCode).toBe(3);
     expectClear(second.stderr, /process \d+/);
@@ -92,7 +93,7 @@ describe('a run that is cut off', () => {
     await scratch.must(['submit', 'a task', '--title', 'cut']);
     const child = execa(
       'node',
-      [path.resolve('dist/cli/main.js'), 'run', '--engine-command', 'echo x > x.txt; sleep 300'],
+      [path.resolve('dist/cli/main.js'), 'run', '--engine-command', 'echo x > x.txt; echo ready; sleep 300'],
       {
         cwd: scratch.repository,
         env: scratch.env,
@@ -100,10 +101,7 @@ describe('a run that is cut off', () => {
         reject: false,
       },
     );
-    await until(async () => {
-      const { counts } = await scratch.json<{ counts: { running: number } }>(['status']);
-      return counts.running === 1 && String(await scratch.must(['task', 'cut'])).includes('started');
-    });
+    await until(async () => (await scratch.orchestrate(['logs', 'cut'])).stdout.includes('ready'));
     child.kill('SIGINT');
     expect((await child).exitCode).toBe(130);
     const task = await scratch.json<{ status: string; attempts: { outcome: string }[] }>(['task', 'cut']);

@@ -1,5 +1,5 @@
 // What agents can leave behind at the edges of what a file system can hold: reported, capped, never a hang, and gone again.
-// ORCHESTRATE_LONG_TESTS=1 makes a million files of the hundred thousand.
+// ORCHESTRATE_LONG_TESTS=1 makes a million files of the fifty thousand.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ObjectId } from '../../src/types.ts';
 import { type ScratchRepository, scratchRepository } from '../support/git.ts';
@@ -14,7 +14,7 @@ python3 -c "import socket; socket.socket(socket.AF_UNIX).bind('sock')"; echo s >
 
 describe.each(['overlay', 'copy'] as const)('the extremes of a workspace of kind %s', (workspace) => {
   /** Making them is what takes the time. */
-  const FILES = LONG ? 1_000_000 : workspace === 'overlay' ? 100_000 : 20_000;
+  const FILES = LONG ? 1_000_000 : workspace === 'overlay' ? 50_000 : 10_000;
   let repository: ScratchRepository;
   let keeper: DockerKeeper;
   let tree: ObjectId;

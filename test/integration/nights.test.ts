@@ -9,9 +9,9 @@ import { times } from '../support/endurance.ts';
 import { workNight } from '../support/nights.ts';
 import { Scratch } from '../support/scratch.ts';
 
-const NIGHTS = times({ short: 12, long: 200 });
+const NIGHTS = times({ short: 8, long: 200 });
 const TIMEOUT_MS = times({ short: 10, long: 120 }) * 60_000;
-const DAYS_APART = 3;
+const DAYS_APART = times({ short: 6, long: 3 });
 /** Results and transcripts are promised to stay for 30 days; the last night's are of today. */
 const NIGHTS_KEPT = 30 / DAYS_APART + 1;
 const TASKS_A_NIGHT = 2;
@@ -36,8 +36,8 @@ it(`${NIGHTS} nights leave what is promised and no more`, { timeout: TIMEOUT_MS 
     await scratch.write({ 'day.txt': `${night}\n` });
     await scratch.git('add', '--all');
     await scratch.git('commit', '--quiet', '--message', `day ${night}`);
-    await scratch.must(['submit', 'x', '--title', `one ${night}`]);
-    await scratch.must(['submit', 'x', '--title', `two ${night}`, '--depends-on', `one-${night}`]);
+    const one = { key: 'one', title: `one ${night}`, description: 'x' };
+    await scratch.submitBatch(one, { title: `two ${night}`, description: 'x', dependsOn: ['one'] });
     const command = 'echo "$ORCHESTRATE_TASK_ID" | tee "$ORCHESTRATE_TASK_ID.txt"';
     const storeLimits = { bytes: 1024 * MIB, partOfDisk: 1, layers: LAYERS };
     expect(await workNight(scratch, { command, history: 2, storeLimits })).toEqual([]);

@@ -129,7 +129,7 @@ export async function firstHalf(scene: NightScene): Promise<HalfNight> {
 export async function secondHalf(scene: NightScene): Promise<HalfNight> {
   const { scratch, server, engine } = scene;
   for (const title of Object.keys(LATER)) await scratch.must(['submit', title, '--title', title]);
-  const run = started(scene, ['--for', '45s', '--image', await baseImage(engine.docker)]);
+  const run = started(scene, ['--for', '60s', '--image', await baseImage(engine.docker)]);
   await server.received((request) => 'turn' in request && isSecondCall(request as ModelRequest));
   await engine.down();
   await engine.up();

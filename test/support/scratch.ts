@@ -135,6 +135,25 @@ export class Scratch implements AsyncDisposable {
     await this.must(['submit', `\`\`\`sh\n${script}\n\`\`\`\n`, '--title', title, ...flags]);
   }
 
+  /** The same for several, all at once, by title. @param needs title → title of what it depends on */
+  async submitScripts(
+    scripts: Readonly<Record<string, string>>,
+    needs: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    const tasks = Object.entries(scripts).map(([title, script]) => ({
+      ...{ key: title.toLowerCase(), title, description: `\`\`\`sh\n${script}\n\`\`\`\n` },
+      dependsOn: needs[title] === undefined ? [] : [needs[title].toLowerCase()],
+    }));
+    await this.submitBatch(...tasks);
+  }
+
+  /** Submits tasks at once, each as a line of a batch says it. */
+  async submitBatch(...tasks: readonly Readonly<Record<string, unknown>>[]): Promise<void> {
+    const file = path.join(this.folder, 'batch.jsonl');
+    await writeFile(file, tasks.map((task) => JSON.stringify(task)).join('\n'));
+    await this.must(['submit', '--batch', file]);
+  }
+
   /** The bytes that a command prints, which need not be text. */
   async bytes(args: readonly string[]): Promise<Buffer> {
     const { stdout } = await execa(process.execPath, [CLI, ...args], {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { EarlierWork } from '../../src/engine/earlier.ts';
 import type { Assignment } from '../../src/engine/engine.ts';
 import { assignment, fetchOf, PaperToolbox, TestAgent } from '../support/api-agent.ts';
-import { items, type ModelRequest, type Script, type Turn } from '../support/model-server/script.ts';
+import { type Answer, items, type ModelRequest, type Script, type Turn } from '../support/model-server/script.ts';
 import { ModelServer } from '../support/model-server/server.ts';
 
 const bash = (command: string): Turn => ({ tools: [{ name: 'bash', input: { command } }] });
@@ -42,7 +42,7 @@ function drive(who: TestAgent, script: Script, how: How = {}) {
 }
 
 /** Ends with what the script's own numbers are counted from: the requests so far. */
-async function firstAttempt(...turns: readonly Turn[]): Promise<number> {
+async function firstAttempt(...turns: readonly Answer[]): Promise<number> {
   await drive(before, turns.length > 0 ? turns : [bash('ls'), finish('added a login')]);
   return server.modelRequests.length;
 }
@@ -153,7 +153,7 @@ describe('the summary stands in its place', () => {
 });
 
 it('work that was cut off is gone on with where the conversation was, its last calls told as lost', async () => {
-  await firstAttempt(bash('ls'), bash('make'));
+  await firstAttempt(bash('ls'), bash('make'), { status: 400, message: 'cut off' });
   const done = server.modelRequests.length;
   const given = { ...SECOND, earlier: { ...EARLIER, requests: [], reason: 'ended after its time-out of 60 s' } };
   const file = path.join(before.folder, 'conversation.json');

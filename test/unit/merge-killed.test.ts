@@ -7,9 +7,9 @@ import { findRepository } from '../../src/git/repository.ts';
 import { whileLanding } from '../../src/merge/landing-lock.ts';
 import { mergeApproved } from '../../src/merge/merge.ts';
 import { openState } from '../../src/state/state.ts';
+import { compiledProgram } from '../support/compiled.ts';
 import { MergeScene } from '../support/merge-scene.ts';
 
-const ROOT = path.resolve(import.meta.dirname, '../..');
 const BIG = 'line\n'.repeat(2000);
 const SUBJECTS = ['Delete and replace', 'Change', 'Add'];
 
@@ -75,15 +75,8 @@ async function killed(killing: Killing): Promise<{ folder: string; env: Record<s
     ...{ PATH: real, HOME: path.join(folder, 'home'), GIT_CONFIG_NOSYSTEM: '1', ...names },
     ...{ GIT_COMMITTER_NAME: names.GIT_AUTHOR_NAME, GIT_COMMITTER_EMAIL: names.GIT_AUTHOR_EMAIL },
   };
-  const program = [
-    '--import',
-    'tsx',
-    'test/support/merge-program.ts',
-    path.join(folder, 'work'),
-    path.join(steps, 'pid'),
-  ];
-  const child = spawn(process.execPath, program, {
-    cwd: ROOT,
+  const program = compiledProgram('test/support/merge-program');
+  const child = spawn(process.execPath, [program, path.join(folder, 'work'), path.join(steps, 'pid')], {
     detached: true,
     stdio: ['ignore', 'ignore', 'pipe'],
     env: {
