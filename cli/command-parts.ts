@@ -12,3 +12,8 @@ export type Act = (action: Action) => Promise<void>;
 export function examples(commands: readonly string[]): string {
   return `\nExamples:\n${commands.map((command) => `  orchestrate ${command}\n`).join('')}`;
 }
+
+/** For an option that may be given again. */
+export function collect(value: string, earlier: readonly string[]): readonly string[] {
+  return [...earlier, value];
+}

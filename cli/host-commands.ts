@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { type Act, examples } from './command-parts.ts';
-import { collect } from './setting-flags.ts';
+import { collectFilled } from './setting-flags.ts';
 
 interface AddFlags {
   readonly tls?: string;
@@ -42,7 +42,7 @@ export function defineHostCommands(program: Command, act: Act): void {
     .argument('<url>', 'ssh://user@host[:port], tcp://host:2376, or context:NAME')
     .option('--tls <dir>', 'for tcp: the folder with ca.pem, cert.pem and key.pem')
     .option('--slots <n>', 'agents at once there (default: as many as its CPUs and memory hold)')
-    .option('--label <label>', 'what run --on chooses by (repeatable)', collect)
+    .option('--label <label>', 'what run --on chooses by (repeatable)', collectFilled)
     .option('--upstream <who>', 'who connects to model services: coordinator (keys stay here), or direct')
     .option('--no-check', 'store it although nobody knows whether it answers')
     .addHelpText(

@@ -2,8 +2,8 @@
 
 import { type Command, Option } from 'commander';
 import { PATCH_STATES, type PatchState } from '../src/types.ts';
-import { type Act, examples } from './command-parts.ts';
-import { collect, type SettingFlags, settingFlags, withCheckFlags } from './setting-flags.ts';
+import { type Act, collect, examples } from './command-parts.ts';
+import { type SettingFlags, settingFlags, withCheckFlags } from './setting-flags.ts';
 
 export function definePatchCommands(program: Command, act: Act): void {
   const patch = program

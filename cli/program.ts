@@ -3,7 +3,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { OrchestrateError, usageError } from '../src/errors.ts';
 import { PRIORITIES, type Priority } from '../src/types.ts';
-import { type Act, type Action, examples } from './command-parts.ts';
+import { type Act, type Action, collect, examples } from './command-parts.ts';
 import type { GlobalFlags, Terminal } from './context.ts';
 import { defineControlCommands } from './control-commands.ts';
 import { defineHostCommands } from './host-commands.ts';
@@ -337,8 +337,4 @@ async function ageOf(written: string | undefined): Promise<number | null> {
     if (!(error instanceof OrchestrateError)) throw error;
     throw usageError('BAD_USAGE', `--older-than: ${error.message}`);
   }
-}
-
-function collect(value: string, earlier: readonly string[]): readonly string[] {
-  return [...earlier, value];
 }

@@ -2,6 +2,7 @@
 
 import { type Command, InvalidArgumentError } from 'commander';
 import type { WrittenFlags } from '../src/config/load.ts';
+import { collect } from './command-parts.ts';
 
 export interface SettingFlags {
   readonly maxAgents?: string;
@@ -52,7 +53,7 @@ export function withSettingFlags(command: Command): Command {
     .option(
       '--allow <host>',
       'a host, or @npm, @pypi, @crates, @go, @debian, for --network allowlist (repeatable)',
-      collect,
+      collectFilled,
     )
     .option('--budget-usd <amount>', 'dollars that the run may cost at most')
     .option('--budget-tokens <n>', 'tokens that the run may use at most')
@@ -64,8 +65,8 @@ export function withSettingFlags(command: Command): Command {
     .option('--dockerfile <file>', "build the agents' image from this; its folder is the context")
     .option('--workspace <kind>', 'overlay or copy (default: overlay where the engine can)')
     .option('--setup <command>', 'run once as root before the first agent; what it made, all agents start from')
-    .option('--setup-allow <host>', 'what --setup can reach, again for more (default: usual registries)', collect)
-    .option('--check <command>', 'must pass on each patched tree, in a clean container (repeatable)', collect)
+    .option('--setup-allow <host>', 'what --setup can reach, again for more (default: usual registries)', collectFilled)
+    .option('--check <command>', 'must pass on each patched tree, in a clean container (repeatable)', collectFilled)
     .option('--auto-approve <kind>', 'never or passing: what passed its checks and has no flag (default: never)')
     .option('--auto-merge <branch>', 'merge what is approved into this branch, which nobody has checked out')
     .option('--max-pending-reviews <n>', 'start nothing while so many patches wait for a person')
@@ -77,9 +78,9 @@ export function withSettingFlags(command: Command): Command {
     .option(
       '--host <host>',
       "where agents run: a host by name, a Docker context or an ssh:// URL (repeatable; default: this machine's engine)",
-      collect,
+      collectFilled,
     )
-    .option('--on <label>', 'only on hosts with this label (repeatable: all of them)', collect)
+    .option('--on <label>', 'only on hosts with this label (repeatable: all of them)', collectFilled)
     .option('--timeout <duration>', 'per attempt (default: 1h)')
     .option('--idle-timeout <duration>', 'per attempt, without output, CPU time or gateway traffic (default: 10m)')
     .option('--memory <size>', 'per sandbox (default: 4g)')
@@ -91,11 +92,11 @@ export function withSettingFlags(command: Command): Command {
 /** Flags of commands that run checks outside of a run. */
 export function withCheckFlags(command: Command): Command {
   return command
-    .option('--check <command>', 'must pass, instead of the configured ones (repeatable)', collect)
+    .option('--check <command>', 'must pass, instead of the configured ones (repeatable)', collectFilled)
     .option('--image <image>', "the environment of the checks (default: the agents' image)")
     .option('--dockerfile <file>', 'build it from this instead; its folder is the context')
     .option('--setup <command>', 'what the checks start from, as agents do')
-    .option('--setup-allow <host>', 'what --setup can reach, again for more (default: usual registries)', collect)
+    .option('--setup-allow <host>', 'what --setup can reach, again for more (default: usual registries)', collectFilled)
     .option('--timeout <duration>', 'of each check (default: 1h)')
     .option('--memory <size>', 'of each check (default: 4g)')
     .option('--cpus <n>', 'of each check (default: 2)')
@@ -148,7 +149,7 @@ export function settingFlags(flags: SettingFlags): WrittenFlags {
 }
 
 /** Of a variable that is not set nothing would be left, and `--on "$LABEL"` would mean any host. */
-export function collect(value: string, earlier: readonly string[] | undefined): readonly string[] {
+export function collectFilled(value: string, earlier: readonly string[] = []): readonly string[] {
   if (value.trim() === '') throw new InvalidArgumentError('It is empty.');
-  return [...(earlier ?? []), value];
+  return collect(value, earlier);
 }

@@ -56,7 +56,7 @@ describe('the report of a night', () => {
     // Of Node itself.
     for (const { stderr } of halves) expect(stderr).not.toContain('Warning: ');
     const report = await scratch.json(['report', '--since', '1h']);
-    expect(report).toMatchObject({
+    expect(report, terminal).toMatchObject({
       runs: {
         items: [
           { state: 'ended', reason: expect.stringContaining('deadline') },
