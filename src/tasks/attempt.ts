@@ -1,13 +1,12 @@
 /** One attempt from start to end: sandbox, agent, patch, record. Whatever happens, its end is written down. */
 
-import type { EngineVerdict } from '../engine/engine.ts';
 import { salvageSnapshot } from '../patch/collect.ts';
 import type { RunningSandbox } from '../sandbox/sandbox.ts';
 import { isEngineGone } from '../sandbox/trouble.ts';
 import type { AttemptEnd, AttemptRecord, TaskRecord } from '../state/records.ts';
 import { admitAgent, roleAtWork } from './admission.ts';
 import type { AttemptContext, StartedAttempt } from './attempt-parts.ts';
-import { conclude, end, faultAround } from './conclude.ts';
+import { conclude, end, faultAround, type Thought } from './conclude.ts';
 import { afterLoss, classOf, faultOf } from './faults.ts';
 import { IdleWatch } from './idle.ts';
 import type { Adopted } from './recovery.ts';
@@ -154,9 +153,9 @@ async function untilEnd(context: AttemptContext, started: StartedAttempt): Promi
     await context.notes.leave(attempt);
     // From here on nothing that it left behind can ask for anything.
     const totals = await agent.release();
-    const verdict = driven ?? agent.session.verdict(supervised.ended.exitCode);
-    const concluded = await conclude(context, { attempt, start, verdict }, supervised);
-    const fault = faultAround(supervised, verdict.done);
+    const thought = driven ?? { verdict: agent.session.verdict(supervised.ended.exitCode), fault: null };
+    const concluded = await conclude(context, { attempt, start, ...thought }, supervised);
+    const fault = faultAround(supervised, thought);
     const how = fault === null ? concluded : { ...lostEnd(context, fault), patch: concluded.patch };
     return { end: { ...how, ...talk.counted(totals) }, discard: () => running.discard() };
   } catch (error) {
@@ -171,7 +170,7 @@ async function untilEnded(
   context: AttemptContext,
   started: StartedAttempt,
   { talk, idle }: { readonly talk: Talk; readonly idle: IdleWatch },
-): Promise<{ supervised: Supervised; driven: EngineVerdict | null }> {
+): Promise<{ supervised: Supervised; driven: Thought | null }> {
   const { bounds, watermarks, signal } = context;
   const { attempt, agent, running } = started;
   const { diskBytes } = bounds.limits;

@@ -10,28 +10,34 @@ import type { AttemptEnd, AttemptRecord } from '../state/records.ts';
 import { type AttemptOutcome, NO_USAGE } from '../types.ts';
 import type { AttemptContext } from './attempt-parts.ts';
 import type { StartTree } from './start-tree.ts';
-import { KILLED_BY_USER, type Stopped, type Supervised } from './supervise.ts';
+import { KILLED_BY_USER, type Supervised } from './supervise.ts';
 
 export const RUN_STOPPED = 'the run was stopped';
 /** To take the work in, where the disk is said to be full and does not look it. */
 const MOST_TRIES = 5;
 
-export interface Concluded {
+export interface Concluded extends Thought {
   readonly attempt: AttemptRecord;
   readonly start: StartTree;
+}
+
+/** What an agent's thinking came to. */
+export interface Thought {
   readonly verdict: EngineVerdict;
+  /** What broke between it and the sandbox, where it is done on this side; null: nothing did. */
+  readonly fault: OrchestrateError | null;
 }
 
 /** Takes the patch out, whatever the end was: an attempt that did not succeed leaves its work as a salvaged patch. */
 export async function conclude(
   context: AttemptContext,
-  { attempt, start, verdict }: Concluded,
+  { attempt, start, verdict, fault }: Concluded,
   supervised: Supervised,
 ): Promise<AttemptEnd> {
-  const { ended, stopped } = supervised;
+  const { ended } = supervised;
   const origin = { attempt: attempt.id, task: attempt.task, start };
   const { patch: collected, problem } = await takePatch(context, ended, origin);
-  const failed = failureOf(ended, stopped, context, verdict.done ? null : verdict.reason) ?? problem;
+  const failed = failureOf(supervised, context, { verdict, fault }) ?? problem;
   if (problem !== null && failed !== problem) {
     context.emit({ type: 'warning', task: attempt.task, attempt: attempt.id, message: problem.reason });
   }
@@ -106,12 +112,7 @@ interface Failure {
   readonly reason: string;
 }
 
-function failureOf(
-  ended: EndedSandbox,
-  stopped: Stopped | null,
-  context: AttemptContext,
-  verdict: string | null,
-): Failure | null {
+function failureOf({ ended, stopped }: Supervised, context: AttemptContext, thought: Thought): Failure | null {
   switch (stopped?.why) {
     case 'disk':
       return { outcome: 'failed', reason: stopped.reason };
@@ -133,16 +134,17 @@ function failureOf(
     case 'timeout':
       return { outcome: 'timeout', reason: `ended after its time-out of ${context.bounds.timeoutMs / 1000} s` };
   }
-  const fault = faultAround({ ended, stopped }, verdict === null);
+  const fault = faultAround({ ended, stopped }, thought);
   if (fault !== null) return { outcome: 'lost', reason: fault.message };
-  if (verdict === null) return null;
+  const { verdict } = thought;
+  if (verdict.done) return null;
   if (ended.outOfMemory) return { outcome: 'oom', reason: 'out of memory (raise --memory)' };
-  return { outcome: 'failed', reason: verdict };
+  return { outcome: 'failed', reason: verdict.reason };
 }
 
 /** What ended the attempt that is no result of the agent's, whatever that made of being told to end; null: nothing. */
-export function faultAround({ ended, stopped }: Supervised, isDone: boolean): OrchestrateError | null {
-  if (stopped === null) return ended.cutOff ?? (isDone ? null : ended.outputLost);
+export function faultAround({ ended, stopped }: Supervised, { verdict, fault }: Thought): OrchestrateError | null {
+  if (stopped === null) return ended.cutOff ?? (verdict.done || ended.outOfMemory ? null : (ended.outputLost ?? fault));
   return stopped.why === 'state' ? environmentError('STATE_DISK_FULL', stopped.reason) : null;
 }
 

@@ -1,10 +1,12 @@
 /** An agent's thinking: read off its output where its program thinks by itself, done on this side where it does not. */
 
 import { mkdir } from 'node:fs/promises';
-import type { AgentEvent, EngineVerdict } from '../engine/engine.ts';
+import type { AgentEvent } from '../engine/engine.ts';
+import { OrchestrateError } from '../errors.ts';
 import type { OutputChunk } from '../sandbox/sandbox.ts';
 import type { AttemptRecord } from '../state/records.ts';
 import type { AttemptContext, StartedAttempt } from './attempt-parts.ts';
+import type { Thought } from './conclude.ts';
 import { earlierAttempt } from './earlier.ts';
 import type { IdleWatch } from './idle.ts';
 import { conversationFolder, transcriptFile } from './retention.ts';
@@ -34,7 +36,7 @@ export async function drive(
   context: AttemptContext,
   { attempt, agent, running }: StartedAttempt,
   { signal, tell }: { readonly signal: AbortSignal; tell(event: AgentEvent): void },
-): Promise<EngineVerdict | null> {
+): Promise<Thought | null> {
   const { gateway, repository } = context;
   const { session } = agent;
   if (session.drive === undefined || gateway === null) return null;
@@ -42,7 +44,7 @@ export async function drive(
   const folder = conversationFolder(repository.stateDir, attempt.id);
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    return await session.drive({
+    const verdict = await session.drive({
       toolbox: gateway.toolboxOf(attempt.id, signal),
       fetch: gateway.fetchAs(attempt.id),
       folder,
@@ -56,9 +58,12 @@ export async function drive(
         tell(event);
       },
     });
+    return { verdict, fault: null };
   } catch (error) {
-    if (signal.aborted) return { done: false, reason: 'the sandbox ended before the agent was done' };
-    return { done: false, reason: error instanceof Error ? error.message : String(error) };
+    const reason = error instanceof Error ? error.message : String(error);
+    if (signal.aborted)
+      return { verdict: { done: false, reason: 'the sandbox ended before the agent was done' }, fault: null };
+    return { verdict: { done: false, reason }, fault: error instanceof OrchestrateError ? error : null };
   } finally {
     running.stop().catch(() => {});
     await transcript.end();

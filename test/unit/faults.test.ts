@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { failure, OrchestrateError, usageError } from '../../src/errors.ts';
 import { TROUBLE } from '../../src/sandbox/trouble.ts';
 import { lostEnd } from '../../src/tasks/attempt.ts';
-import { end } from '../../src/tasks/conclude.ts';
+import { end, faultAround } from '../../src/tasks/conclude.ts';
 import {
   afterLoss,
   COORDINATOR_KILLED,
@@ -69,6 +69,26 @@ describe('an end that is no fault of what is around the agent', () => {
       expect(taskState).toBe(outcome === 'succeeded' || outcome === 'no-changes' ? 'succeeded' : 'failed');
     },
   );
+});
+
+describe('what broke between an agent’s thinking and its sandbox', () => {
+  const fault = failure('ATTEMPT_UNKNOWN', 'the gateway was started anew');
+  const ended = { cutOff: null, outputLost: null, outOfMemory: false };
+  const verdict = { done: false, reason: fault.message } as const;
+
+  it.each([
+    ['ended the attempt', { ended, stopped: null }, verdict, fault],
+    ['did not matter where the agent was done', { ended, stopped: null }, { done: true, summary: null }, null],
+    [
+      'is not why it ended where its memory was used up',
+      { ended: { ...ended, outOfMemory: true }, stopped: null },
+      verdict,
+      null,
+    ],
+    ['is not why it ended where somebody wanted that', { ended, stopped: { why: 'killed' } }, verdict, null],
+  ] as const)('%s', (_, supervised, said, expected) => {
+    expect(faultAround(supervised as never, { verdict: said, fault })).toBe(expected);
+  });
 });
 
 describe('after a loss', () => {

@@ -22,8 +22,11 @@ interface End {
   readonly said: EndReport | null;
 }
 
-/** A sandbox that ended so. */
-async function ended({ code, isFlagged, said }: End): Promise<DockerSandbox> {
+/** A sandbox that ended so. @param before what is done with it before anybody looks at its end */
+async function ended(
+  { code, isFlagged, said }: End,
+  before: (sandbox: DockerSandbox) => Promise<void> = async () => {},
+): Promise<DockerSandbox> {
   const state = { Status: 'exited', Running: false, Dead: false, ExitCode: code, OOMKilled: isFlagged };
   engine.answer('POST /containers/x/wait', json({ StatusCode: code }));
   engine.answer('GET /containers/x/json', json({ State: state }));
@@ -34,6 +37,7 @@ async function ended({ code, isFlagged, said }: End): Promise<DockerSandbox> {
   });
   const health = new EngineHealth({ ping: async () => {}, hold: () => Promise.reject(new Error('nobody watches')) });
   const sandbox = new DockerSandbox({ container: engine.docker.getContainer('x'), engine: health } as never);
+  await before(sandbox);
   await sandbox.ended();
   return sandbox;
 }
@@ -74,4 +78,11 @@ it('PID 1 reads the kernel’s count, whatever the version of the control groups
   await writeFile(v2, 'low 0\nhigh 0\nmax 12\noom 1\noom_kill 1\noom_group_kill 0\n');
   expect(hasRunOutOfMemory([v2, v1])).toBe(true);
   await rm(folder, { recursive: true });
+});
+
+it('was stopped by somebody else where we say stop to what has ended already', async () => {
+  const sandbox = await ended({ code: 143, isFlagged: false, said: { ...BY_ITSELF, wasTold: true } }, (one) =>
+    one.stop(),
+  );
+  expect(sandbox.cutOff).toMatchObject({ code: 'SANDBOX_STOPPED' });
 });

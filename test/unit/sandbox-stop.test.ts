@@ -10,7 +10,8 @@ it('asks again until the sandbox has ended: what comes before PID 1 listens is d
   const stop = vi.fn(() => new Promise<void>((resolve) => (end = resolve)));
   const kill = vi.fn(() => Promise.reject(new Error('it does not run any more')));
   const engine = new EngineHealth({ ping: async () => {}, hold: () => Promise.reject(new Error('nobody watches')) });
-  const stopping = new DockerSandbox({ container: { stop, kill }, engine } as never).stop();
+  const inspect = async () => ({ State: { Status: 'running', Running: true } });
+  const stopping = new DockerSandbox({ container: { inspect, stop, kill }, engine } as never).stop();
   await vi.advanceTimersByTimeAsync(3500);
   expect(kill.mock.calls).toEqual(Array(3).fill([{ signal: 'SIGTERM' }]));
   end();

@@ -171,11 +171,14 @@ export class DockerSandbox implements CreatedSandbox, RunningSandbox, EndedSandb
     return this.#parts.engine.listen(listener);
   }
 
-  stop(): Promise<void> {
-    this.#isEnding = true;
+  async stop(): Promise<void> {
+    const { engine } = this.#parts;
     // Whoever wants that waits: an engine that is away is not to be noticed by its next silence.
-    void this.#parts.engine.lookSoon();
-    return this.#stop(STOP_GRACE_MS / 1000 + KILL_AFTER_GRACE_S);
+    void engine.lookSoon();
+    // What has ended by then was ended by somebody else, an engine that was stopped for one.
+    if ((await engine.steadily(() => this.#state()))?.Running !== true) return;
+    this.#isEnding = true;
+    await this.#stop(STOP_GRACE_MS / 1000 + KILL_AFTER_GRACE_S);
   }
 
   async #stop(seconds: number): Promise<void> {
