@@ -252,7 +252,7 @@ describe('the way to an engine', () => {
     using asked = new EngineHealth(line, { ...TIMES, pingMs: 60_000 });
     asked.watch();
     await vi.waitFor(() => expect(limits).toEqual([60_000]));
-    const container = { stop: never, kill: never };
+    const container = { inspect: never, stop: never, kill: never };
     void new DockerSandbox({ container, engine: asked } as never).stop();
     await vi.waitFor(() => expect(asked.gone.aborted).toBe(true));
   });
