@@ -4,7 +4,7 @@ import path from 'node:path';
 import Docker from 'dockerode';
 import { execa } from 'execa';
 import { TestRunner } from 'vitest';
-import { openStateForReading } from '../../src/state/state.ts';
+import { openStateForReading, type State } from '../../src/state/state.ts';
 import type { Scratch } from './scratch.ts';
 
 const CLI = path.resolve(import.meta.dirname, '../../dist/cli/main.js');
@@ -56,20 +56,21 @@ export async function containersOf(scratch: Scratch, ...filters: string[]): Prom
 
 /** The tasks whose agents are at work, as the state has it: asked without a process for each look. */
 export function atWork(scratch: Scratch): string[] {
-  const state = openStateForReading(path.join(scratch.repository, '.git/orchestrate'));
-  try {
-    const attempts = state?.unendedAttempts() ?? [];
-    return attempts.filter((one) => one.state === 'running').map(({ task }) => task);
-  } finally {
-    state?.close();
-  }
+  return readState(scratch, (state) => state.unendedAttempts().filter((one) => one.state === 'running')).map(
+    ({ task }) => task,
+  );
 }
 
 /** The state of a task (undefined: there is none), asked in the same way. */
 export function stateNow(scratch: Scratch, task: string): string | undefined {
+  return readState(scratch, (state) => state.tasks()).find(({ id }) => id === task)?.state;
+}
+
+/** Nothing where there is no state yet. */
+function readState<Found>(scratch: Scratch, read: (state: State) => readonly Found[]): readonly Found[] {
   const state = openStateForReading(path.join(scratch.repository, '.git/orchestrate'));
   try {
-    return state?.tasks().find(({ id }) => id === task)?.state;
+    return state === null ? [] : read(state);
   } finally {
     state?.close();
   }

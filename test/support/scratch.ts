@@ -132,7 +132,7 @@ export class Scratch implements AsyncDisposable {
 
   /** Submits a task for the demo engine, whose agent runs the script. */
   async submitScript(title: string, script: string, ...flags: readonly string[]): Promise<void> {
-    await this.must(['submit', `\`\`\`sh\n${script}\n\`\`\`\n`, '--title', title, ...flags]);
+    await this.must(['submit', asDescription(script), '--title', title, ...flags]);
   }
 
   /** The same for several, all at once, by title. @param needs title → title of what it depends on */
@@ -141,7 +141,7 @@ export class Scratch implements AsyncDisposable {
     needs: Readonly<Record<string, string>> = {},
   ): Promise<void> {
     const tasks = Object.entries(scripts).map(([title, script]) => ({
-      ...{ key: title.toLowerCase(), title, description: `\`\`\`sh\n${script}\n\`\`\`\n` },
+      ...{ key: title.toLowerCase(), title, description: asDescription(script) },
       dependsOn: needs[title] === undefined ? [] : [needs[title].toLowerCase()],
     }));
     await this.submitBatch(...tasks);
@@ -212,4 +212,9 @@ export class Scratch implements AsyncDisposable {
     state?.close();
     return installation;
   }
+}
+
+/** Of a task whose agent runs the script, in the demo engine. */
+function asDescription(script: string): string {
+  return `\`\`\`sh\n${script}\n\`\`\`\n`;
 }

@@ -240,36 +240,29 @@ describe('the way to an engine', () => {
     await vi.waitFor(() => expect(told).toEqual(['HOST_UNREACHABLE', 'HOST_TLS']));
   });
 
-  it('is not asked for long while a person waits, though a patient question is under way', async () => {
+  it.each([
+    {
+      when: 'while a person waits',
+      limit: 5_000,
+      hurry: (asked: EngineHealth) => {
+        const container = { inspect: never, stop: never, kill: never };
+        void new DockerSandbox({ container, engine: asked } as never).stop();
+      },
+    },
+    { when: 'once nobody waits', limit: 3_000, hurry: (asked: EngineHealth) => asked.giveUp() },
+  ])('is not asked for long $when, though a patient question is under way', async ({ limit, hurry }) => {
     const limits: number[] = [];
     const line: EngineLine = {
       ping(limitMs) {
         limits.push(limitMs);
-        return limitMs > 5_000 ? never() : Promise.reject(new Error('no'));
+        return limitMs > limit ? never() : Promise.reject(new Error('no'));
       },
       hold: never,
     };
     using asked = new EngineHealth(line, { ...TIMES, pingMs: 60_000 });
     asked.watch();
     await vi.waitFor(() => expect(limits).toEqual([60_000]));
-    const container = { inspect: never, stop: never, kill: never };
-    void new DockerSandbox({ container, engine: asked } as never).stop();
-    await vi.waitFor(() => expect(asked.gone.aborted).toBe(true));
-  });
-
-  it('is not asked for long once nobody waits, though a patient question is under way', async () => {
-    const limits: number[] = [];
-    const line: EngineLine = {
-      ping(limitMs) {
-        limits.push(limitMs);
-        return limitMs > 3_000 ? never() : Promise.reject(new Error('no'));
-      },
-      hold: never,
-    };
-    using asked = new EngineHealth(line, { ...TIMES, pingMs: 60_000 });
-    asked.watch();
-    await vi.waitFor(() => expect(limits).toEqual([60_000]));
-    asked.giveUp();
+    hurry(asked);
     await vi.waitFor(() => expect(asked.gone.aborted).toBe(true));
   });
 });
